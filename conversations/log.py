@@ -1,0 +1,419 @@
+"""The message log: what is accepted here cannot be lost, doubled or reordered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from conversations import repository
+from conversations.bodies import BODY, Body, Message, Sender, Text
+from conversations.models import Conversation, ConversationToken, MessageRow, Note, Turn
+from kit.errors import Conflict, NotFound, UserError
+from kit.ids import hash_token, new_id, new_token
+
+MAX_TEXT = 4000
+"""Characters in one customer message; longer ones are refused with a reason."""
+
+MAX_CLIENT_ID = 64
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A message that is in the log.
+
+    Attributes:
+        seq: its place.
+        duplicate: the same `client_id` was there already.
+        owed: the bot owes an answer to it.
+    """
+
+    seq: int
+    duplicate: bool
+    owed: bool
+
+
+async def start(
+    session: AsyncSession,
+    *,
+    lang: str,
+    now: datetime,
+    account_id: str | None = None,
+    person_id: str | None = None,
+    page_url: str | None = None,
+) -> Conversation:
+    """Opens a conversation, held by the bot."""
+    made = Conversation(
+        id=new_id("cnv"),
+        account_id=account_id,
+        person_id=person_id,
+        lang=lang,
+        page_url=page_url,
+        holder="bot",
+        last_seq=0,
+        created_at=now,
+        last_at=now,
+    )
+    session.add(made)
+    await session.flush()
+    return made
+
+
+async def mint_token(session: AsyncSession, conversation_id: str, expires_at: datetime | None) -> str:
+    """A new bearer secret for the conversation; only its hash is stored.
+
+    Args:
+        expires_at: when it ends, for a customer when their identity token does; None: it does not.
+    """
+    token = new_token()
+    session.add(ConversationToken(hash=hash_token(token), conversation_id=conversation_id, expires_at=expires_at))
+    await session.flush()
+    return token
+
+
+async def resume(
+    session: AsyncSession, account_id: str, person_id: str, now: datetime, within: timedelta
+) -> Conversation | None:
+    """The person's latest conversation, if it had a message lately."""
+    return await repository.latest_of_person(session, account_id, person_id, now - within)
+
+
+async def open_by_token(
+    session: AsyncSession, conversation_id: str, token: str, now: datetime
+) -> tuple[Conversation, datetime | None]:
+    """The conversation, for whoever holds its token, and until when the token holds.
+
+    Raises:
+        NotFound: no such conversation, or the token is not its.
+    """
+    found = await repository.token(session, hash_token(token), now)
+    if found is None or found.conversation_id != conversation_id:
+        raise NotFound("no such conversation", "start a new one")
+    return await existing(session, conversation_id), found.expires_at
+
+
+async def open_by_person(session: AsyncSession, conversation_id: str, account_id: str, person_id: str) -> Conversation:
+    """The conversation, for the customer it belongs to.
+
+    Raises:
+        NotFound: no such conversation, or it is another's.
+    """
+    found = await repository.get(session, conversation_id)
+    if found is None or (found.account_id, found.person_id) != (account_id, person_id):
+        raise NotFound("no such conversation", "start a new one")
+    return found
+
+
+async def existing(session: AsyncSession, conversation_id: str) -> Conversation:
+    """The conversation.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = await repository.get(session, conversation_id)
+    if found is None:
+        raise NotFound("no such conversation", "start a new one")
+    return found
+
+
+async def accept(
+    session: AsyncSession, conversation_id: str, client_id: str, text: str, now: datetime, choice: str | None = None
+) -> Accepted:
+    """Takes a customer's message into the log, and owes an answer to it while the bot holds the conversation.
+
+    Args:
+        client_id: the client's own id of the message; the same one twice is one message.
+        choice: id of the button that was clicked; only one that was offered counts.
+    Raises:
+        UserError: empty, too long, or a button that was never offered.
+    """
+    clean = _checked(client_id, text)
+    conversation = await _locked(session, conversation_id)
+    known = await repository.seq_of_client_id(session, conversation_id, client_id)
+    if known is not None:
+        return Accepted(known, duplicate=True, owed=False)
+    if choice is not None:
+        await _check_offered(session, conversation_id, choice)
+    row = _append(session, conversation, "customer", Text(text=clean), now, client_id=client_id)
+    owed = conversation.holder == "bot"
+    if owed:
+        session.add(Turn(id=new_id("trn"), conversation_id=conversation_id, seq=row.seq, choice=choice, created_at=now))
+    await session.flush()
+    await _tell(session, conversation, owed=owed, by="customer")
+    return Accepted(row.seq, duplicate=False, owed=owed)
+
+
+async def append(
+    session: AsyncSession,
+    conversation_id: str,
+    sender: Sender,
+    body: Body,
+    now: datetime,
+    *,
+    name: str | None = None,
+    client_id: str | None = None,
+) -> int:
+    """Adds a message that answers no turn: a CSM's reply, a greeting, a notice.
+
+    Returns:
+        its `seq`; of the message already there, where `client_id` is known.
+    """
+    conversation = await _locked(session, conversation_id)
+    if client_id is not None:
+        known = await repository.seq_of_client_id(session, conversation_id, client_id)
+        if known is not None:
+            return known
+    row = _append(session, conversation, sender, body, now, name=name, client_id=client_id)
+    await session.flush()
+    await _tell(session, conversation)
+    return row.seq
+
+
+async def settle(
+    session: AsyncSession,
+    turn_id: str,
+    bodies: Sequence[Body],
+    outcome: str,
+    now: datetime,
+    *,
+    intent: str | None = None,
+    intent_confidence: float | None = None,
+    lang: str | None = None,
+) -> bool:
+    """Appends the replies to a turn and closes it, together or not at all.
+
+    A turn is settled once: a late second attempt changes nothing. Where a CSM has taken the conversation in the
+    meantime the bot stays silent.
+
+    Args:
+        bodies: replies in order.
+        outcome: `answered` or `failed`.
+        lang: language the customer writes in now; the conversation goes on in it.
+    Returns:
+        whether this call settled it.
+    """
+    turn = await repository.turn(session, turn_id)
+    if turn is None:
+        return False
+    conversation = await _locked(session, turn.conversation_id)
+    turn = await repository.lock_turn(session, turn_id)
+    if turn is None or turn.settled_at is not None:
+        return False
+    silent = conversation.holder != "bot"
+    if not silent:
+        for ordinal, body in enumerate(bodies):
+            _append(session, conversation, "bot", body, now, turn_id=turn_id, ordinal=ordinal)
+    turn.settled_at, turn.outcome = now, "silent" if silent else outcome
+    turn.intent, turn.intent_confidence = intent, intent_confidence
+    conversation.lang = lang or conversation.lang
+    await session.flush()
+    await _tell(session, conversation, owed=True)
+    return True
+
+
+async def bind(session: AsyncSession, conversation_id: str, account_id: str, person_id: str) -> Conversation:
+    """Makes an anonymous conversation a known person's.
+
+    Raises:
+        Conflict: it is another person's already.
+    """
+    conversation = await _locked(session, conversation_id)
+    bound = (conversation.account_id, conversation.person_id)
+    if bound not in ((None, None), (account_id, person_id)):
+        raise Conflict("the conversation belongs to somebody else", "start a new one")
+    conversation.account_id, conversation.person_id = account_id, person_id
+    await session.flush()
+    return conversation
+
+
+async def hold(session: AsyncSession, conversation_id: str, csm_id: str, now: datetime) -> Conversation:
+    """A CSM takes the conversation: from now on the bot is silent."""
+    conversation = await _locked(session, conversation_id)
+    conversation.holder, conversation.csm_id = "csm", csm_id
+    await repository.silence_owed(session, conversation_id, now)
+    await session.flush()
+    await _tell(session, conversation, holder=True)
+    return conversation
+
+
+async def give_back(session: AsyncSession, conversation_id: str) -> Conversation:
+    """The bot holds the conversation again."""
+    conversation = await _locked(session, conversation_id)
+    conversation.holder, conversation.csm_id = "bot", None
+    await session.flush()
+    await _tell(session, conversation, holder=True)
+    return conversation
+
+
+async def leave_email(session: AsyncSession, conversation_id: str, email: str) -> None:
+    """Notes where a visitor can be reached."""
+    conversation = await _locked(session, conversation_id)
+    conversation.email = email
+    await session.flush()
+
+
+async def add_note(session: AsyncSession, conversation_id: str, csm_id: str, text: str, now: datetime) -> Note:
+    """An internal note beside the conversation."""
+    conversation = await existing(session, conversation_id)
+    note = Note(
+        id=new_id("nte"),
+        conversation_id=conversation_id,
+        after_seq=conversation.last_seq,
+        csm_id=csm_id,
+        text=text.strip(),
+        created_at=now,
+    )
+    if not note.text:
+        raise UserError("the note is empty", "write something")
+    session.add(note)
+    await session.flush()
+    await repository.notify(session, json.dumps({"note": conversation_id}))
+    return note
+
+
+async def transcript(
+    session: AsyncSession, conversation_id: str, after: int = 0, limit: int = repository.PAGE
+) -> Sequence[MessageRow]:
+    """The log after `after` as it is stored. For CSMs alone."""
+    return await repository.messages_after(session, conversation_id, after, limit)
+
+
+async def last_words(session: AsyncSession, conversation_id: str) -> str:
+    """What the customer said last; empty where they said nothing yet."""
+    row = await repository.last_of_sender(session, conversation_id, "customer")
+    return str(row.body.get("text", "")) if row is not None else ""
+
+
+async def notes(session: AsyncSession, conversation_id: str) -> Sequence[Note]:
+    """The internal notes beside a conversation, oldest first. For CSMs alone."""
+    return await repository.notes(session, conversation_id)
+
+
+async def history(session: AsyncSession, conversation_id: str, after: int = 0) -> list[Message]:
+    """The log after `after`, as its customer may see it."""
+    return [to_message(row) for row in await repository.messages_after(session, conversation_id, after)]
+
+
+def to_message(row: MessageRow) -> Message:
+    """A row of the log as its customer may see it."""
+    return Message(
+        seq=row.seq,
+        sender=row.sender,
+        name=row.name,
+        body=BODY.validate_python(row.body),
+        client_id=row.client_id,
+        created_at=row.created_at,
+    )
+
+
+async def mark_read(session: AsyncSession, conversation_id: str, seq: int, by: Sender) -> None:
+    """Notes how far one side has read."""
+    conversation = await _locked(session, conversation_id)
+    field = "csm_read_seq" if by == "csm" else "customer_read_seq"
+    if getattr(conversation, field) < seq <= conversation.last_seq:
+        setattr(conversation, field, seq)
+        await session.flush()
+        await repository.notify(session, json.dumps({"c": conversation_id, "read": seq, "by": by}))
+
+
+async def give_feedback(
+    session: AsyncSession,
+    conversation_id: str,
+    seq: int,
+    now: datetime,
+    *,
+    helpful: bool | None = None,
+    score: int | None = None,
+    comment: str | None = None,
+) -> None:
+    """Stores what the customer said of one of the messages they got.
+
+    Raises:
+        NotFound: no such message.
+        UserError: a score off the scale, or on a message that asks for none.
+    """
+    row = await repository.message(session, conversation_id, seq)
+    if row is None or row.sender == "customer":
+        raise NotFound("no such message", "give feedback on an answer")
+    if score is not None and not (row.body.get("low", 1) <= score <= row.body.get("high", 0)):
+        raise UserError("the score is not on the survey's scale", f"{row.body.get('low')} to {row.body.get('high')}")
+    await repository.put_feedback(
+        session,
+        {
+            "conversation_id": conversation_id,
+            "seq": seq,
+            "helpful": helpful,
+            "score": score,
+            "comment": comment[:2000] if comment else None,
+            "created_at": now,
+        },
+    )
+
+
+def _checked(client_id: str, text: str) -> str:
+    clean = text.replace("\x00", "").strip()
+    if not clean:
+        raise UserError("the message is empty", "write something")
+    if len(clean) > MAX_TEXT:
+        raise UserError(f"the message has {len(clean)} characters", f"{MAX_TEXT} is the most; shorten it")
+    if not 0 < len(client_id) <= MAX_CLIENT_ID or "\x00" in client_id:
+        raise UserError("client_id must have 1 to 64 characters", "use a UUID")
+    return clean
+
+
+async def _check_offered(session: AsyncSession, conversation_id: str, choice: str) -> None:
+    offered = await repository.offered(session, conversation_id)
+    if choice not in offered:
+        raise UserError("that choice was not offered", "choose one of the buttons, or write")
+
+
+async def _locked(session: AsyncSession, conversation_id: str) -> Conversation:
+    found = await repository.lock(session, conversation_id)
+    if found is None:
+        raise NotFound("no such conversation", "start a new one")
+    return found
+
+
+def _append(
+    session: AsyncSession,
+    conversation: Conversation,
+    sender: Sender,
+    body: Body,
+    now: datetime,
+    *,
+    name: str | None = None,
+    client_id: str | None = None,
+    turn_id: str | None = None,
+    ordinal: int | None = None,
+) -> MessageRow:
+    conversation.last_seq += 1
+    conversation.last_at = now
+    row = MessageRow(
+        conversation_id=conversation.id,
+        seq=conversation.last_seq,
+        sender=sender,
+        name=name,
+        body=body.model_dump(mode="json"),
+        client_id=client_id,
+        turn_id=turn_id,
+        ordinal=ordinal,
+        created_at=now,
+    )
+    session.add(row)
+    return row
+
+
+async def _tell(
+    session: AsyncSession, conversation: Conversation, *, owed: bool = False, holder: bool = False, by: str = ""
+) -> None:
+    event: dict[str, object] = {"c": conversation.id, "seq": conversation.last_seq}
+    if by:
+        event["by"] = by
+    if owed:
+        event["owed"] = True
+    if holder:
+        event["holder"] = conversation.holder
+    await repository.notify(session, json.dumps(event))

@@ -1,0 +1,242 @@
+"""The only SQL on the message log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from conversations.models import Conversation, ConversationToken, Feedback, MessageRow, Note, Turn
+
+CHANNEL = "kotae"
+"""The PostgreSQL channel every replica listens on."""
+
+PAGE = 500
+"""Messages read at once."""
+
+
+async def get(session: AsyncSession, conversation_id: str) -> Conversation | None:
+    return await session.get(Conversation, conversation_id)
+
+
+async def lock(session: AsyncSession, conversation_id: str) -> Conversation | None:
+    """The conversation, locked until the end of the transaction: writers of one log take turns."""
+    query = (
+        select(Conversation)
+        .where(Conversation.id == conversation_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def token(session: AsyncSession, token_hash: str, now: datetime) -> ConversationToken | None:
+    """A token that still opens its conversation."""
+    query = select(ConversationToken).where(
+        ConversationToken.hash == token_hash,
+        (ConversationToken.expires_at.is_(None)) | (ConversationToken.expires_at > now),
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def latest_of_person(
+    session: AsyncSession, account_id: str, person_id: str, since: datetime
+) -> Conversation | None:
+    query = (
+        select(Conversation)
+        .where(
+            Conversation.account_id == account_id, Conversation.person_id == person_id, Conversation.last_at >= since
+        )
+        .order_by(Conversation.last_at.desc())
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def seq_of_client_id(session: AsyncSession, conversation_id: str, client_id: str) -> int | None:
+    query = select(MessageRow.seq).where(
+        MessageRow.conversation_id == conversation_id, MessageRow.client_id == client_id
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def messages_after(
+    session: AsyncSession, conversation_id: str, after: int, limit: int = PAGE
+) -> Sequence[MessageRow]:
+    query = (
+        select(MessageRow)
+        .where(MessageRow.conversation_id == conversation_id, MessageRow.seq > after)
+        .order_by(MessageRow.seq)
+        .limit(limit)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def message(session: AsyncSession, conversation_id: str, seq: int) -> MessageRow | None:
+    return await session.get(MessageRow, (conversation_id, seq))
+
+
+async def last_of_type(session: AsyncSession, conversation_id: str, kind: str) -> MessageRow | None:
+    """The newest message of that body type."""
+    query = (
+        select(MessageRow)
+        .where(MessageRow.conversation_id == conversation_id, MessageRow.body["type"].astext == kind)
+        .order_by(MessageRow.seq.desc())
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def last_of_sender(session: AsyncSession, conversation_id: str, sender: str) -> MessageRow | None:
+    """The newest message of that sender."""
+    query = (
+        select(MessageRow)
+        .where(MessageRow.conversation_id == conversation_id, MessageRow.sender == sender)
+        .order_by(MessageRow.seq.desc())
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+_LEASE = text(
+    """
+    UPDATE turns SET leased_until = :until, attempts = attempts + 1
+    WHERE id = (
+        SELECT t.id FROM turns t
+        WHERE t.settled_at IS NULL AND (t.leased_until IS NULL OR t.leased_until < :now)
+          AND NOT EXISTS (
+            SELECT 1 FROM turns e
+            WHERE e.conversation_id = t.conversation_id AND e.settled_at IS NULL AND e.seq < t.seq)
+        ORDER BY t.created_at LIMIT 1 FOR UPDATE OF t SKIP LOCKED)
+    RETURNING id
+    """
+)
+
+
+async def lease_turn(session: AsyncSession, now: datetime, until: datetime) -> Turn | None:
+    """Takes the oldest owed turn whose conversation has no earlier one owed: one at a time per conversation."""
+    turn_id = (await session.execute(_LEASE, {"now": now, "until": until})).scalar_one_or_none()
+    return None if turn_id is None else await session.get(Turn, turn_id, populate_existing=True)
+
+
+async def turn(session: AsyncSession, turn_id: str) -> Turn | None:
+    return await session.get(Turn, turn_id)
+
+
+async def lock_turn(session: AsyncSession, turn_id: str) -> Turn | None:
+    query = select(Turn).where(Turn.id == turn_id).with_for_update().execution_options(populate_existing=True)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def recent_outcomes(session: AsyncSession, conversation_id: str, limit: int) -> Sequence[tuple[str, str | None]]:
+    """Outcome and decision of the newest settled turns, newest first."""
+    query = (
+        select(Turn.outcome, Turn.decision)
+        .where(Turn.conversation_id == conversation_id, Turn.settled_at.is_not(None))
+        .order_by(Turn.seq.desc())
+        .limit(limit)
+    )
+    return [(outcome or "", decision) for outcome, decision in (await session.execute(query)).all()]
+
+
+async def silence_owed(session: AsyncSession, conversation_id: str, now: datetime) -> None:
+    """Settles what the bot still owes: a person answers now."""
+    await session.execute(
+        update(Turn)
+        .where(Turn.conversation_id == conversation_id, Turn.settled_at.is_(None))
+        .values(settled_at=now, outcome="silent")
+    )
+
+
+async def notes(session: AsyncSession, conversation_id: str) -> Sequence[Note]:
+    query = select(Note).where(Note.conversation_id == conversation_id).order_by(Note.created_at)
+    return (await session.execute(query)).scalars().all()
+
+
+async def put_feedback(session: AsyncSession, values: dict[str, object]) -> None:
+    """Stores what was said of a message; said again, the last word counts."""
+    made = insert(Feedback).values(values)
+    await session.execute(
+        made.on_conflict_do_update(
+            index_elements=["conversation_id", "seq"],
+            set_={key: made.excluded[key] for key in ("helpful", "score", "comment", "created_at")},
+        )
+    )
+
+
+async def notify(session: AsyncSession, payload: str) -> None:
+    """Tells every replica, when this transaction commits."""
+    await session.execute(select(func.pg_notify(CHANNEL, payload)))
+
+
+async def offered(session: AsyncSession, conversation_id: str) -> set[str]:
+    """Ids of every button the customer was shown lately (the newest 50 messages)."""
+    query = (
+        select(MessageRow.body)
+        .where(MessageRow.conversation_id == conversation_id)
+        .order_by(MessageRow.seq.desc())
+        .limit(50)
+    )
+    bodies = (await session.execute(query)).scalars().all()
+    return {choice["id"] for body in bodies if body["type"] == "choices" for choice in body["choices"]}
+
+
+_VOLUME = text(
+    """
+    SELECT day, count(*) FILTER (WHERE begun) AS conversations, count(*) FILTER (WHERE NOT begun) AS messages
+    FROM (
+        SELECT CAST(created_at AT TIME ZONE :zone AS date) AS day, true AS begun
+        FROM conversations WHERE created_at >= :since AND created_at < :until
+        UNION ALL
+        SELECT CAST(created_at AT TIME ZONE :zone AS date), false
+        FROM messages WHERE sender = 'customer' AND created_at >= :since AND created_at < :until
+    ) AS happened GROUP BY day ORDER BY day
+    """
+)
+
+
+async def volume(session: AsyncSession, since: datetime, until: datetime, zone: str) -> Sequence[tuple[date, int, int]]:
+    """Conversations begun and customers' messages by day of that time zone."""
+    rows = await session.execute(_VOLUME, {"since": since, "until": until, "zone": zone})
+    return [(row.day, row.conversations, row.messages) for row in rows]
+
+
+async def outcomes(session: AsyncSession, since: datetime, until: datetime) -> Sequence[tuple[str, str | None, int]]:
+    """Settled turns by outcome and decision."""
+    query = (
+        select(Turn.outcome, Turn.decision, func.count())
+        .where(Turn.created_at >= since, Turn.created_at < until, Turn.outcome.is_not(None))
+        .group_by(Turn.outcome, Turn.decision)
+    )
+    return [(outcome or "", decision, number) for outcome, decision, number in (await session.execute(query)).all()]
+
+
+async def csat(session: AsyncSession, since: datetime, until: datetime) -> Sequence[tuple[int, int]]:
+    """How many gave each score when asked how the help was."""
+    query = (
+        select(Feedback.score, func.count())
+        .join(
+            MessageRow,
+            (MessageRow.conversation_id == Feedback.conversation_id) & (MessageRow.seq == Feedback.seq),
+        )
+        .where(
+            Feedback.created_at >= since,
+            Feedback.created_at < until,
+            Feedback.score.is_not(None),
+            MessageRow.body["survey"].astext == "csat",
+        )
+        .group_by(Feedback.score)
+    )
+    return [(score or 0, number) for score, number in (await session.execute(query)).all()]
+
+
+async def thumbs(session: AsyncSession, since: datetime, until: datetime) -> tuple[int, int]:
+    """How many found a message helpful, and how many did not."""
+    query = select(
+        func.count().filter(Feedback.helpful.is_(True)), func.count().filter(Feedback.helpful.is_(False))
+    ).where(Feedback.created_at >= since, Feedback.created_at < until)
+    helpful, not_helpful = (await session.execute(query)).one()
+    return helpful, not_helpful

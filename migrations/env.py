@@ -1,0 +1,21 @@
+"""Alembic's entry: applies the changes in `versions/` to the database of the URL it is given."""
+
+from alembic import context
+from sqlalchemy import create_engine, pool
+
+from kit.database import Base, async_url
+from migrations.tables import METADATA_COMPLETE
+
+assert METADATA_COMPLETE  # every room's tables are imported: autogenerate sees them all
+
+
+def run() -> None:
+    """Runs the migrations in one transaction: all of them or none."""
+    engine = create_engine(async_url(context.config.get_main_option("sqlalchemy.url") or ""), poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run()
