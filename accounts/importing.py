@@ -1,0 +1,265 @@
+"""CSV in: read by a mapping, checked row by row, written all or not at all."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from accounts import repository
+from accounts.mapping import MODELS, ColumnMapping, Source, plain_mapping
+from accounts.records import put_accounts, put_people, put_records
+from accounts.schemas import PutAccount, PutPerson
+from kit.errors import UserError
+from kit.files import read_yaml
+
+Progress = Callable[[int, int], None]
+"""Called with rows done and rows in all: reading is the first half, writing the second."""
+SHOWN = 200
+"""Wrong rows that are listed; all are counted."""
+CHUNK = 5_000
+
+
+class WrongRow(BaseModel):
+    """A row that cannot be taken."""
+
+    model_config = ConfigDict(frozen=True)
+
+    line: int = Field(description="of the file, the header is 1")
+    id: str | None
+    problem: str
+
+
+class ImportReport(BaseModel):
+    """What an import did, or would do."""
+
+    kind: str
+    rows: int
+    new: int = Field(description="ids that were not there before")
+    updated: int
+    wrong: list[WrongRow]
+    wrong_count: int
+    written: bool = Field(description="false for a dry run and wherever a row was wrong")
+
+
+async def import_csv(
+    session: AsyncSession,
+    path: Path,
+    mapping: Path | None,
+    *,
+    now: datetime,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    kind: str = "accounts",
+    currency: str = "USD",
+) -> ImportReport:
+    """Imports a CSV of accounts, people, tickets, invoices, surveys or trainings; ids that are there are updated.
+
+    All or nothing: where one row is wrong none is written, and the report says which and why.
+
+    Args:
+        path: the CSV, with a header.
+        mapping: what its columns are; None where they are named as Kotae's fields.
+        now: the day of the import; `months_ago` and the like count from it.
+        dry_run: check, and write nothing.
+        kind: of the rows, where there is no mapping to say it.
+        currency: of prices whose currency the file does not say.
+    Raises:
+        UserError: the file or the mapping cannot be used as a whole, such as a column that is not there.
+    """
+    rules = read_yaml(mapping, ColumnMapping) if mapping is not None else None
+    encoding, delimiter = (rules.encoding, rules.delimiter) if rules else ("utf-8-sig", ",")
+    columns, lines = _read(path, encoding, delimiter)
+    rules = rules or plain_mapping(kind, columns)  # type: ignore[arg-type]  # checked by the model
+    attributes = _attributes(rules, columns)
+    _need_columns(rules, attributes, columns, path)
+    rows: list[tuple[str, BaseModel]] = []
+    wrong: list[WrongRow] = []
+    seen: dict[str, int] = {}
+    for done, (line, cells) in enumerate(lines):
+        outcome = _row(rules, attributes, columns, line, cells, now, seen)
+        if isinstance(outcome, WrongRow):
+            wrong.append(outcome)
+        else:
+            rows.append(outcome)
+        _tell(progress, done + 1, 2 * len(lines))
+    wrong += await _unknown_accounts(session, rows, seen) if rules.kind != "accounts" else []
+    new = await repository.count_new(session, rules.kind, [key for key, _ in rows])
+    if not wrong and not dry_run:
+        await _write(session, rules, rows, now, currency, progress)
+    return ImportReport(
+        kind=rules.kind,
+        rows=len(lines),
+        new=new,
+        updated=len(rows) - new,
+        wrong=sorted(wrong, key=lambda each: each.line)[:SHOWN],
+        wrong_count=len(wrong),
+        written=not wrong and not dry_run,
+    )
+
+
+def _tell(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None and (done % 500 == 0 or done in (total, total // 2)):
+        progress(done, total)
+
+
+def _read(path: Path, encoding: str, delimiter: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header, and every row with its line."""
+    # The standard limit of 128 KiB a field would turn a long note into an error about the parser.
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    try:
+        with path.open(encoding=encoding, newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter)
+            columns = [name.strip() for name in next(reader, [])]
+            rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist", "check the path") from None
+    except (UnicodeDecodeError, LookupError):
+        raise UserError(f"{path} is not {encoding}", "save it as UTF-8, or name its encoding in the mapping") from None
+    except (csv.Error, OSError) as error:
+        raise UserError(f"{path} cannot be read as CSV ({error})", "check the file") from None
+    if not columns or not any(columns):
+        raise UserError(f"{path} is empty", "it needs a header and rows")
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise UserError(f"{path} has two columns {twice[0]!r}", "rename one")
+    return columns, rows
+
+
+def _attributes(rules: ColumnMapping, columns: Sequence[str]) -> dict[str, Source]:
+    if isinstance(rules.attributes, dict):
+        return rules.attributes
+    if rules.attributes in ("rest", "all"):
+        taken = rules.fields.values() if rules.attributes == "rest" else ()
+        used = {column for source in taken for column in source.columns()}
+        return {column: Source(column=column) for column in columns if column and column not in used}
+    return {column: Source(column=column) for column in rules.attributes}
+
+
+def _need_columns(rules: ColumnMapping, attributes: Mapping[str, Source], columns: Sequence[str], path: Path) -> None:
+    for field, source in [*rules.fields.items(), *attributes.items()]:
+        for column in source.columns():
+            if column not in columns:
+                raise UserError(
+                    f"{path} has no column {column!r}, which the mapping names for {field}",
+                    f"it has {', '.join(columns)}",
+                )
+
+
+def _row(
+    rules: ColumnMapping,
+    attributes: Mapping[str, Source],
+    columns: Sequence[str],
+    line: int,
+    cells: list[str],
+    now: datetime,
+    seen: dict[str, int],
+) -> tuple[str, BaseModel] | WrongRow:
+    """One row as the model of its kind, or what is wrong with it."""
+    if len(cells) != len(columns):
+        return WrongRow(line=line, id=None, problem=f"{len(cells)} cells, the header has {len(columns)}")
+    row = dict(zip(columns, cells, strict=True))
+    values: dict[str, Any] = {}
+    field = ""
+    try:
+        for field, source in rules.fields.items():
+            values[field] = source.value(row, now)
+        more = {}
+        for field, source in attributes.items():
+            more[field] = _plain(source.value(row, now))
+    except ValueError as error:
+        return WrongRow(line=line, id=_id(values), problem=f"{field}: {error}")
+    key = _id(values)
+    if key is None:
+        return WrongRow(line=line, id=None, problem="id: is empty")
+    if key in seen and rules.kind != "accounts":
+        return WrongRow(line=line, id=key, problem=f"id: the same as in line {seen[key]}")
+    subscription = f"{key}\n{values.get('subscription_id') or ''}"
+    if subscription in seen:
+        return WrongRow(line=line, id=key, problem=f"id: the same as in line {seen[subscription]}")
+    seen[subscription] = seen[key] = line
+    return _checked(rules, line, key, values, more)
+
+
+def _id(values: Mapping[str, Any]) -> str | None:
+    return None if values.get("id") is None else str(values["id"])
+
+
+def _checked(
+    rules: ColumnMapping, line: int, key: str, values: dict[str, Any], more: dict[str, Any]
+) -> tuple[str, BaseModel] | WrongRow:
+    given = {name: value for name, value in values.items() if value is not None}
+    if "id" not in MODELS[rules.kind].model_fields:
+        given.pop("id")
+    kept = {name: value for name, value in more.items() if value is not None}
+    try:
+        return key, MODELS[rules.kind].model_validate(given | ({"attributes": kept} if kept else {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "row"
+        return WrongRow(line=line, id=key, problem=f"{where}: {first['msg'].lower()}")
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON can hold: numbers as numbers, dates as text."""
+    if isinstance(value, str | bool) or value is None:
+        return value
+    return value.isoformat() if hasattr(value, "isoformat") else float(value)
+
+
+async def _unknown_accounts(
+    session: AsyncSession, rows: Sequence[tuple[str, BaseModel]], lines: Mapping[str, int]
+) -> list[WrongRow]:
+    needed = {account for _, row in rows if (account := getattr(row, "account_id", None)) is not None}
+    missing = needed - await repository.accounts_known(session, needed)
+    return [
+        WrongRow(line=lines[key], id=key, problem=f"account_id: there is no account {row.account_id!r}")  # type: ignore[attr-defined]
+        for key, row in rows
+        if getattr(row, "account_id", None) in missing
+    ]
+
+
+async def _write(
+    session: AsyncSession,
+    rules: ColumnMapping,
+    rows: Sequence[tuple[str, BaseModel]],
+    now: datetime,
+    currency: str,
+    progress: Progress | None,
+) -> None:
+    done = len(rows)
+    for chunk in _chunks(rows):
+        try:
+            if rules.kind == "accounts":
+                accounts = [(key, row, now) for key, row in chunk if isinstance(row, PutAccount)]
+                await put_accounts(session, accounts, currency=currency)
+            elif rules.kind == "people":
+                await put_people(session, [(key, row, now) for key, row in chunk if isinstance(row, PutPerson)])
+            else:
+                await put_records(session, [row for _, row in chunk])  # type: ignore[misc]  # of one kind
+        except IntegrityError as error:
+            # What only the tables know, such as a due day before the day of issue.
+            raise UserError(
+                f"a row breaks a rule ({_constraint(error)})", "correct the rows; nothing was written"
+            ) from None
+        done += len(chunk)
+        _tell(progress, done, 2 * len(rows))
+    if progress is not None:
+        progress(2 * len(rows), 2 * len(rows))
+
+
+def _constraint(error: IntegrityError) -> str:
+    diagnosis = getattr(error.orig, "diag", None)
+    return str(getattr(diagnosis, "constraint_name", None) or error.orig)
+
+
+def _chunks(rows: Sequence[tuple[str, BaseModel]]) -> Iterator[Sequence[tuple[str, BaseModel]]]:
+    for first in range(0, len(rows), CHUNK):
+        yield rows[first : first + CHUNK]

@@ -1,0 +1,328 @@
+"""Events in, by the Segment HTTP API, and their roll-up to daily figures in the same transaction.
+
+Rules, in full:
+
+- **Twice**: a `messageId` that was taken before is not taken again. A message without one gets one made of its content.
+- **When**: the client's `timestamp`, corrected by how far its clock (`sentAt`) is from ours; without one, now.
+- **Late and out of order**: an event counts on its own UTC day, however late it comes. `identify` and `group` older than what is
+  known of the person or account change nothing.
+- **Future**: up to ten minutes ahead counts as now; more is rejected, as is anything before 2000.
+- **Whose**: the account is `groupId` or `context.groupId`, else that of the person. Events of a person without an account are kept
+  and counted once it is known. An account or person that was never heard of before is created.
+- **Use**: `track`, `page` and `screen` are use; `identify` and `group` are not. Each counts 1, and `properties.quantity` (a number, by
+  default 1) is summed by name for the meters of `plans.yml`.
+- One bad message does not stop the others: it is in `rejected`, with the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from accounts import models as m
+from accounts import repository
+from accounts.records import put_accounts, put_people
+from accounts.schemas import IngestResult, PutAccount, PutPerson, Rejected, SegmentMessage, clean
+
+AHEAD = timedelta(minutes=10)
+"""How far a clock may be ahead and still be taken for drift."""
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+USE = ("track", "page", "screen")
+_NAMES = {"page": "page_viewed", "screen": "screen_viewed"}
+_ACCOUNT_TRAITS = {
+    "name": "name",
+    "plan": "plan",
+    "seats": "seats",
+    "owner": "owner",
+    "employees": "potential_seats",
+    "price": "price",
+    "currency": "currency",
+    "createdAt": "created_at",
+}
+_PERSON_TRAITS = {
+    "name": "name",
+    "email": "email",
+    "role": "role",
+    "champion": "champion",
+    "language": "lang",
+    "locale": "lang",
+    "lang": "lang",
+    "createdAt": "created_at",
+}
+In = TypeVar("In", PutAccount, PutPerson)
+
+
+@dataclass(frozen=True)
+class _Message:
+    """A message with its time, its id and its name settled."""
+
+    id: str
+    at: datetime
+    name: str
+    said: SegmentMessage
+
+    @property
+    def person(self) -> str:
+        return self.said.user_id or ""
+
+    @property
+    def account(self) -> str | None:
+        """The account it names itself."""
+        company = self.said.traits.get("company") if self.said.type == "identify" else None
+        named = self.said.group_id or self.said.context.get("groupId")
+        named = named or (company.get("id") if isinstance(company, dict) else None)
+        return clean(str(named))[:255] if named else None
+
+
+async def ingest(
+    session: AsyncSession, batch: Sequence[Mapping[str, Any]], now: datetime, *, sent_at: datetime | None = None
+) -> IngestResult:
+    """Takes a batch of Segment messages; see the rules above.
+
+    Args:
+        batch: messages as they came, parsed from JSON.
+        now: when they came.
+        sent_at: the client's clock when it sent them.
+    """
+    messages, rejected = _settle(batch, now, sent_at)
+    unique = sorted(
+        {message.id: message for message in messages}.values(), key=lambda message: (message.at, message.id)
+    )
+    known = await repository.account_of_people(session, {message.person for message in unique})
+    homes = _homes(unique, known)
+    await _introduce(session, unique, homes, known)
+    homeless = {message.person for message in unique if message.person in known and known[message.person] is None}
+    claimed = await repository.claim_events(session, homeless)
+    fresh = await _store(session, unique, homes, now)
+    used = claimed + [row for row in fresh if row["account_id"] and row["type"] in USE]
+    await roll_up(session, used)
+    return IngestResult(
+        accepted=len(fresh),
+        duplicates=len(messages) - len(fresh),
+        rejected=rejected,
+        accounts=sorted({row["account_id"] for row in [*fresh, *claimed] if row["account_id"]}),
+    )
+
+
+def _settle(
+    batch: Sequence[Mapping[str, Any]], now: datetime, sent_at: datetime | None
+) -> tuple[list[_Message], list[Rejected]]:
+    messages: list[_Message] = []
+    rejected: list[Rejected] = []
+    for index, raw in enumerate(batch):
+        try:
+            said = SegmentMessage.model_validate(raw)
+            messages.append(_settled(said, raw, now, sent_at))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "message"
+            reason = f"{where}: {first['msg'].lower()}"
+            rejected.append(Rejected(index=index, message_id=_raw_id(raw), reason=reason))
+        except ValueError as error:
+            rejected.append(Rejected(index=index, message_id=_raw_id(raw), reason=str(error)))
+    return messages, rejected
+
+
+def _raw_id(raw: object) -> str | None:
+    found = raw.get("messageId") if isinstance(raw, Mapping) else None
+    return str(found)[:255] if found is not None else None
+
+
+def _settled(said: SegmentMessage, raw: Mapping[str, Any], now: datetime, sent_at: datetime | None) -> _Message:
+    if said.type == "track" and not said.event:
+        raise ValueError("event: a track message needs one")
+    if said.type == "group" and not said.group_id:
+        raise ValueError("groupId: a group message needs one")
+    if not (said.user_id or said.anonymous_id or said.group_id or said.context.get("groupId")):
+        raise ValueError("userId: needs a userId, an anonymousId or a groupId")
+    at = _when(said, now, sent_at)
+    name = str(said.event) if said.type == "track" else _NAMES.get(said.type, said.type)
+    return _Message(id=said.message_id or _made_id(raw), at=at, name=clean(name), said=said)
+
+
+def _made_id(raw: Mapping[str, Any]) -> str:
+    """An id for a message without one: the same content again is the same message, so a retry is not counted twice."""
+    content = orjson.dumps(clean(dict(raw)), option=orjson.OPT_SORT_KEYS, default=str)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _when(said: SegmentMessage, now: datetime, sent_at: datetime | None) -> datetime:
+    if said.timestamp is None:
+        return now
+    at, sent = _aware(said.timestamp), said.sent_at or sent_at
+    if sent is not None:
+        at += now - _aware(sent)
+    if at > now + AHEAD:
+        raise ValueError(f"timestamp: {at.isoformat()} is in the future")
+    if at < EARLIEST:
+        raise ValueError(f"timestamp: {at.isoformat()} is before {EARLIEST.year}")
+    return min(at, now)
+
+
+def _aware(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _homes(messages: Sequence[_Message], known: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The account of every message, by message id: the one it names, else its person's, also if named later in the batch."""
+    people = dict(known)
+    for message in messages:
+        moves = message.said.type in ("identify", "group")
+        if message.account and (moves or people.get(message.person) is None):
+            people[message.person] = message.account
+    return {
+        message.id: message.account or (people.get(message.person) if message.person else None) for message in messages
+    }
+
+
+async def _introduce(
+    session: AsyncSession,
+    messages: Sequence[_Message],
+    homes: Mapping[str, str | None],
+    known: Mapping[str, str | None],
+) -> None:
+    """Holds the accounts, creates accounts and people never heard of, and writes what identify and group say."""
+    newest_first = messages[::-1]
+    accounts = {account: message.at for message in newest_first if (account := homes[message.id])}
+    there = await repository.lock_accounts(session, accounts)
+    new = {account: at for account, at in accounts.items() if account not in there}
+    await repository.introduce_accounts(session, new, EARLIEST)
+    people = {message.person: (homes[message.id], message.at) for message in newest_first if message.person}
+    # Also those who are known and had no account until now.
+    strangers = {person: home for person, home in people.items() if known.get(person) is None}
+    await repository.introduce_people(session, strangers, EARLIEST)
+    groups = [message for message in messages if message.said.type == "group" and message.account]
+    told = [message for message in messages if message.said.type in ("group", "identify") and message.person]
+    await put_accounts(
+        session, [(str(message.account), account_traits(message.said.traits), message.at) for message in groups]
+    )
+    await put_people(session, [(message.person, _told(message), message.at) for message in told])
+
+
+def _told(message: _Message) -> PutPerson:
+    traits = message.said.traits if message.said.type == "identify" else {}
+    payload = person_traits(traits)
+    return payload.model_copy(update={"account_id": message.account}) if message.account else payload
+
+
+def account_traits(traits: Mapping[str, Any]) -> PutAccount:
+    """What `group` says of an account: traits Kotae knows by Segment's names, all others kept as attributes."""
+    return _from_traits(PutAccount, _ACCOUNT_TRAITS, traits)
+
+
+def person_traits(traits: Mapping[str, Any]) -> PutPerson:
+    """What `identify` says of a person, likewise."""
+    parts = [str(traits[key]) for key in ("firstName", "lastName") if traits.get(key)]
+    named = {"name": " ".join(parts)} if parts else {}
+    others = {trait: value for trait, value in traits.items() if trait not in ("firstName", "lastName")}
+    return _from_traits(PutPerson, _PERSON_TRAITS, named | others)
+
+
+def _from_traits(model: type[In], known: Mapping[str, str], traits: Mapping[str, Any]) -> In:
+    fields: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
+    for trait, value in traits.items():
+        name = known.get(trait)
+        try:
+            if name is None or value is None:
+                raise ValueError(trait)
+            fields[name] = getattr(model.model_validate({name: value}), name)
+        except ValueError:
+            # Not one of ours, or not of its kind (a plan that is an object): kept as it came.
+            attributes[trait] = value
+    return model.model_validate(fields | ({"attributes": attributes} if attributes else {}))
+
+
+async def _store(
+    session: AsyncSession, messages: Sequence[_Message], homes: Mapping[str, str | None], now: datetime
+) -> list[repository.Row]:
+    """Writes the raw events; returns those that were not there."""
+    rows = [
+        {
+            "message_id": message.id,
+            "type": message.said.type,
+            "name": message.name,
+            "account_id": homes[message.id],
+            "person_id": message.person or None,
+            "at": message.at,
+            "received_at": now,
+            # What identify and group say is on the person and the account, where it can be corrected and erased.
+            "properties": clean(message.said.properties) if message.said.type in USE else {},
+        }
+        for message in sorted(messages, key=lambda message: message.id)
+    ]
+    new = set(await repository.upsert(session, m.Event, rows, on=["message_id"], update={}, returning="message_id"))
+    return [row for row in rows if row["message_id"] in new]
+
+
+@dataclass
+class _Day:
+    """One key's share of the batch."""
+
+    times: int = 0
+    quantity: Decimal = Decimal(0)
+    slots: int = 0
+
+
+async def roll_up(session: AsyncSession, events: Iterable[repository.Row]) -> None:
+    """Adds events to the daily figures. The caller holds their accounts and sees to it that each event comes once."""
+    people: dict[tuple[str, date, str], _Day] = defaultdict(_Day)
+    names: dict[tuple[str, date, str], _Day] = defaultdict(_Day)
+    firsts: dict[tuple[str, str], datetime] = {}
+    seen: dict[str, datetime] = {}
+    for event in events:
+        account, person, at = event["account_id"], event["person_id"] or "", event["at"].astimezone(UTC)
+        mine, named = people[account, at.date(), person], names[account, at.date(), event["name"]]
+        mine.times += 1
+        # The slot of midnight is the leftmost bit.
+        mine.slots |= 1 << (m.SLOTS - 1 - (at.hour * 60 + at.minute) // m.SLOT_MINUTES)
+        named.times += 1
+        named.quantity += quantity(event["properties"])
+        firsts[account, event["name"]] = min(firsts.get((account, event["name"]), at), at)
+        if person:
+            seen[person] = max(seen.get(person, at), at)
+    await repository.upsert_together(session, [_people_days(people), _name_days(names), _first_times(firsts)])
+    await repository.refresh_usage(session, {(account, day) for account, day, _ in people})
+    await repository.saw_people(session, seen)
+
+
+def _people_days(people: Mapping[tuple[str, date, str], _Day]) -> repository.Upsert:
+    rows = [
+        {"account_id": account, "day": day, "person_id": person, "events": it.times, "slots": f"{it.slots:0{m.SLOTS}b}"}
+        for (account, day, person), it in sorted(people.items())
+    ]
+    update = {"events": "t.events + new.events", "slots": "t.slots | new.slots"}
+    return repository.Upsert(m.DailyPerson, rows, ("account_id", "day", "person_id"), update)
+
+
+def _name_days(names: Mapping[tuple[str, date, str], _Day]) -> repository.Upsert:
+    rows = [
+        {"account_id": account, "day": day, "name": name, "times": it.times, "quantity": it.quantity}
+        for (account, day, name), it in sorted(names.items())
+    ]
+    update = {"times": "t.times + new.times", "quantity": "t.quantity + new.quantity"}
+    return repository.Upsert(m.DailyEvent, rows, ("account_id", "day", "name"), update)
+
+
+def _first_times(firsts: Mapping[tuple[str, str], datetime]) -> repository.Upsert:
+    rows = [{"account_id": account, "name": name, "first_at": at} for (account, name), at in sorted(firsts.items())]
+    update = {"first_at": "new.first_at"}
+    return repository.Upsert(m.AccountEvent, rows, ("account_id", "name"), update, "new.first_at < t.first_at")
+
+
+def quantity(properties: Mapping[str, Any]) -> Decimal:
+    """How much an event counts: its `quantity` where that is a number from 0 to a billion, else 1."""
+    value = properties.get("quantity")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return Decimal(1)
+    return Decimal(str(value)) if 0 <= value <= 1e9 else Decimal(1)
