@@ -1,0 +1,1 @@
+"""Help content to passages to index to answer, clarify or abstain."""

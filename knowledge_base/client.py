@@ -1,0 +1,131 @@
+"""Asks the knowledge base over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from kit.errors import KotaeError, NotFound, Unavailable, UserError
+from knowledge_base.schemas import (
+    AnswerReply,
+    AnswerRequest,
+    ArticleReply,
+    Asker,
+    EmbedReply,
+    EmbedRequest,
+    Hit,
+    Ready,
+    Reloaded,
+    SearchReply,
+    SearchRequest,
+    Values,
+)
+from knowledge_base.text import Language
+
+TIMEOUT = httpx.Timeout(2.0, connect=0.5)
+"""Seconds. A turn as a whole has five."""
+Reply = TypeVar("Reply", bound=BaseModel)
+_HINT = "see that `kotae up` runs it, and its log"
+
+
+class KnowledgeBase:
+    """A client that keeps its connections; use it as a context or close it.
+
+    Args:
+        base_url: of the service.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._http = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT)
+
+    async def __aenter__(self) -> KnowledgeBase:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def embed(self, texts: list[str]) -> EmbedReply:
+        """Vectors of texts."""
+        return await self._ask("POST", "/embed", EmbedReply, EmbedRequest(texts=texts))
+
+    async def search(
+        self, text: str, lang: Language | None = None, asker: Asker | None = None, k: int = 10
+    ) -> list[Hit]:
+        """The best articles."""
+        body = _checked(SearchRequest, text=text, lang=lang, asker=asker, k=k)
+        return (await self._ask("POST", "/search", SearchReply, body)).hits
+
+    async def answer(
+        self,
+        text: str,
+        lang: Language | None = None,
+        asker: Asker | None = None,
+        values: Values | None = None,
+        article_id: str | None = None,
+    ) -> AnswerReply:
+        """The answer to a question.
+
+        Args:
+            text: the question.
+            lang: of the conversation.
+            asker: whose plan, role and stage; None: a visitor.
+            values: of the asking account; None: a visitor.
+            article_id: the article the customer chose.
+        Raises:
+            UserError: the question is empty or far too long.
+            NotFound: no such article.
+            Unavailable: the knowledge base does not answer or is not ready.
+        """
+        body = _checked(AnswerRequest, text=text, lang=lang, asker=asker, values=values, article_id=article_id)
+        return await self._ask("POST", "/answer", AnswerReply, body)
+
+    async def article(self, lang: Language, slug: str) -> ArticleReply:
+        """A whole article as safe HTML."""
+        return await self._ask("GET", f"/articles/{lang}/{quote(slug)}", ArticleReply)
+
+    async def ready(self) -> Ready:
+        """What is served.
+
+        Raises:
+            Unavailable: not ready, with the reason.
+        """
+        return await self._ask("GET", "/readyz", Ready)
+
+    async def reload(self) -> Reloaded:
+        """Makes it look for a new index at once."""
+        return await self._ask("POST", "/reload", Reloaded)
+
+    async def _ask(self, method: str, path: str, reply: type[Reply], body: BaseModel | None = None) -> Reply:
+        try:
+            response = await self._http.request(method, path, json=body.model_dump(mode="json") if body else None)
+        except httpx.HTTPError as error:
+            name = type(error).__name__
+            raise Unavailable(f"the knowledge base does not answer ({name})", _HINT) from error
+        if response.is_success:
+            return reply.model_validate_json(response.content)
+        raise _error(response)
+
+
+def _checked(model: type[Reply], **fields: Any) -> Reply:
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{first['loc'][0]}: {first['msg'].lower()}", "shorten or correct it") from None
+
+
+def _error(response: httpx.Response) -> KotaeError:
+    try:
+        data = response.json()
+    except ValueError:
+        data = {}
+    kinds: dict[int, type[KotaeError]] = {404: NotFound, 422: UserError}
+    kind = kinds.get(response.status_code, Unavailable)
+    return kind(data.get("message", f"the knowledge base answered {response.status_code}"), data.get("hint", ""))

@@ -1,0 +1,135 @@
+"""Answer, clarify or abstain: the chance that the first article answers, from what the result list looks like.
+
+The chance is a logistic function of a few features (`features`). Its coefficients belong to one encoder: they ship for the
+packaged ones (`calibrations.json`), fitted on labelled questions, and `kotae kb calibrate` fits them to a company's own. The
+two thresholds on it are set there too, with what they promise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Decision = Literal["answer", "clarify", "abstain"]
+
+FEATURES = ("dense", "dense_gap", "coverage", "lexical_gap", "agreement", "length")
+CLARIFY_SHARE = 0.5
+"""Where nothing was calibrated, the share of the answer threshold from which the customer is offered a choice."""
+FILE = "calibration.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An article that may answer.
+
+    Attributes:
+        article: its position in the index.
+        passage: position of its best passage; -1 where it has none.
+        score: fused, 0 to 1 over the candidates of one question.
+        dense: inner product of the question and its best row.
+        lexical: BM25 of its whole text.
+        coverage: share of the question's terms, weighted by rarity, that the article has.
+    """
+
+    article: int
+    passage: int
+    score: float
+    dense: float
+    lexical: float
+    coverage: float
+
+
+class Model(BaseModel):
+    """A logistic model: chance = 1 / (1 + exp(-(bias + sum(weight x feature))))."""
+
+    model_config = ConfigDict(frozen=True)
+
+    weights: dict[str, float]
+    bias: float
+    answer: float = Field(ge=0, le=1, description="chance from which the passage is shown as the answer")
+    clarify: float = Field(ge=0, le=1, description="chance from which the nearest articles are offered to choose from")
+
+    def chance(self, values: Sequence[float]) -> float:
+        """The chance for feature values in the order of `FEATURES`."""
+        z = self.bias + sum(self.weights[name] * value for name, value in zip(FEATURES, values, strict=True))
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, z))))
+
+
+class Promise(BaseModel):
+    """What the thresholds of a calibration promise, and on what evidence."""
+
+    model_config = ConfigDict(frozen=True)
+
+    risk: float = Field(description="at most this share of what is answered is wrong")
+    confidence: float = Field(description="with this confidence")
+    coverage: float = Field(description="share of the labelled questions answered under it")
+    kept: bool = Field(description="whether the labelled questions sufficed to promise it")
+    questions: int
+
+
+class Calibration(BaseModel):
+    """Models by encoder, and what was promised where one was fitted to this index."""
+
+    model_config = ConfigDict(frozen=True)
+
+    models: dict[str, Model]
+    promises: dict[str, Promise] = Field(default_factory=dict)
+
+    @classmethod
+    def load(cls, index: Path) -> Calibration:
+        """The index's own models over the shipped ones."""
+        try:
+            own = cls.model_validate_json((index / FILE).read_bytes())
+        except FileNotFoundError:
+            return shipped()
+        return own.model_copy(update={"models": shipped().models | own.models})
+
+    def save(self, index: Path) -> None:
+        """Stores it with the index, in one step."""
+        fresh = index / f".{FILE}"
+        fresh.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+        fresh.replace(index / FILE)
+
+    def model(self, encoder: str) -> Model | None:
+        """The model for scores of that encoder; None: there is none, and no other one's will do."""
+        return self.models.get(encoder)
+
+
+@cache
+def shipped() -> Calibration:
+    """The calibrations that come with the product."""
+    return Calibration.model_validate_json((Path(__file__).parent / "calibrations.json").read_bytes())
+
+
+def features(candidates: Sequence[Candidate], terms: int) -> tuple[float, ...]:
+    """What the decision rests on, in the order of `FEATURES`.
+
+    Args:
+        candidates: best first; at least one.
+        terms: of the question.
+    """
+    top, others = candidates[0], candidates[1:]
+    best_dense = max((c.dense for c in others), default=0.0)
+    best_lexical = max((c.lexical for c in others), default=0.0)
+    highest = max(top.lexical, best_lexical)
+    return (
+        top.dense,
+        top.dense - best_dense,
+        top.coverage,
+        (top.lexical - best_lexical) / highest if highest > 0 else 0.0,
+        float(top.dense >= best_dense and top.lexical >= best_lexical and top.lexical > 0),
+        math.log1p(terms),
+    )
+
+
+def decide(chance: float, model: Model) -> Decision:
+    """What to do at that chance."""
+    if chance >= model.answer:
+        return "answer"
+    return "clarify" if chance >= model.clarify else "abstain"

@@ -1,0 +1,516 @@
+"""The index of the help content: built beside the one that serves, then switched to in one step.
+
+A folder of an index holds `current`, which names one of `builds/*`; a build never changes once it is named there. A build
+has the articles and passages as JSON lines and a *shelf* for each way of asking: the articles of one language with the
+encoder of a language. Articles that exist in one language only stand on a second shelf, for those who ask in the other.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from kit import clock
+from kit.errors import UserError
+from knowledge_base.articles import Article, Content, Passage
+from knowledge_base.decision import FILE as CALIBRATION_FILE
+from knowledge_base.decision import Calibration
+from knowledge_base.dense import Dense
+from knowledge_base.encoders import Encoder, Encoders, Vectors
+from knowledge_base.lexical import Lexical, tokens
+from knowledge_base.passages import cut
+from knowledge_base.progress import Meter, Report, silent
+from knowledge_base.text import Language, windows
+
+FORMAT = 1
+"""Raised whenever passages are cut, embedded or stored differently: an index of another format is built again."""
+WINDOW = 110
+"""Words of a passage that get a vector of their own; a longer passage has several."""
+STRIDE = 90
+_EMBED_BATCH = 64
+_POINTER = "current"
+_SIZES = "sizes.json"
+Integers = npt.NDArray[np.int32]
+Item = TypeVar("Item", Article, Passage)
+
+
+class Meta(BaseModel):
+    """What a build says of itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int
+    encoders: dict[str, int]
+    content: str
+    url: str
+    shelves: list[str]
+    articles: int
+    passages: int
+    built_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes:
+        embedded, reused: vectors made, and taken from the build before.
+        unchanged: nothing had changed, so nothing was built.
+        warnings: for the writer.
+    """
+
+    articles: int
+    passages: int
+    embedded: int
+    reused: int
+    unchanged: bool
+    warnings: tuple[str, ...]
+
+
+class Lines(Sequence[Item], Generic[Item]):
+    """Items kept as JSON lines in a file, read one at a time where they are asked for."""
+
+    def __init__(self, path: Path, kind: type[Item]) -> None:
+        self._kind: type[Item] = kind
+        self._data: npt.NDArray[np.uint8] = (
+            np.memmap(path, mode="r", dtype=np.uint8) if path.stat().st_size else np.zeros(0, np.uint8)
+        )
+        self._ends: npt.NDArray[np.int64] = np.load(path.with_suffix(".ends.npy"))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, position: Any) -> Any:
+        start = int(self._ends[position - 1]) if position else 0
+        return _thawed(self._kind, orjson.loads(self._data[start : int(self._ends[position])].tobytes()))
+
+    @staticmethod
+    def write(path: Path, items: Sequence[Article] | Sequence[Passage]) -> None:
+        lines = [orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE) for item in items]
+        path.write_bytes(b"".join(lines))
+        np.save(path.with_suffix(".ends.npy"), np.cumsum([len(line) for line in lines], dtype=np.int64))
+
+
+def _thawed(kind: type[Item], data: dict[str, Any]) -> Item:
+    for name, value in data.items():
+        if isinstance(value, list):
+            data[name] = tuple(value)
+    if data.get("updated"):
+        data["updated"] = date.fromisoformat(data["updated"])
+    return kind(**data)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Articles of one language, findable with one encoder.
+
+    Attributes:
+        articles: their positions in the index.
+        article_rows, article_passages: where the rows and passages of each begin, with one more at the end.
+        passages: positions of the passages in the index, article by article.
+        personal: for each passage on it 1 where it is a template.
+        row_passage: for each row the passage it is from, as a position in `passages`; -1 for a question of the article.
+        whole, parts: BM25 over articles and over passages.
+    """
+
+    name: str
+    lang: Language
+    encoder: str
+    articles: Integers
+    article_rows: Integers
+    article_passages: Integers
+    passages: Integers
+    row_passage: Integers
+    personal: Integers
+    dense: Dense
+    whole: Lexical
+    parts: Lexical
+
+
+class Index:
+    """An opened build.
+
+    Args:
+        build: its folder.
+        meta: what it says of itself.
+    """
+
+    def __init__(self, build: Path, meta: Meta, calibration: Calibration) -> None:
+        self.build = build
+        self.meta = meta
+        self.calibration = calibration
+        self.articles: Lines[Article] = Lines(build / "articles.jsonl", Article)
+        self.passages: Lines[Passage] = Lines(build / "passages.jsonl", Passage)
+        self.shelves = {name: _open_shelf(build / name, name) for name in meta.shelves}
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Where each article is, by its id."""
+        return {article.id: number for number, article in enumerate(self.articles)}
+
+    @cached_property
+    def links(self) -> dict[str, str]:
+        """Address of each article, by its id."""
+        return {article.id: article.url for article in self.articles}
+
+    def shelves_for(self, lang: Language, encoders: Encoders) -> list[Shelf]:
+        """Where a question in that language is looked for: its own shelf first, then what exists in the other only."""
+        named = [self.shelves[name] for name in (lang, f"{lang}-other") if name in self.shelves]
+        # Content in one language only: the encoder of Japanese reads questions in the other too.
+        return named or [s for s in self.shelves.values() if s.encoder == encoders.japanese.name]
+
+
+def current_build(index: Path) -> Path | None:
+    """The build an index folder points to; None where there is none."""
+    try:
+        name = (index / _POINTER).read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return index / "builds" / name
+
+
+def fingerprint(index: Path) -> tuple[str, ...] | None:
+    """What an index folder serves now: changes with its build and with its calibration. None where there is none."""
+    build = current_build(index)
+    if build is None:
+        return None
+    try:
+        return (build.name, str((index / CALIBRATION_FILE).stat().st_mtime_ns))
+    except OSError:
+        return (build.name,)
+
+
+def open_index(index: Path, encoders: Encoders) -> Index:
+    """Opens the current build.
+
+    Args:
+        index: the folder.
+        encoders: of this installation.
+    Raises:
+        UserError: there is none, it is damaged, or it was built with other encoders.
+    """
+    build = current_build(index)
+    if build is None:
+        raise UserError(f"there is no index in {index}", "build it with `kotae kb build`")
+    try:
+        meta = Meta.model_validate_json((build / "meta.json").read_bytes())
+        _refuse_other(meta, encoders, index)
+        _check_sizes(build)
+        return Index(build, meta, Calibration.load(index))
+    except (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, EOFError) as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"the index in {index} is damaged ({line})", "build it again with `kotae kb build`") from error
+
+
+def build_index(
+    content: Content, index: Path, encoders: Encoders, url: str = "", *, bilingual: bool | None = None,
+    report: Report = silent,
+) -> BuildReport:  # fmt: skip
+    """Builds the index of some content and switches to it.
+
+    Vectors of texts that the build before had are taken from it. A crash at any moment leaves the old one in place.
+
+    Args:
+        content: what to index.
+        index: the folder.
+        encoders: of this installation.
+        url: where the content is published.
+        bilingual: whether articles of one language are to be found by questions in the other; None: if both occur.
+        report: told of the progress.
+    Raises:
+        UserError: another build is at work on this index.
+    """
+    with _alone(index):
+        before = _usable(index, encoders)
+        languages = {article.lang for article in content.articles}
+        bilingual = len(languages) > 1 if bilingual is None else bilingual
+        digest = _digest(content, url, bilingual)
+        if before is not None and before.meta.content == digest:
+            meta = before.meta
+            return BuildReport(meta.articles, meta.passages, 0, 0, unchanged=True, warnings=content.warnings)
+        return _Builder(content, index, encoders, url, bilingual, before, report).build(digest)
+
+
+class _Builder:
+    def __init__(
+        self,
+        content: Content,
+        index: Path,
+        encoders: Encoders,
+        url: str,
+        bilingual: bool,
+        before: Index | None,
+        report: Report,
+    ) -> None:
+        self.content, self.index, self.encoders, self.url = content, index, encoders, url
+        self.bilingual, self.before, self.report = bilingual, before, report
+        self.embedded = self.reused = 0
+        self.passages: list[Passage] = []
+        self.first: list[int] = [0]
+
+    def build(self, digest: str) -> BuildReport:
+        self._cut()
+        name = secrets.token_hex(6)
+        made = self.index / "builds" / f".{name}"
+        made.mkdir(parents=True)
+        try:
+            shelves = self._shelves()
+            for shelf, lang, encoder, articles in shelves:
+                self._write_shelf(made / shelf, lang, encoder, articles)
+            Lines.write(made / "articles.jsonl", self.content.articles)
+            Lines.write(made / "passages.jsonl", self.passages)
+            self._write_meta(made, digest, [shelf for shelf, *_ in shelves])
+            _seal(made)
+            made.rename(self.index / "builds" / name)
+        except BaseException:
+            shutil.rmtree(made, ignore_errors=True)
+            raise
+        _point(self.index, name)
+        _sweep(self.index, {name, self.before.build.name if self.before else name})
+        return BuildReport(
+            len(self.content.articles), len(self.passages), self.embedded, self.reused, False, self.content.warnings
+        )
+
+    def _cut(self) -> None:
+        links = {article.id: article.url for article in self.content.articles}
+        meter = Meter(self.report, "reading", len(self.content.articles))
+        for article in self.content.articles:
+            self.passages.extend(cut(article, links, self.url))
+            self.first.append(len(self.passages))
+            meter.advance(1)
+
+    def _shelves(self) -> list[tuple[str, Language, Encoder, list[int]]]:
+        """Name, language, encoder and articles of each shelf."""
+        made: list[tuple[str, Language, Encoder, list[int]]] = []
+        keys = {lang: {a.key for a in self.content.articles if a.lang == lang} for lang in ("en", "ja")}
+        pairs: tuple[tuple[Language, Language], ...] = (("en", "ja"), ("ja", "en"))
+        for lang, other in pairs:
+            own = [n for n, article in enumerate(self.content.articles) if article.lang == lang]
+            if own:
+                made.append((lang, lang, self.encoders.of(lang), own))
+            lacking = [n for n, a in enumerate(self.content.articles) if a.lang == other and a.key not in keys[lang]]
+            if lacking and self.bilingual:
+                # Only the encoder of Japanese reads both languages.
+                made.append((f"{lang}-other", other, self.encoders.japanese, lacking))
+        return made
+
+    def _write_shelf(self, folder: Path, lang: Language, encoder: Encoder, articles: list[int]) -> None:
+        folder.mkdir()
+        texts: list[str] = []
+        speaks_for: list[int] = []
+        rows, starts = [0], [0]
+        passages: list[int] = []
+        for number in articles:
+            article = self.content.articles[number]
+            own = list(range(self.first[number], self.first[number + 1]))
+            for place, position in enumerate(own, start=len(passages)):
+                for text in _texts(article, self.passages[position], encoder):
+                    texts.append(text)
+                    speaks_for.append(place)
+            for question in (*article.questions, *([article.description] if article.description else [])):
+                texts.append(question)
+                speaks_for.append(-1)
+            passages.extend(own)
+            rows.append(len(texts))
+            starts.append(len(passages))
+        self._write_vectors(encoder, texts, folder)
+        np.save(folder / "row_passage.npy", np.array(speaks_for, np.int32))
+        np.savez(
+            folder / "places.npz",
+            articles=np.array(articles, np.int32),
+            article_rows=np.array(rows, np.int32),
+            article_passages=np.array(starts, np.int32),
+            passages=np.array(passages, np.int32),
+            personal=np.array(
+                [self.passages[position].template and "{{" in self.passages[position].quote for position in passages],
+                np.int32,
+            ),
+        )
+        (folder / "shelf.json").write_text(json.dumps({"lang": lang, "encoder": encoder.name}), encoding="utf-8")
+        self._write_words(folder, articles)
+
+    def _write_words(self, folder: Path, articles: list[int]) -> None:
+        whole: list[list[str]] = []
+        parts: list[list[str]] = []
+        for number in articles:
+            article = self.content.articles[number]
+            top = tokens(f"{article.title}\n{article.description}\n" + "\n".join(article.questions))
+            all_terms = list(top)
+            for passage in self.passages[self.first[number] : self.first[number + 1]]:
+                terms = tokens(" ".join(passage.headings)) + tokens(passage.text)
+                all_terms.extend(terms)
+                parts.append(tokens(article.title) + terms)
+            whole.append(all_terms)
+        Lexical.build(whole).save(folder / "whole")
+        Lexical.build(parts).save(folder / "parts")
+
+    def _write_vectors(self, encoder: Encoder, texts: list[str], folder: Path) -> None:
+        """Vectors of these texts, taken from the build before where it had them; kept with the hash of each text."""
+        keys = np.array([_key(encoder.name, text) for text in texts], dtype="S20")
+        known = self._known(encoder.name)
+        vectors = np.zeros((len(texts), encoder.dimension), np.float32)
+        missing: list[int] = []
+        for row, key in enumerate(keys):
+            place = known.get(bytes(key))
+            if place is None:
+                missing.append(row)
+            else:
+                vectors[row] = place[0][place[1]]
+        meter = Meter(self.report, f"embedding ({encoder.name})", len(missing))
+        missing.sort(key=lambda row: len(texts[row]))  # texts of like length waste no padding
+        for start in range(0, len(missing), _EMBED_BATCH):
+            batch = missing[start : start + _EMBED_BATCH]
+            vectors[batch] = encoder.passages([texts[row] for row in batch])
+            meter.advance(len(batch))
+        self.embedded += len(missing)
+        self.reused += len(texts) - len(missing)
+        np.save(folder / "vectors.npy", vectors)
+        np.save(folder / "keys.npy", keys)
+
+    @cached_property
+    def _before(self) -> dict[str, dict[bytes, tuple[Vectors, int]]]:
+        found: dict[str, dict[bytes, tuple[Vectors, int]]] = {}
+        for shelf in self.before.shelves.values() if self.before else ():
+            keys = np.load(cast(Index, self.before).build / shelf.name / "keys.npy")
+            found.setdefault(shelf.encoder, {}).update(
+                {bytes(key): (shelf.dense.vectors, row) for row, key in enumerate(keys)}
+            )
+        return found
+
+    def _known(self, encoder: str) -> dict[bytes, tuple[Vectors, int]]:
+        return self._before.get(encoder, {})
+
+    def _write_meta(self, made: Path, digest: str, shelves: list[str]) -> None:
+        meta = Meta(
+            format=FORMAT,
+            encoders={encoder.name: encoder.dimension for encoder in self.encoders.all},
+            content=digest,
+            url=self.url,
+            shelves=shelves,
+            articles=len(self.content.articles),
+            passages=len(self.passages),
+            built_at=clock.now().isoformat(),
+        )
+        (made / "meta.json").write_text(meta.model_dump_json(indent=1), encoding="utf-8")
+
+
+def _texts(article: Article, passage: Passage, encoder: Encoder) -> list[str]:
+    """What is embedded for a passage: windows of it, each under its article's title and headings."""
+    above = " > ".join((article.title, *(h for h in passage.headings if h != article.title)))
+    return [
+        f"{above}\n{text}" for text in windows(passage.text, min(WINDOW, encoder.window), min(STRIDE, encoder.window))
+    ]
+
+
+def _open_shelf(folder: Path, name: str) -> Shelf:
+    about = json.loads((folder / "shelf.json").read_text(encoding="utf-8"))
+    with np.load(folder / "places.npz") as places:
+        arrays = {key: places[key] for key in places.files}
+    vectors: Vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    row_passage = np.load(folder / "row_passage.npy")
+    if len(row_passage) != len(vectors) or arrays["article_rows"][-1] != len(vectors):
+        raise ValueError(f"shelf {name} has {len(vectors)} vectors for {len(row_passage)} rows")
+    return Shelf(
+        name=name,
+        lang=about["lang"],
+        encoder=about["encoder"],
+        row_passage=row_passage,
+        dense=Dense(vectors),
+        whole=Lexical.open(folder / "whole", len(arrays["articles"])),
+        parts=Lexical.open(folder / "parts", len(arrays["passages"])),
+        **arrays,
+    )
+
+
+def _refuse_other(meta: Meta, encoders: Encoders, index: Path) -> None:
+    here = {encoder.name: encoder.dimension for encoder in encoders.all}
+    if meta.format != FORMAT:
+        raise UserError(f"the index in {index} is of format {meta.format}, not {FORMAT}", "build it again")
+    if meta.encoders != here:
+        raise UserError(
+            f"the index in {index} was built with {'+'.join(meta.encoders)}, the settings say {'+'.join(here)}",
+            "build it again with `kotae kb build`, or set KOTAE_ENCODER (and KOTAE_ENCODER_JA) back",
+        )
+
+
+def _usable(index: Path, encoders: Encoders) -> Index | None:
+    """The build before, where its vectors can be used again."""
+    try:
+        return open_index(index, encoders)
+    except UserError:
+        return None
+
+
+def _digest(content: Content, url: str, bilingual: bool) -> str:
+    made = hashlib.sha256(f"{FORMAT}\0{url}\0{bilingual}".encode())
+    for article in content.articles:
+        made.update(orjson.dumps({f.name: getattr(article, f.name) for f in fields(article) if f.name != "path"}))
+    return made.hexdigest()
+
+
+def _key(encoder: str, text: str) -> bytes:
+    # Hexadecimal, since NumPy's byte strings lose zero bytes at their end.
+    return hashlib.sha256(f"{encoder}\0{text}".encode()).hexdigest()[:20].encode()
+
+
+@contextmanager
+def _alone(index: Path) -> Iterator[None]:
+    try:
+        index.mkdir(parents=True, exist_ok=True)
+        lock = (index / ".lock").open("w")
+    except OSError as error:
+        raise UserError(f"the index folder {index} cannot be written ({error.strerror})", "name another") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another build is at work on {index}", "wait for it to end") from None
+        yield
+
+
+def _point(index: Path, name: str) -> None:
+    fresh = index / f".{_POINTER}"
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(name)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(index / _POINTER)
+
+
+def _seal(folder: Path) -> None:
+    """Notes the size of every file, and waits until all are on the disk: the pointer must not outlive what it points to."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+    (folder / _SIZES).write_text(json.dumps(sizes), encoding="utf-8")
+    for path in (*files, folder / _SIZES):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _check_sizes(folder: Path) -> None:
+    for name, size in json.loads((folder / _SIZES).read_text(encoding="utf-8")).items():
+        if (folder / name).stat().st_size != size:
+            raise ValueError(f"{name} is not as it was written")
+
+
+def _sweep(index: Path, keep: set[str]) -> None:
+    """Removes old builds. The one before stays: a process may be opening it right now."""
+    for build in (index / "builds").iterdir():
+        if build.name not in keep:
+            shutil.rmtree(build, ignore_errors=True)

@@ -1,0 +1,135 @@
+"""The service over HTTP, with its own client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from kit.errors import NotFound, Unavailable, UserError
+from kit.settings import Settings
+from knowledge_base import index as indexes
+from knowledge_base.answering import Answerer
+from knowledge_base.app import create_app
+from knowledge_base.client import KnowledgeBase
+from knowledge_base.encoders import Encoders
+from knowledge_base.loading import load_folder
+
+POLLS = 1_200
+"""Looks at a service that starts, 50 ms apart: a minute, for a machine with much else to do."""
+
+
+async def serve(settings: Settings) -> AsyncIterator[KnowledgeBase]:
+    """The real application in this process, asked through the real client."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        client = KnowledgeBase("http://kb")
+        client._http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kb")
+        yield client
+        await client.close()
+
+
+async def until_ready(client: KnowledgeBase) -> None:
+    for _ in range(POLLS):
+        try:
+            await client.ready()
+        except Unavailable:
+            await asyncio.sleep(0.05)
+        else:
+            return
+    raise AssertionError("never ready")
+
+
+@pytest.fixture(scope="module")
+async def kb(plain_settings: Settings, small: Answerer) -> AsyncIterator[KnowledgeBase]:
+    async for client in serve(plain_settings):
+        await until_ready(client)
+        yield client
+
+
+async def test_it_answers_with_a_citation(kb: KnowledgeBase) -> None:
+    made = await kb.answer("what is my run limit")
+    assert made.citation is not None
+    assert made.citation.article_id == "en/run-limits"
+    assert str(made.citation.updated) == "2026-03-01"
+    assert [hit.article_id for hit in await kb.search("run limit", k=1)] == ["en/run-limits"]
+    assert (await kb.article("en", "run-limits")).title == "How many runs you have"
+
+
+async def test_vectors_stand_in_the_block_of_their_language(kb: KnowledgeBase) -> None:
+    made = await kb.embed(["hello", "こんにちは", "", "🙂"])
+    vectors = np.array(made.vectors)
+    assert (made.model, made.dimension, vectors.shape) == ("minilm+multilingual", 768, (4, 768))
+    assert np.linalg.norm(vectors[0, :384]) == pytest.approx(1, abs=1e-3)
+    assert not vectors[0, 384:].any()
+    assert np.linalg.norm(vectors[1, 384:]) == pytest.approx(1, abs=1e-3)
+    assert not vectors[1, :384].any()
+    assert not vectors[2:].any()
+
+
+async def test_questions_asked_together_get_the_vectors_they_get_alone(kb: KnowledgeBase) -> None:
+    texts = [f"how many {word} do I have" for word in ("runs", "seats", "flows", "keys", "cards")]
+    together = await asyncio.gather(*(kb.embed([text]) for text in texts))
+    for text, made in zip(texts, together, strict=True):
+        alone = await kb.embed([text + "?", text])
+        assert np.allclose(alone.vectors[1], made.vectors[0], atol=1e-5)
+
+
+async def test_errors_keep_their_kind(kb: KnowledgeBase) -> None:
+    with pytest.raises(UserError):
+        await kb.answer(" ")
+    with pytest.raises(UserError):
+        await kb.answer("x" * 100_000)
+    with pytest.raises(NotFound):
+        await kb.article("en", "none")
+    response = await kb._http.post("/answer", content=b"{not json")
+    assert response.status_code == 422
+
+
+async def test_a_service_that_is_not_there_is_unavailable() -> None:
+    async with KnowledgeBase("http://127.0.0.1:9") as client:
+        with pytest.raises(Unavailable, match="does not answer"):
+            await client.answer("hello")
+
+
+async def test_it_says_why_it_is_not_ready_and_picks_up_an_index_that_appears(
+    tmp_path: Path, content: Path, plain_settings: Settings, encoders: Encoders
+) -> None:
+    settings = plain_settings.model_copy(update={"index": tmp_path / "index"})
+    async for client in serve(settings):
+        for _ in range(POLLS):
+            with pytest.raises(Unavailable) as caught:
+                await client.ready()
+            if "there is no index" in str(caught.value):
+                break
+            await asyncio.sleep(0.05)
+        assert "there is no index" in str(caught.value)
+        indexes.build_index(load_folder(content), settings.index_dir, encoders)
+        await until_ready(client)
+        first = await client.ready()
+        path = content / "en" / "looms.md"
+        path.write_text("# Looms\n\nA loom weaves cloth from warp and weft threads.")
+        indexes.build_index(load_folder(content), settings.index_dir, encoders)
+        answers = [client.answer("what is my run limit") for _ in range(8)]
+        reloaded, *made = await asyncio.gather(client.reload(), *answers)
+        assert reloaded.changed
+        assert reloaded.build != first.build
+        assert all(answer.citation and answer.citation.article_id == "en/run-limits" for answer in made)
+        assert (await client.search("weave cloth on a loom", k=1))[0].article_id == "en/looms"
+
+
+async def test_a_damaged_new_index_leaves_the_old_one_serving(
+    tmp_path: Path, content: Path, plain_settings: Settings, encoders: Encoders
+) -> None:
+    settings = plain_settings.model_copy(update={"index": tmp_path / "index"})
+    indexes.build_index(load_folder(content), settings.index_dir, encoders)
+    async for client in serve(settings):
+        await until_ready(client)
+        (settings.index_dir / "current").write_text("nothing")
+        with pytest.raises(UserError):
+            await client.reload()
+        assert (await client.answer("what is my run limit")).citation is not None

@@ -1,0 +1,82 @@
+"""Thresholds keep their promise where the true risk is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from kit.errors import UserError
+from knowledge_base.calibration import calibrate, clopper_pearson, fit, threshold
+from knowledge_base.decision import FEATURES, Model
+from knowledge_base.evaluation import Labelled, Outcome
+
+
+@pytest.mark.parametrize(("wrong", "answered"), [(0, 22), (1, 40), (5, 100), (30, 200)])
+def test_the_bound_is_where_so_few_errors_become_unlikely(wrong: int, answered: int) -> None:
+    assert binom.cdf(wrong, answered, clopper_pearson(wrong, answered)) == pytest.approx(0.1)
+
+
+def test_nothing_answered_bounds_nothing() -> None:
+    assert clopper_pearson(0, 0) == 1.0
+    assert clopper_pearson(3, 3) == 1.0
+    assert clopper_pearson(0, 21) > 0.10 > clopper_pearson(0, 22)
+
+
+def test_the_promise_holds_in_nine_of_ten_draws() -> None:
+    """Chances are drawn with a known truth: at threshold t the true risk is known exactly."""
+    random = np.random.default_rng(5)
+    broken = drawn = 0
+    for _ in range(150):
+        chances = random.uniform(0, 1, 300)
+        right = random.uniform(0, 1, 300) >= (1 - chances) ** 2
+        found = threshold(chances, right.tolist())
+        if found is None:
+            continue
+        drawn += 1
+        true_risk = (1 - found) ** 2 / 3  # the mean of (1 - c)^2 over a uniform c in (found, 1)
+        broken += true_risk > 0.10
+    assert drawn > 100
+    assert broken / drawn <= 0.10 + 3 * np.sqrt(0.09 / drawn)
+
+
+def test_no_threshold_is_given_where_none_can_promise() -> None:
+    random = np.random.default_rng(1)
+    assert threshold(random.uniform(0, 1, 300), (random.uniform(0, 1, 300) < 0.5).tolist()) is None
+
+
+def test_the_fit_finds_the_feature_that_decides() -> None:
+    random = np.random.default_rng(2)
+    rows = random.normal(size=(400, len(FEATURES)))
+    right = (2 * rows[:, 0] - 1 + random.logistic(size=400) > 0).tolist()
+    weights, bias = fit(rows, right)
+    assert weights[FEATURES[0]] == pytest.approx(2, abs=0.6)
+    assert bias == pytest.approx(-1, abs=0.4)
+    assert all(abs(weights[name]) < 0.5 for name in FEATURES[1:])
+
+
+def outcome(number: int, values: tuple[float, ...], right: bool) -> Outcome:
+    question = Labelled(str(number), "x", frozenset({"a"}) if right else frozenset())
+    return Outcome(question, ("a",), values, "minilm", 0.5, "answer", 0.0)
+
+
+def test_calibrate_gives_a_model_with_its_promise() -> None:
+    random = np.random.default_rng(4)
+    rows = random.normal(size=(300, len(FEATURES)))
+    made = [outcome(n, tuple(row), bool(4 * row[0] + random.logistic() > 0)) for n, row in enumerate(rows)]
+    model, promise = calibrate(made)
+    assert promise.kept
+    assert 0.2 < promise.coverage < 0.7
+    answered = [m.right for m in made if model.chance(m.features) >= model.answer]
+    assert np.mean(answered) >= 0.9
+
+
+def test_too_few_labels_are_refused() -> None:
+    with pytest.raises(UserError, match="too few"):
+        calibrate([outcome(n, (0.0,) * len(FEATURES), n % 2 == 0) for n in range(20)])
+
+
+def test_a_chance_stays_a_chance_for_extreme_features() -> None:
+    model = Model(weights=dict.fromkeys(FEATURES, 1e6), bias=0, answer=0.5, clarify=0.2)
+    assert 0 <= model.chance((1e6,) * len(FEATURES)) <= 1
+    assert 0 <= model.chance((-1e6,) * len(FEATURES)) <= 1
