@@ -1,0 +1,1 @@
+"""When a human takes over, who, how fast."""

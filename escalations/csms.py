@@ -1,0 +1,193 @@
+"""CSMs and how they sign in with a password."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from escalations import repository
+from escalations.models import Csm
+from kit.errors import Conflict, Forbidden, NotFound, Unauthenticated, UserError
+from kit.ids import hash_token, new_id
+
+ROLES = ("csm", "lead", "admin")
+MIN_PASSWORD = 10
+MAX_CAPACITY = 100
+MAX_FAILURES = 5
+LOCKED_FOR = timedelta(minutes=15)
+_HASHER = PasswordHasher()
+_NO_PASSWORD = _HASHER.hash("nobody has this password")
+"""Verified against where there is no such CSM, so that the answer takes as long."""
+
+
+class CsmEntry(BaseModel):
+    """One CSM of `csms.yml`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    email: str
+    name: str
+    role: str = "csm"
+    languages: list[str] = Field(default_factory=lambda: ["en"])
+    capacity: int = 5
+
+
+class CsmFile(BaseModel):
+    """`csms.yml` of a company's folder."""
+
+    csms: list[CsmEntry] = Field(default_factory=list)
+
+
+async def add(session: AsyncSession, entry: CsmEntry, password: str | None, now: datetime) -> Csm:
+    """Adds a CSM.
+
+    Args:
+        password: None where only the company's OpenID provider signs them in.
+    Raises:
+        UserError: no address, role or password that can be used.
+        Conflict: there is one with that address.
+    """
+    email = entry.email.strip().lower()
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email):
+        raise UserError(f"{entry.email!r} is not an e-mail address", "write name@example.com")
+    if entry.role not in ROLES:
+        raise UserError(f"no role is called {entry.role!r}", f"there are {', '.join(ROLES)}")
+    hashed = _hashed(password) if password is not None else None
+    if await repository.csm_by_email(session, email) is not None:
+        raise Conflict(f"{email} is a CSM already", "choose another address")
+    made = Csm(
+        id=new_id("csm"),
+        email=email,
+        name=entry.name.strip() or email,
+        role=entry.role,
+        languages=entry.languages,
+        capacity=entry.capacity,
+        password_hash=hashed,
+        failures=0,
+        active=True,
+        created_at=now,
+    )
+    session.add(made)
+    await session.flush()
+    return made
+
+
+def require(csm: Csm, role: str) -> None:
+    """Makes sure that a CSM has a role, or one above it.
+
+    Raises:
+        Forbidden: they have not.
+    """
+    if ROLES.index(csm.role) < ROLES.index(role):
+        raise Forbidden(f"this takes the role {role}", "ask an admin")
+
+
+async def change(
+    session: AsyncSession,
+    admin: Csm,
+    csm_id: str,
+    *,
+    role: str | None = None,
+    capacity: int | None = None,
+    active: bool | None = None,
+    password: str | None = None,
+) -> Csm:
+    """Changes a CSM; what is not given stays. Open sessions of a CSM with a new password end.
+
+    Raises:
+        Forbidden: only an admin may.
+        UserError: no role, capacity or password that can be used.
+        Conflict: nobody would be left who is an admin.
+    """
+    require(admin, "admin")
+    found = await repository.csm(session, csm_id)
+    if found is None:
+        raise NotFound("no such CSM")
+    if role is not None and role not in ROLES:
+        raise UserError(f"no role is called {role!r}", f"there are {', '.join(ROLES)}")
+    if capacity is not None and not 0 <= capacity <= MAX_CAPACITY:
+        raise UserError(f"capacity {capacity} cannot be", f"choose 0 to {MAX_CAPACITY}")
+    if password is not None:
+        found.password_hash = _hashed(password)
+        found.failures, found.locked_until = 0, None
+    found.role = role or found.role
+    found.capacity = found.capacity if capacity is None else capacity
+    found.active = found.active if active is None else active
+    await session.flush()
+    if not any(each.active and each.role == "admin" for each in await repository.csms(session)):
+        raise Conflict("nobody would be left who is an admin", "make somebody else an admin first")
+    return found
+
+
+def stamp(csm: Csm) -> str:
+    """Changes with the CSM's password: a session begun with another stamp is over."""
+    return hash_token(csm.password_hash or "")[:16]
+
+
+async def sign_in(session: AsyncSession, email: str, password: str, now: datetime) -> Csm | None:
+    """The CSM whose password this is; None where it is not, counted. Commit either way.
+
+    Raises:
+        Unauthenticated: locked after too many wrong tries.
+    """
+    found = await repository.csm_by_email(session, email)
+    if found is not None and found.locked_until is not None and found.locked_until > now:
+        raise Unauthenticated("too many wrong passwords", "wait a quarter of an hour, or ask an admin")
+    right = _matches(found.password_hash if found is not None else None, password)
+    if found is None or not found.active:
+        return None
+    if right:
+        found.failures, found.locked_until = 0, None
+        return found
+    found.failures += 1
+    if found.failures >= MAX_FAILURES:
+        found.failures, found.locked_until = 0, now + LOCKED_FOR
+    return None
+
+
+async def one(session: AsyncSession, csm_id: str) -> Csm:
+    """A CSM by id.
+
+    Raises:
+        NotFound: none, or no longer active.
+    """
+    found = await repository.csm(session, csm_id)
+    if found is None or not found.active:
+        raise NotFound("no such CSM")
+    return found
+
+
+async def by_email(session: AsyncSession, email: str) -> Csm:
+    """A CSM by address.
+
+    Raises:
+        NotFound: none, or no longer active.
+    """
+    found = await repository.csm_by_email(session, email)
+    if found is None or not found.active:
+        raise NotFound(f"{email} is not a CSM", "see `kotae csm add`")
+    return found
+
+
+async def everyone(session: AsyncSession) -> Sequence[Csm]:
+    """All CSMs by name."""
+    return await repository.csms(session)
+
+
+def _hashed(password: str) -> str:
+    if len(password) < MIN_PASSWORD:
+        raise UserError("the password is too short", f"use {MIN_PASSWORD} characters or more")
+    return _HASHER.hash(password)
+
+
+def _matches(hashed: str | None, password: str) -> bool:
+    try:
+        return _HASHER.verify(hashed or _NO_PASSWORD, password) and hashed is not None
+    except (VerificationError, InvalidHashError):
+        return False

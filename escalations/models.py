@@ -1,0 +1,108 @@
+"""Tables of the CSM's side."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Numeric, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kit.database import Base, Json
+
+
+class Csm(Base):
+    """A customer success manager who may sign in."""
+
+    __tablename__ = "csms"
+    __table_args__ = (CheckConstraint("role IN ('csm', 'lead', 'admin')", name="role"),)
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    email: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    languages: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    capacity: Mapped[int] = mapped_column(default=5)
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    failures: Mapped[int] = mapped_column(default=0)
+    locked_until: Mapped[datetime | None]
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+
+
+class Escalation(Base):
+    """A conversation that a person should see (`watch`) or answer (`takeover`)."""
+
+    __tablename__ = "escalations"
+    __table_args__ = (
+        CheckConstraint("mode IN ('watch', 'takeover')", name="mode"),
+        CheckConstraint("state IN ('queued', 'claimed', 'returned', 'resolved')", name="state"),
+        CheckConstraint("(state <> 'claimed') OR (csm_id IS NOT NULL)", name="claimed_by_someone"),
+        CheckConstraint("priority BETWEEN 1 AND 4", name="priority"),
+        # Exactly one open escalation a conversation, whichever process raises it.
+        Index(
+            "uq_escalations_open",
+            "conversation_id",
+            unique=True,
+            postgresql_where=text("state IN ('queued', 'claimed')"),
+        ),
+        Index("ix_escalations_queue", "mode", "due_at", postgresql_where=text("state = 'queued'")),
+        Index("ix_escalations_csm", "csm_id", postgresql_where=text("state = 'claimed'")),
+    )
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), index=True)
+    account_id: Mapped[str | None] = mapped_column(Text, index=True)
+    account_name: Mapped[str | None] = mapped_column(Text)
+    mode: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text, default="queued")
+    priority: Mapped[int]
+    level: Mapped[int] = mapped_column(default=1)
+    rule: Mapped[str] = mapped_column(Text)
+    reason: Mapped[Json]
+    facts: Mapped[Json]
+    route: Mapped[str] = mapped_column(Text)
+    lang: Mapped[str] = mapped_column(Text)
+    value_at_risk: Mapped[Decimal | None] = mapped_column(Numeric(18, 2))
+    currency: Mapped[str | None] = mapped_column(Text)
+    csm_id: Mapped[str | None] = mapped_column(ForeignKey("csms.id"))
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    claimed_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    resolution: Mapped[str | None] = mapped_column(Text)
+
+
+class EscalationEvent(Base):
+    """One change of an escalation: who, when, why."""
+
+    __tablename__ = "escalation_events"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    escalation_id: Mapped[str] = mapped_column(ForeignKey("escalations.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    detail: Mapped[Json]
+
+
+class OutboxItem(Base):
+    """A notification that must leave, at least once."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'sent', 'dead')", name="state"),
+        Index("ix_outbox_due", "next_at", postgresql_where=text("state = 'waiting'")),
+    )
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    payload: Mapped[Json]
+    dedupe: Mapped[str] = mapped_column(Text, unique=True)
+    state: Mapped[str] = mapped_column(Text, default="waiting")
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,388 @@
+"""The queue: raise, claim, release, resolve. Each change is one transaction and leaves an event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from conversations import log
+from conversations.bodies import Handover, Survey, Text
+from conversations.models import Conversation, MessageRow
+from escalations import hours, outbox, repository
+from escalations.models import Csm, Escalation, EscalationEvent
+from escalations.policy import PRIORITIES, Facts, Rule
+from kit.catalogue import Catalogue
+from kit.company import Company
+from kit.database import Json
+from kit.errors import Conflict, NotFound
+from kit.ids import new_id
+from kit.times import clock_words
+
+TEXTS = Catalogue(Path(__file__).with_name("texts.yml"))
+SILENT_AFTER = timedelta(minutes=15)
+"""A CSM who claimed and said nothing for this long loses the claim."""
+SECOND_CHANCE_MINUTES = 15
+"""Service level, in business minutes, of a conversation that was let wait."""
+WATCH_IDLE = timedelta(hours=24)
+"""A watched conversation without a word for this long needs no watching."""
+MAX_LEVEL = 3
+
+
+class Asker(BaseModel):
+    """Who an escalation is about, as the queue shows it."""
+
+    account_id: str | None = None
+    account_name: str | None = None
+    value: Decimal | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True)
+class Raised:
+    """What raising an escalation led to.
+
+    Attributes:
+        escalation: the one that is open now.
+        created: it is new; False where an open one was raised.
+        expected_at: when the customer may expect an answer.
+        opens_at: where nobody is on duty, when somebody will be.
+        csm: who has claimed it already.
+    """
+
+    escalation: Escalation
+    created: bool
+    expected_at: datetime
+    opens_at: datetime | None
+    csm: str | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the queue."""
+
+    escalation: Escalation
+    conversation: Conversation
+    last: MessageRow | None
+
+
+async def raise_(
+    session: AsyncSession,
+    company: Company,
+    *,
+    conversation_id: str,
+    rule: Rule,
+    facts: Facts,
+    asker: Asker,
+    lang: str,
+    now: datetime,
+) -> Raised:
+    """Opens an escalation, or raises the conversation's open one: never a second one.
+
+    Args:
+        rule: the one that fired; stored with the facts that fired it.
+        asker: whose conversation it is.
+        lang: language of the conversation.
+    """
+    due_at = hours.due(company.support, now, rule.within_minutes)
+    values: dict[str, object] = {
+        "id": new_id("esc"),
+        "conversation_id": conversation_id,
+        "account_id": asker.account_id,
+        "account_name": asker.account_name,
+        "mode": rule.mode,
+        "state": "queued",
+        "priority": PRIORITIES[rule.priority],
+        "level": 1,
+        "rule": rule.id,
+        "reason": _texts(rule),
+        "facts": facts.model_dump(mode="json"),
+        "route": rule.route,
+        "lang": lang,
+        "value_at_risk": asker.value,
+        "currency": asker.currency,
+        "created_at": now,
+        "due_at": due_at,
+    }
+    created_id = await repository.insert_unless_open(session, values)
+    found = await repository.lock_open(session, conversation_id)
+    if found is None:  # the insert above left one open, and this transaction holds it
+        raise NotFound("the escalation vanished")
+    if created_id is not None:
+        await _event(session, found, "raised", "policy", now, rule=rule.id)
+    else:
+        await _heighten(session, found, rule, facts, due_at, now)
+    if rule.mode == "takeover" and found.state == "queued":
+        await outbox.announce(session, found, company, now)
+    csm = await repository.csm(session, found.csm_id) if found.csm_id is not None else None
+    opens = None if hours.on_duty(company.support, now) else hours.next_opening(company.support, now)
+    return Raised(found, created_id is not None, found.due_at, opens, csm.name if csm else None)
+
+
+async def _heighten(
+    session: AsyncSession, found: Escalation, rule: Rule, facts: Facts, due_at: datetime, now: datetime
+) -> None:
+    """An open escalation only ever gets more urgent by being raised again."""
+    more_mode = found.mode == "watch" and rule.mode == "takeover"
+    more_urgent = PRIORITIES[rule.priority] < found.priority
+    if not (more_mode or (more_urgent and rule.mode == found.mode)):
+        return
+    found.mode = rule.mode
+    found.priority = min(found.priority, PRIORITIES[rule.priority])
+    found.due_at = due_at if more_mode else min(found.due_at, due_at)
+    found.rule, found.reason, found.facts = rule.id, _texts(rule), facts.model_dump(mode="json")
+    await _event(session, found, "heightened", "policy", now, rule=rule.id)
+
+
+def _texts(rule: Rule) -> Json:
+    return {str(lang): text for lang, text in rule.reason.items()}
+
+
+async def listing(
+    session: AsyncSession, now: datetime, *, state: str | None = None, csm_id: str | None = None, limit: int = 200
+) -> list[Entry]:
+    """Open escalations, in the order they should be helped.
+
+    Args:
+        state: `queued` or `claimed`; None for both.
+        csm_id: only this CSM's.
+    """
+    rows = await repository.listing(session, now, state=state, csm_id=csm_id, limit=limit)
+    return [Entry(escalation, conversation, last) for escalation, conversation, last in rows]
+
+
+async def existing(session: AsyncSession, id_: str) -> Escalation:
+    """An escalation by its id, or the open one of a conversation.
+
+    Raises:
+        NotFound: neither.
+    """
+    found = await repository.get(session, id_)
+    if found is None:
+        raise NotFound(f"no escalation {id_}", "see `kotae queue list`")
+    return found
+
+
+async def open_of(session: AsyncSession, conversation_id: str) -> Escalation | None:
+    """The conversation's open escalation."""
+    found = await repository.get(session, conversation_id)
+    return found if found is not None and found.state in repository.OPEN else None
+
+
+async def claim(session: AsyncSession, id_: str, csm: Csm, now: datetime) -> Escalation:
+    """A CSM takes the conversation; the bot falls silent and the customer is told who is there.
+
+    Raises:
+        Conflict: somebody else has it, or it is closed.
+    """
+    found = await existing(session, id_)
+    if not await repository.claim(session, found.id, csm.id, now):
+        await session.refresh(found)
+        if found.state == "claimed" and found.csm_id == csm.id:
+            return found
+        raise Conflict(f"{found.id} is {found.state} already", "choose another from the queue")
+    await session.refresh(found)
+    await _event(session, found, "claimed", csm.id, now)
+    await log.hold(session, found.conversation_id, csm.id, now)
+    text = TEXTS.say("claimed", found.lang, name=csm.name)
+    body = Handover(status="claimed", text=text, csm=csm.name)
+    await log.append(session, found.conversation_id, "system", body, now)
+    return found
+
+
+async def step_in(session: AsyncSession, conversation_id: str, csm: Csm, now: datetime) -> Escalation:
+    """A CSM takes any conversation, asked or not.
+
+    Raises:
+        Conflict: somebody else has it.
+    """
+    found = await open_of(session, conversation_id)
+    if found is None:
+        conversation = await log.existing(session, conversation_id)
+        found = Escalation(
+            id=new_id("esc"),
+            conversation_id=conversation_id,
+            account_id=conversation.account_id,
+            mode="takeover",
+            state="queued",
+            priority=PRIORITIES["normal"],
+            level=1,
+            rule="step_in",
+            reason={"en": f"{csm.name} stepped in", "ja": f"{csm.name}が参加"},
+            facts={},
+            route="pool",
+            lang=conversation.lang,
+            created_at=now,
+            due_at=now,
+        )
+        session.add(found)
+        await session.flush()
+    return await claim(session, found.id, csm, now)
+
+
+async def release(
+    session: AsyncSession, id_: str, csm: Csm, now: datetime, *, to: Literal["bot", "queue"] = "bot"
+) -> Escalation:
+    """The CSM lets go: the bot goes on, or colleagues find it in the queue again.
+
+    Args:
+        to: `bot` hands the conversation back and closes the escalation; `queue` leaves it to another CSM.
+    Raises:
+        Conflict: this CSM does not hold it.
+    """
+    found = await _held(session, id_, csm)
+    await log.give_back(session, found.conversation_id)
+    if to == "queue":
+        found.state, found.csm_id, found.claimed_at = "queued", None, None
+        await _event(session, found, "requeued", csm.id, now)
+    else:
+        await _close(session, found, "returned", csm.id, now, "handed back to the bot")
+        text = TEXTS.say("returned", found.lang, name=csm.name)
+        await log.append(session, found.conversation_id, "system", Handover(status="returned", text=text), now)
+    await session.flush()
+    return found
+
+
+async def transfer(session: AsyncSession, id_: str, csm: Csm, to: Csm, now: datetime) -> Escalation:
+    """The CSM hands the conversation to a colleague, who has it from now on and has not answered yet.
+
+    Raises:
+        Conflict: this CSM does not hold it, or the colleague does already.
+        NotFound: the colleague is no longer there.
+    """
+    found = await _held(session, id_, csm)
+    if not to.active:
+        raise NotFound("no such CSM", "choose another colleague")
+    if found.csm_id == to.id:
+        raise Conflict(f"{to.name} holds this conversation already", "choose another colleague")
+    found.csm_id, found.claimed_at, found.answered_at = to.id, now, None
+    await _event(session, found, "transferred", csm.id, now, to=to.id)
+    await log.hold(session, found.conversation_id, to.id, now)
+    body = Handover(status="claimed", text=TEXTS.say("claimed", found.lang, name=to.name), csm=to.name)
+    await log.append(session, found.conversation_id, "system", body, now)
+    return found
+
+
+async def load(session: AsyncSession) -> dict[str, int]:
+    """How many conversations each CSM holds, by id; who holds none is left out."""
+    return await repository.claimed_by_each(session)
+
+
+async def resolve(session: AsyncSession, id_: str, csm: Csm, now: datetime, *, reason: str = "") -> Escalation:
+    """The matter is settled; the customer is told and asked how it was.
+
+    Raises:
+        Conflict: this CSM does not hold it.
+    """
+    found = await _held(session, id_, csm)
+    await log.give_back(session, found.conversation_id)
+    await _close(session, found, "resolved", csm.id, now, reason)
+    text = TEXTS.say("resolved", found.lang)
+    await log.append(session, found.conversation_id, "system", Handover(status="resolved", text=text), now)
+    survey = Survey(survey="csat", text=TEXTS.say("csat", found.lang), low=1, high=5)
+    await log.append(session, found.conversation_id, "system", survey, now)
+    return found
+
+
+async def reply(
+    session: AsyncSession, conversation_id: str, csm: Csm, text: str, now: datetime, client_id: str | None = None
+) -> int:
+    """The CSM's words to the customer.
+
+    Returns:
+        the message's `seq`.
+    Raises:
+        Conflict: this CSM does not hold the conversation.
+    """
+    found = await repository.lock_open(session, conversation_id)
+    if found is None or found.state != "claimed" or found.csm_id != csm.id:
+        raise Conflict("you do not hold this conversation", "claim it first")
+    found.answered_at = found.answered_at or now
+    return await log.append(
+        session, conversation_id, "csm", Text(text=text.strip()), now, name=csm.name, client_id=client_id
+    )
+
+
+async def events(session: AsyncSession, escalation_id: str) -> Sequence[EscalationEvent]:
+    """Everything that happened to an escalation, oldest first."""
+    return await repository.events(session, escalation_id)
+
+
+async def sweep(session: AsyncSession, company: Company, now: datetime) -> int:
+    """Moves what nobody attended to: late ones one level up, silent claims back into the queue, idle watches away.
+
+    Returns:
+        how many were moved.
+    """
+    moved = 0
+    for found in await repository.overdue(session, now):
+        if found.level >= MAX_LEVEL:
+            continue
+        await _up(session, found, company, now, "late")
+        moved += 1
+    for found in await repository.claimed_and_silent(session, now - SILENT_AFTER):
+        await log.give_back(session, found.conversation_id)
+        found.state, found.csm_id, found.claimed_at = "queued", None, None
+        await _up(session, found, company, now, "requeued")
+        moved += 1
+    for found in await repository.idle_watches(session, now - WATCH_IDLE):
+        await _close(session, found, "returned", "system", now, "idle")
+        moved += 1
+    await session.flush()
+    return moved
+
+
+async def _up(session: AsyncSession, found: Escalation, company: Company, now: datetime, text: str) -> None:
+    found.level = min(found.level + 1, MAX_LEVEL)
+    found.priority = max(1, found.priority - 1)
+    found.due_at = hours.due(company.support, now, SECOND_CHANCE_MINUTES)
+    await _event(session, found, text, "system", now, level=found.level)
+    when = clock_words(found.due_at, now, company.support.timezone, found.lang)
+    said = Handover(status="queued", text=TEXTS.say(text, found.lang, when=when), expected_at=found.due_at)
+    await log.append(session, found.conversation_id, "system", said, now)
+    await outbox.announce(session, found, company, now)
+
+
+async def _held(session: AsyncSession, id_: str, csm: Csm) -> Escalation:
+    found = await existing(session, id_)
+    locked = await repository.lock_open(session, found.conversation_id)
+    if locked is None or locked.id != found.id or locked.state != "claimed":
+        raise Conflict(f"{found.id} is not claimed", "claim it first")
+    if locked.csm_id != csm.id and csm.role == "csm":
+        raise Conflict("another CSM holds this conversation", "ask them, or a lead")
+    return locked
+
+
+async def _close(
+    session: AsyncSession, found: Escalation, state: str, actor: str, now: datetime, resolution: str
+) -> None:
+    found.state, found.closed_at, found.resolution = state, now, resolution or None
+    await _event(session, found, state, actor, now, reason=resolution)
+
+
+async def _event(
+    session: AsyncSession, found: Escalation, kind: str, actor: str, now: datetime, **detail: object
+) -> None:
+    session.add(EscalationEvent(escalation_id=found.id, at=now, kind=kind, actor=actor, detail=detail))
+    await session.flush()
+    await repository.tell(session, found.id)
+
+
+def handover(raised: Raised, company: Company, lang: str, now: datetime) -> Handover:
+    """What the customer is told when an escalation was raised: what happens next, and when."""
+    zone = company.support.timezone
+    when = clock_words(raised.expected_at, now, zone, lang)
+    if raised.csm is not None:
+        return Handover(status="claimed", text=TEXTS.say("already_claimed", lang, name=raised.csm), csm=raised.csm)
+    if raised.opens_at is not None:
+        opens = clock_words(raised.opens_at, now, zone, lang)
+        text = TEXTS.say("queued_closed", lang, opens=opens, when=when, email=company.support.email)
+    else:
+        text = TEXTS.say("queued_open", lang, when=when)
+    return Handover(status="queued", text=text, expected_at=raised.expected_at)

@@ -1,0 +1,382 @@
+"""The only SQL of the CSM's side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    FromClause,
+    Integer,
+    Row,
+    ScalarSelect,
+    Select,
+    Subquery,
+    and_,
+    case,
+    cast,
+    exists,
+    extract,
+    func,
+    join,
+    or_,
+    outerjoin,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from conversations.models import Conversation, MessageRow
+from conversations.repository import notify
+from escalations.models import Csm, Escalation, EscalationEvent, OutboxItem
+
+if TYPE_CHECKING:
+    from escalations.inbox import Terms, Wanted
+
+OPEN = ("queued", "claimed")
+BREAKING = timedelta(minutes=5)
+"""A service level with less than this left goes before everything else."""
+AGEING = timedelta(minutes=30)
+"""Waiting this long is worth one step of priority, so that nobody starves."""
+
+
+async def get(session: AsyncSession, id_: str) -> Escalation | None:
+    """An escalation by its own id, or the open one of a conversation by the conversation's."""
+    query = select(Escalation).where(
+        or_(Escalation.id == id_, (Escalation.conversation_id == id_) & Escalation.state.in_(OPEN))
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def lock_open(session: AsyncSession, conversation_id: str) -> Escalation | None:
+    query = (
+        select(Escalation)
+        .where(Escalation.conversation_id == conversation_id, Escalation.state.in_(OPEN))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def insert_unless_open(session: AsyncSession, values: dict[str, object]) -> str | None:
+    """Inserts an escalation; None where the conversation has an open one already."""
+    made = (
+        insert(Escalation)
+        .values(values)
+        .on_conflict_do_nothing(index_elements=["conversation_id"], index_where=Escalation.state.in_(OPEN))
+        .returning(Escalation.id)
+    )
+    return (await session.execute(made)).scalar_one_or_none()
+
+
+async def claim(session: AsyncSession, escalation_id: str, csm_id: str, now: datetime) -> bool:
+    """One conditional write: of two CSMs at once, exactly one gets True."""
+    query = (
+        update(Escalation)
+        .where(Escalation.id == escalation_id, Escalation.state == "queued")
+        .values(state="claimed", csm_id=csm_id, claimed_at=now, answered_at=None)
+        .returning(Escalation.id)
+    )
+    return (await session.execute(query)).scalar_one_or_none() is not None
+
+
+def _order(now: datetime) -> list[Any]:
+    breaking = case((Escalation.due_at <= now + BREAKING, 0), else_=1)
+    steps = cast(
+        extract("epoch", now - Escalation.created_at) / AGEING.total_seconds(), Integer
+    )  # whole steps of waiting
+    return [
+        case((Escalation.mode == "takeover", 0), else_=1),
+        breaking,
+        func.greatest(1, Escalation.priority - steps),
+        Escalation.value_at_risk.desc().nulls_last(),
+        Escalation.created_at,
+    ]
+
+
+async def listing(
+    session: AsyncSession, now: datetime, *, state: str | None, csm_id: str | None, limit: int
+) -> Sequence[Row[Escalation, Conversation, MessageRow]]:
+    """Open escalations in the order they should be helped, each with its conversation and last message."""
+    query: Select[Escalation, Conversation, MessageRow] = (
+        select(Escalation, Conversation, MessageRow)
+        .join(Conversation, Conversation.id == Escalation.conversation_id)
+        .outerjoin(
+            MessageRow,
+            (MessageRow.conversation_id == Conversation.id) & (MessageRow.seq == Conversation.last_seq),
+        )
+        .where(Escalation.state == state if state else Escalation.state.in_(OPEN))
+        .order_by(*_order(now))
+        .limit(limit)
+    )
+    if csm_id is not None:
+        query = query.where(Escalation.csm_id == csm_id)
+    return (await session.execute(query)).all()
+
+
+_WORDS = text(
+    "to_tsvector('simple', coalesce(body->>'text', '') || ' ' || coalesce(body->>'quote', ''))"
+    " @@ to_tsquery('simple', :prefixes)"
+)
+"""As the index `ix_messages_words` has it, or it would not be used."""
+
+
+def _said(terms: Terms) -> Subquery:
+    """Where the words were said last: conversation and `seq`."""
+    query = select(MessageRow.conversation_id, func.max(MessageRow.seq).label("seq")).group_by(
+        MessageRow.conversation_id
+    )
+    if terms.prefixes:
+        query = query.where(_WORDS.bindparams(prefixes=terms.prefixes))
+    for part in terms.parts:
+        anywhere = func.coalesce(MessageRow.body["text"].astext, "") + func.coalesce(
+            MessageRow.body["quote"].astext, ""
+        )
+        query = query.where(anywhere.contains(part, autoescape=True))
+    return query.subquery()
+
+
+def _latest() -> ScalarSelect[str]:
+    """The latest escalation of a conversation."""
+    return (
+        select(Escalation.id)
+        .where(Escalation.conversation_id == Conversation.id)
+        .order_by(Escalation.created_at.desc())
+        .limit(1)
+        .correlate(Conversation)
+        .scalar_subquery()
+    )
+
+
+def _conversations(wanted: Wanted, terms: Terms | None, csm_id: str) -> tuple[FromClause, list[Any], Any]:
+    """What conversations are read from, which of them, and which message of each is shown."""
+    tables: Any = join(Conversation, Escalation, Escalation.conversation_id == Conversation.id)
+    conditions: list[Any] = [Conversation.last_seq > 0]
+    if wanted.view == "all":
+        tables = outerjoin(Conversation, Escalation, Escalation.id == _latest())
+    elif wanted.view == "mine":
+        conditions += [Escalation.state == "claimed", Escalation.csm_id == csm_id]
+    else:
+        mode = "takeover" if wanted.view == "queue" else "watch"
+        conditions += [Escalation.state == "queued", Escalation.mode == mode]
+    if wanted.lang:
+        conditions.append(Conversation.lang == wanted.lang)
+    if wanted.priority:
+        conditions += [Escalation.priority <= wanted.priority, Escalation.mode == "takeover"]
+    if wanted.state == "bot":
+        conditions.append(or_(Escalation.id.is_(None), Escalation.state.not_in(OPEN)))
+    elif wanted.state:
+        conditions.append(Escalation.state == wanted.state)
+    if wanted.account_id:
+        conditions.append(Conversation.account_id == wanted.account_id)
+    seq: Any = Conversation.last_seq
+    if terms is not None:
+        said = _said(terms)
+        tables = tables.outerjoin(said, said.c.conversation_id == Conversation.id)
+        names = (Escalation.account_name, Conversation.account_id, Conversation.email)
+        conditions.append(
+            or_(said.c.seq.is_not(None), *(name.icontains(terms.names, autoescape=True) for name in names))
+        )
+        seq = func.coalesce(said.c.seq, Conversation.last_seq)
+    return tables, conditions, seq
+
+
+async def conversations(
+    session: AsyncSession, wanted: Wanted, terms: Terms | None, csm_id: str, now: datetime, limit: int
+) -> Sequence[Row[Conversation, Escalation | None, MessageRow | None]]:
+    """Conversations with their latest escalation and one message."""
+    tables, conditions, seq = _conversations(wanted, terms, csm_id)
+    query: Select[Conversation, Escalation | None, MessageRow | None] = (
+        select(Conversation, Escalation, MessageRow)
+        .select_from(
+            tables.outerjoin(MessageRow, and_(MessageRow.conversation_id == Conversation.id, MessageRow.seq == seq))
+        )
+        .where(*conditions)
+        .order_by(*([Conversation.last_at.desc()] if wanted.view == "all" else _order(now)))
+        .limit(limit)
+    )
+    return (await session.execute(query)).all()
+
+
+async def number_of_conversations(session: AsyncSession, wanted: Wanted, terms: Terms | None, csm_id: str) -> int:
+    tables, conditions, _ = _conversations(wanted, terms, csm_id)
+    query = select(func.count()).select_from(tables).where(*conditions)
+    return (await session.execute(query)).scalar_one()
+
+
+async def counts(session: AsyncSession, csm_id: str) -> Row[int, int, int, int]:
+    """How many are queued to take over, watched, held by this CSM, and of those with unread words of the customer."""
+    mine = and_(Escalation.state == "claimed", Escalation.csm_id == csm_id)
+    unread = exists().where(
+        MessageRow.conversation_id == Conversation.id,
+        MessageRow.seq > Conversation.csm_read_seq,
+        MessageRow.sender == "customer",
+    )
+    query = (
+        select(
+            func.count().filter(Escalation.state == "queued", Escalation.mode == "takeover"),
+            func.count().filter(Escalation.state == "queued", Escalation.mode == "watch"),
+            func.count().filter(mine),
+            func.count().filter(mine, Conversation.last_seq > Conversation.csm_read_seq, unread),
+        )
+        .join(Conversation, Conversation.id == Escalation.conversation_id)
+        .where(Escalation.state.in_(OPEN))
+    )
+    return (await session.execute(query)).one()
+
+
+async def claimed_by_each(session: AsyncSession) -> dict[str, int]:
+    """How many conversations each CSM holds."""
+    query = select(Escalation.csm_id, func.count()).where(Escalation.state == "claimed").group_by(Escalation.csm_id)
+    return {csm_id: number for csm_id, number in (await session.execute(query)).all() if csm_id is not None}
+
+
+async def overdue(session: AsyncSession, now: datetime) -> Sequence[Escalation]:
+    """Queued take-overs past their service level, locked; those another process works on are left out."""
+    query = (
+        select(Escalation)
+        .where(Escalation.state == "queued", Escalation.mode == "takeover", Escalation.due_at < now)
+        .with_for_update(skip_locked=True)
+        .limit(100)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def claimed_and_silent(session: AsyncSession, before: datetime) -> Sequence[Escalation]:
+    """Claimed before that moment and not answered since."""
+    query = (
+        select(Escalation)
+        .where(Escalation.state == "claimed", Escalation.answered_at.is_(None), Escalation.claimed_at < before)
+        .with_for_update(skip_locked=True)
+        .limit(100)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def idle_watches(session: AsyncSession, before: datetime) -> Sequence[Escalation]:
+    """Watched conversations in which nothing was said since that moment."""
+    query = (
+        select(Escalation)
+        .join(Conversation, Conversation.id == Escalation.conversation_id)
+        .where(Escalation.state == "queued", Escalation.mode == "watch", Conversation.last_at < before)
+        .with_for_update(of=Escalation, skip_locked=True)
+        .limit(100)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def events(session: AsyncSession, escalation_id: str) -> Sequence[EscalationEvent]:
+    query = select(EscalationEvent).where(EscalationEvent.escalation_id == escalation_id).order_by(EscalationEvent.id)
+    return (await session.execute(query)).scalars().all()
+
+
+async def csm_by_email(session: AsyncSession, email: str) -> Csm | None:
+    return (await session.execute(select(Csm).where(Csm.email == email.lower()))).scalar_one_or_none()
+
+
+async def csm(session: AsyncSession, csm_id: str) -> Csm | None:
+    return await session.get(Csm, csm_id)
+
+
+async def csms(session: AsyncSession) -> Sequence[Csm]:
+    return (await session.execute(select(Csm).order_by(Csm.name))).scalars().all()
+
+
+async def enqueue(session: AsyncSession, values: dict[str, object]) -> None:
+    """Puts a notification into the outbox, once for each `dedupe`."""
+    await session.execute(insert(OutboxItem).values(values).on_conflict_do_nothing(index_elements=["dedupe"]))
+
+
+async def due_notifications(session: AsyncSession, now: datetime, limit: int) -> Sequence[OutboxItem]:
+    query = (
+        select(OutboxItem)
+        .where(OutboxItem.state == "waiting", OutboxItem.next_at <= now)
+        .order_by(OutboxItem.next_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+async def tell(session: AsyncSession, escalation_id: str) -> None:
+    """Tells every console, when this transaction commits."""
+    await notify(session, json.dumps({"queue": escalation_id}))
+
+
+_SECONDS = "extract(epoch FROM {} - e.created_at)"
+_SERVICE = text(
+    f"""
+    WITH raised AS (
+        SELECT e.*, {_SECONDS.format("e.answered_at")} AS answered_after, {_SECONDS.format("e.closed_at")} AS closed_after,
+               e.state = 'resolved' AND e.closed_at < :now - :lasts AS settled,
+               EXISTS (
+                   SELECT FROM escalations again
+                   WHERE again.mode = 'takeover' AND again.id <> e.id
+                     AND (again.conversation_id = e.conversation_id OR again.account_id = e.account_id)
+                     AND again.created_at > e.closed_at AND again.created_at <= e.closed_at + :lasts) AS came_back
+        FROM escalations e WHERE e.mode = 'takeover' AND e.created_at >= :since AND e.created_at < :until
+    )
+    SELECT (SELECT count(*) FROM conversations WHERE created_at >= :since AND created_at < :until AND last_seq > 0),
+           count(*), count(answered_at), count(*) FILTER (WHERE level = 1 AND answered_at <= due_at),
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY answered_after), percentile_cont(0.9) WITHIN GROUP (ORDER BY answered_after),
+           count(*) FILTER (WHERE state = 'resolved'), count(*) FILTER (WHERE state = 'returned'),
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY closed_after) FILTER (WHERE state = 'resolved'),
+           percentile_cont(0.9) WITHIN GROUP (ORDER BY closed_after) FILTER (WHERE state = 'resolved'),
+           count(*) FILTER (WHERE settled), count(*) FILTER (WHERE settled AND NOT came_back)
+    FROM raised
+    """  # noqa: S608  # made of constants
+)
+"""`level` is above 1 where nobody answered in time and the service level was set anew."""
+
+
+async def service(
+    session: AsyncSession, since: datetime, until: datetime, now: datetime, lasts: timedelta
+) -> Sequence[Any]:
+    """One line over the takeovers raised in a period."""
+    row = (await session.execute(_SERVICE, {"since": since, "until": until, "now": now, "lasts": lasts})).one()
+    return [float(value) if isinstance(value, Decimal) else value for value in row]
+
+
+async def by_rule(session: AsyncSession, since: datetime, until: datetime) -> Sequence[Row[str, int, int]]:
+    """How often each rule fired."""
+    query = (
+        select(
+            Escalation.rule,
+            func.count().filter(Escalation.mode == "watch"),
+            func.count().filter(Escalation.mode == "takeover"),
+        )
+        .where(Escalation.created_at >= since, Escalation.created_at < until)
+        .group_by(Escalation.rule)
+        .order_by(func.count().desc(), Escalation.rule)
+    )
+    return (await session.execute(query)).all()
+
+
+async def by_csm(
+    session: AsyncSession, since: datetime, until: datetime
+) -> Sequence[tuple[str, int, int, int, float | None]]:
+    """What each CSM took."""
+    waited = extract("epoch", Escalation.answered_at - Escalation.created_at)
+    query = (
+        select(
+            Csm.name,
+            func.count(),
+            func.count(Escalation.answered_at),
+            func.count().filter(Escalation.level == 1, Escalation.answered_at <= Escalation.due_at),
+            func.percentile_cont(0.5).within_group(waited),
+        )
+        .join(Csm, Csm.id == Escalation.csm_id)
+        .where(Escalation.created_at >= since, Escalation.created_at < until)
+        .group_by(Csm.id, Csm.name)
+        .order_by(func.count().desc(), Csm.name)
+    )
+    rows = (await session.execute(query)).all()
+    return [
+        (name, taken, answered, in_time, None if median is None else float(median))
+        for name, taken, answered, in_time, median in rows
+    ]

@@ -1,0 +1,69 @@
+"""The policy is a pure function over a checked file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from escalations import policy
+from escalations.policy import Facts, Range
+from kit.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("facts", "rule"),
+    [
+        (Facts(known=True, band="at_risk", intent="ask_usage"), "watch_at_risk"),
+        (Facts(known=True, tier="high", band="healthy", intent="help_question"), "watch_high_value"),
+        (Facts(known=True, tier="high", band="at_risk", intent="cancel"), "cancel_high_value"),
+        (Facts(known=True, band="at_risk", intent="cancel"), "cancel_at_risk"),
+        (Facts(known=True, band="at_risk", intent="complain"), "complaint_at_risk"),
+        (Facts(known=True, band="at_risk", anger=0.6), "anger_at_risk"),
+        (Facts(known=True, band="at_risk", anger=0.59), "watch_at_risk"),
+        (Facts(known=True, band="at_risk", failures=2), "stuck_at_risk"),
+        (Facts(known=True, band="healthy", tier="tech", intent="cancel"), None),
+        (Facts(known=True, band="healthy", tier="tech", wish=True), "wish"),
+        (Facts(wish=True), "wish"),
+        (Facts(known=True, band="at_risk", substantive=False), None),
+        (Facts(intent="complain"), None),
+    ],
+)
+def test_the_default_rules_do_what_the_product_is_for(facts: Facts, rule: str | None) -> None:
+    """Low health or high value reaches a CSM; the others serve themselves, with a human on wish."""
+    decided = policy.decide(policy.load(policy.DEFAULT), facts)
+    assert (decided.id if decided else None) == rule
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"), [(9, False), (10, True), (15, True), (20, True), (21, False), (None, False)]
+)
+def test_a_range_includes_its_ends(value: int | None, holds: bool) -> None:
+    """Below, at and above each end; what is missing is in no range."""
+    assert policy.holds(Range(at_least=10, at_most=20), value) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("rules:\n  - id: a\n    when: {mood: bad}\n", r"line 3: .*no fact is called 'mood'"),
+        ("rules:\n  - id: a\n    mode: shout\n", r"line \d: rules.0.mode"),
+        ("rules: [\n", r"line \d"),
+        ("rules:\n  - {id: a, mode: watch, priority: low, within_minutes: 0, reason: x}\n", "within_minutes"),
+        ("rule: []\n", "line 1"),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, says: str) -> None:
+    """One line: file, line, what is wrong."""
+    path = tmp_path / "escalation.yml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=says) as error:
+        policy.load(path)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_unmet_conditions_are_named() -> None:
+    """What would have had to differ."""
+    rule = next(rule for rule in policy.load(policy.DEFAULT).rules if rule.id == "cancel_at_risk")
+    assert policy.unmet(rule, Facts(known=True, band="neutral", intent="cancel")) == ["band"]
