@@ -1,0 +1,217 @@
+"""The only way into Rasa: one turn a request, proved by a turn token, answered as typed bodies."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from typing import Any, Awaitable, Callable, Dict, List, Optional
+
+import jwt
+from rasa.core.channels.channel import InputChannel, OutputChannel, UserMessage
+from rasa.shared.exceptions import RasaException
+from rasa.shared.nlu.constants import (
+    ENTITIES,
+    INTENT,
+    INTENT_NAME_KEY,
+    INTENT_RANKING_KEY,
+    PREDICTED_CONFIDENCE_KEY,
+    TEXT,
+)
+from sanic import Blueprint, response
+from sanic.request import Request
+from sanic.response import HTTPResponse
+
+from bot import language, rasa_patches
+
+logger = logging.getLogger(__name__)
+
+KEY_VARIABLE = "KOTAE_SECRET_KEY"
+AUDIENCE = "turn"
+SWITCH_LANGUAGE = "switch_language"
+CHOOSE = "choose"
+
+rasa_patches.apply()
+
+
+class BadTurn(Exception):
+    """The request is not a turn. Its text is for the caller."""
+
+
+class Unproved(Exception):
+    """The turn token does not hold."""
+
+
+class BodyOutput(OutputChannel):
+    """Collects what the bot says as message bodies."""
+
+    def __init__(self) -> None:
+        self.messages: List[Dict[str, Any]] = []
+
+    @classmethod
+    def name(cls) -> str:
+        """Name of the channel."""
+        return "kotae"
+
+    async def send_response(self, recipient_id: str, message: Dict[str, Any]) -> None:
+        """A payload that an action sent is a body already; plain text and buttons become one."""
+        if message.get("buttons"):
+            choices = [{"id": button["payload"], "label": button["title"]} for button in message["buttons"]]
+            self.messages.append({"type": "choices", "text": message.get("text") or "", "choices": choices})
+        elif message.get("text"):
+            self.messages.append({"type": "text", "text": message["text"]})
+        if message.get("custom"):
+            self.messages.append(message["custom"])
+
+
+class KotaeChannel(InputChannel):
+    """`POST /webhooks/kotae/turn`.
+
+    Body `{"conversation": str, "text": str, "choice": str|null}`, header `Authorization: Bearer <turn token>`. Answers
+
+    - 200 `{"messages": [body], "intent": {"name", "confidence"}, "lang": str, "failed": bool}`; failed is true where an
+      action failed or nothing was said
+    - 400 the request is not a turn; 401 the token does not hold or is for another conversation
+    - 500 `{"error": str}` anything else
+    """
+
+    def __init__(self, key: str) -> None:
+        """Args:
+        key: HS256 key of turn tokens.
+        """
+        self._key = key
+
+    @classmethod
+    def name(cls) -> str:
+        """Name of the channel, and its place under `/webhooks`."""
+        return "kotae"
+
+    @classmethod
+    def from_credentials(cls, credentials: Optional[Dict[str, Any]]) -> KotaeChannel:
+        """Raises:
+        RasaException: `KOTAE_SECRET_KEY` is not set.
+        """
+        key = os.environ.get(KEY_VARIABLE, "")
+        if len(key) < 32:
+            raise RasaException(f"{KEY_VARIABLE} must be set, 32 characters or more: it verifies turn tokens.")
+        return cls(key)
+
+    def blueprint(self, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> Blueprint:
+        """The routes of the channel."""
+        routes = Blueprint("kotae", inspect.getmodule(self).__name__)  # type: ignore[union-attr]  # it has a module
+
+        @routes.route("/turn", methods=["POST"])
+        async def turn(request: Request) -> HTTPResponse:
+            return await self._answer(request, on_new_message)
+
+        @routes.route("/readyz", methods=["GET"])
+        async def readyz(request: Request) -> HTTPResponse:
+            agent = getattr(request.app.ctx, "agent", None)
+            ready = agent is not None and agent.is_ready()
+            return response.json({"ready": ready}, status=200 if ready else 503)
+
+        return routes
+
+    async def _answer(self, request: Request, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> HTTPResponse:
+        try:
+            body = _body_of(request)
+            claims = self._claims(request, body["conversation"])
+            return response.json(await _run(request, body, claims, on_new_message))
+        except BadTurn as error:
+            return response.json({"error": str(error)}, status=400)
+        except Unproved as error:
+            return response.json({"error": str(error)}, status=401)
+        except Exception as error:  # the boundary: whatever it was, the caller must hear that it failed
+            logger.exception("turn failed")
+            return response.json({"error": type(error).__name__}, status=500)
+
+    def _claims(self, request: Request, conversation: str) -> Dict[str, Any]:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unproved("a turn token is needed")
+        try:
+            claims = jwt.decode(
+                token, self._key, algorithms=["HS256"], audience=AUDIENCE, options={"require": ["exp", "aud"]}
+            )
+        except jwt.PyJWTError as error:
+            raise Unproved(f"the turn token is not valid: {error}") from None
+        if claims.get("conversation") != conversation:
+            raise Unproved("the turn token is for another conversation")
+        return {**claims, "token": token}
+
+
+def _body_of(request: Request) -> Dict[str, Any]:
+    body = request.json  # sanic answers 400 by itself to what is not JSON
+    if not isinstance(body, dict):
+        raise BadTurn("the body must be an object")
+    if not isinstance(body.get("conversation"), str) or not body["conversation"]:
+        raise BadTurn("conversation must be a text")
+    if not isinstance(body.get("text"), str):
+        raise BadTurn("text must be a text")
+    if body.get("choice") is not None and not isinstance(body["choice"], str):
+        raise BadTurn("choice must be a text or null")
+    return body
+
+
+async def _run(
+    request: Request,
+    body: Dict[str, Any],
+    claims: Dict[str, Any],
+    on_new_message: Callable[[UserMessage], Awaitable[Any]],
+) -> Dict[str, Any]:
+    text = harmless(body["text"])
+    metadata = {"turn_token": claims["token"], "lang": claims.get("lang")}
+    understood = await _understand(request, text, body.get("choice"), metadata)
+    lang = _language(text, understood, claims.get("lang"))
+    metadata["lang"] = lang
+    understood[ENTITIES] = [*understood[ENTITIES], {"entity": "lang", "value": lang, "extractor": "KotaeChannel"}]
+    output = BodyOutput()
+    failed: List[str] = []
+    noting = rasa_patches.failed_actions.set(failed)
+    try:
+        await on_new_message(
+            UserMessage(text, output, body["conversation"], understood, "kotae", claims.get("turn"), metadata)
+        )
+    finally:
+        rasa_patches.failed_actions.reset(noting)
+    if failed or not output.messages:
+        logger.error(
+            "turn %s: %s", claims.get("turn"), f"failed: {', '.join(failed)}" if failed else "nothing was said"
+        )
+    return {
+        "messages": output.messages,
+        "intent": {
+            "name": understood[INTENT][INTENT_NAME_KEY],
+            "confidence": understood[INTENT][PREDICTED_CONFIDENCE_KEY],
+        },
+        "lang": lang,
+        "failed": bool(failed) or not output.messages,
+    }
+
+
+def harmless(text: str) -> str:
+    """The text such that Rasa never reads an intent out of it: a first "/" becomes its full-width form.
+
+    Rasa takes `/intent{"entity": …}` for what it says, from anyone. The features of both forms are the same.
+    """
+    stripped = text.strip()
+    return f"／{stripped[1:]}" if stripped.startswith("/") else stripped
+
+
+async def _understand(request: Request, text: str, choice: Optional[str], metadata: Dict[str, Any]) -> Dict[str, Any]:
+    """What Rasa makes of the text; a click needs no understanding."""
+    if choice is not None:
+        intent = {INTENT_NAME_KEY: CHOOSE, PREDICTED_CONFIDENCE_KEY: 1.0}
+        clicked = {"entity": "choice", "value": choice, "extractor": "KotaeChannel"}
+        return {TEXT: text, INTENT: intent, INTENT_RANKING_KEY: [intent], ENTITIES: [clicked]}
+    agent = getattr(request.app.ctx, "agent", None)
+    if agent is None or not agent.is_ready():
+        raise RasaException("no model is loaded")
+    understood: Dict[str, Any] = await agent.processor.parse_message(UserMessage(text, metadata=metadata))
+    return understood
+
+
+def _language(text: str, understood: Dict[str, Any], kept: Optional[str]) -> str:
+    """The language asked for, else the one written in, else the one of the conversation so far."""
+    wished = language.asked_for(text) if understood[INTENT][INTENT_NAME_KEY] == SWITCH_LANGUAGE else None
+    return wished or language.written_in(text) or kept or "en"

@@ -1,0 +1,1 @@
+"""Graph components of the pipeline in `config.yml`."""

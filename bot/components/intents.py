@@ -1,0 +1,165 @@
+"""The intent of a message, by Rasa's contract for intent classifiers."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Dict, List, Optional, Type
+
+import numpy as np
+import skops.io
+from rasa.engine.graph import ExecutionContext, GraphComponent
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+from rasa.engine.storage.resource import Resource
+from rasa.engine.storage.storage import ModelStorage
+from rasa.nlu.classifiers.classifier import IntentClassifier as RasaIntentClassifier
+from rasa.nlu.featurizers.featurizer import Featurizer
+from rasa.shared.constants import DEFAULT_NLU_FALLBACK_INTENT_NAME
+from rasa.shared.exceptions import RasaException
+from rasa.shared.nlu.constants import INTENT, INTENT_NAME_KEY, INTENT_RANKING_KEY, PREDICTED_CONFIDENCE_KEY, TEXT
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
+
+from bot.components.intent_model import IntentModel
+from bot.components.spelling import text_for_features
+
+logger = logging.getLogger(__name__)
+
+RANKED = 5
+"""How many intents a message keeps; the whole tracker travels to the action server each turn."""
+
+BELIEVED = 0.5
+"""The confidence from which an intent is believed; `IntentModel` puts its fitted threshold there."""
+
+EXPECTED_TYPES = ["scipy.sparse._csr.csr_matrix"]
+"""What a stored model may hold beside what skops trusts by itself."""
+
+
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
+class SupportIntentClassifier(RasaIntentClassifier, GraphComponent):
+    """Sets the intent, or `nlu_fallback` below the threshold that training fitted.
+
+    Two models are trained: one with the dense sentence features, one without for when they are missing.
+    """
+
+    @classmethod
+    def required_components(cls) -> List[Type]:
+        """What must come before it."""
+        return [Featurizer]
+
+    @staticmethod
+    def get_default_config() -> Dict[str, Any]:
+        """Names and defaults of the settings."""
+        return {
+            # The intent of training sentences that belong to none of the others.
+            "outside": "out_of_scope",
+        }
+
+    def __init__(self, config: Dict[str, Any], model_storage: ModelStorage, resource: Resource) -> None:
+        """Args:
+        config: see `get_default_config`.
+        model_storage: where it is kept.
+        resource: under which name.
+        """
+        self._config = config
+        self._model_storage = model_storage
+        self._resource = resource
+        self._models: Dict[str, IntentModel] = {}
+
+    @classmethod
+    def create(
+        cls,
+        config: Dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+    ) -> SupportIntentClassifier:
+        """Creates an untrained component (see the parent class)."""
+        return cls(config, model_storage, resource)
+
+    def train(self, training_data: TrainingData) -> Resource:
+        """Fits both models, and keeps them.
+
+        Raises:
+            RasaException: there are fewer than two intents.
+        """
+        examples = [example for example in training_data.intent_examples if example.get(TEXT)]
+        texts = [example.get(TEXT) for example in examples]
+        labels = [example.get(INTENT) for example in examples]
+        if len(set(labels)) < 2:
+            raise RasaException("Training needs examples of at least two intents.")
+        vectors = [_vector(example) for example in examples]
+        self._models = {"sparse": IntentModel.fit(texts, labels, None, self._config["outside"])}
+        if all(vector is not None for vector in vectors):
+            self._models["dense"] = IntentModel.fit(texts, labels, np.stack(vectors), self._config["outside"])
+        self._persist()
+        return self._resource
+
+    def process_training_data(self, training_data: TrainingData) -> TrainingData:
+        """Leaves the training data as it is: nothing behind it learns from predicted intents."""
+        return training_data
+
+    def process(self, messages: List[Message]) -> List[Message]:
+        """Sets intent and ranking of each message."""
+        for message in messages:
+            if message.get(TEXT) and not message.get(INTENT):
+                self._classify(message)
+        return messages
+
+    def _classify(self, message: Message) -> None:
+        vector = _vector(message)
+        kind = "sparse" if vector is None or "dense" not in self._models else "dense"
+        model = self._models[kind]
+        confidences = model.confidences(
+            [text_for_features(message)], None if kind == "sparse" else vector.reshape(1, -1)
+        )[0]
+        ranking = [
+            {INTENT_NAME_KEY: model.labels[index], PREDICTED_CONFIDENCE_KEY: float(confidences[index])}
+            for index in np.argsort(-confidences)[:RANKED]
+        ]
+        best = ranking[0]
+        if best[PREDICTED_CONFIDENCE_KEY] < BELIEVED:
+            logger.debug(
+                "fell back: %s at %.3f is below %.1f (%s model)",
+                best[INTENT_NAME_KEY],
+                best[PREDICTED_CONFIDENCE_KEY],
+                BELIEVED,
+                kind,
+            )
+            doubt = 1.0 - best[PREDICTED_CONFIDENCE_KEY]
+            ranking.insert(0, {INTENT_NAME_KEY: DEFAULT_NLU_FALLBACK_INTENT_NAME, PREDICTED_CONFIDENCE_KEY: doubt})
+        message.set(INTENT, ranking[0], add_to_output=True)
+        message.set(INTENT_RANKING_KEY, ranking, add_to_output=True)
+
+    def _persist(self) -> None:
+        kept = {kind: model.state for kind, model in self._models.items()}
+        with self._model_storage.write_to(self._resource) as folder:
+            skops.io.dump(kept, folder / "intents.skops")
+
+    @classmethod
+    def load(
+        cls,
+        config: Dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> SupportIntentClassifier:
+        """Loads a trained component.
+
+        Raises:
+            RasaException: the stored model holds types that are not scikit-learn's or NumPy's.
+        """
+        component = cls(config, model_storage, resource)
+        with model_storage.read_from(resource) as folder:
+            path = folder / "intents.skops"
+            unknown = set(skops.io.get_untrusted_types(file=path)) - set(EXPECTED_TYPES)
+            if unknown:
+                raise RasaException(f"The stored intent model holds types that are not expected: {sorted(unknown)}.")
+            kept = skops.io.load(path, trusted=EXPECTED_TYPES)
+        component._models = {kind: IntentModel(state) for kind, state in kept.items()}
+        return component
+
+
+def _vector(message: Message) -> Optional[np.ndarray]:
+    _, sentence = message.get_dense_features(TEXT)
+    return None if sentence is None else sentence.features.reshape(-1)

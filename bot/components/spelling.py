@@ -1,0 +1,146 @@
+"""Slips of the keyboard, mended towards the words of the training data."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any, Dict, List
+
+from rasa.engine.graph import ExecutionContext, GraphComponent
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+from rasa.engine.storage.resource import Resource
+from rasa.engine.storage.storage import ModelStorage
+from rasa.shared.nlu.constants import TEXT
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
+
+MENDED = "mended_text"
+"""Attribute of a message: its text as features are to see it. The text itself stays as it was written."""
+
+_WORD = re.compile(r"[a-z]+")
+
+SHORTEST = 5
+"""Letters that a word must have to be mended: shorter ones have too many neighbours."""
+
+TWO_SLIPS = 7
+"""Letters from which a word may hold two slips; below it may hold one."""
+
+
+class Speller:
+    """Mends words that the vocabulary lacks to its nearest word with the same first letter, if one is near enough."""
+
+    def __init__(self, vocabulary: Dict[str, int]) -> None:
+        """Args:
+        vocabulary: how often each known word occurs, in lower case.
+        """
+        self.vocabulary = vocabulary
+        self._by_first: Dict[str, List[str]] = {}
+        for word in sorted(vocabulary):
+            if len(word) >= SHORTEST:
+                self._by_first.setdefault(word[0], []).append(word)
+
+    @classmethod
+    def of(cls, texts: List[str]) -> Speller:
+        """A speller that knows the words of these texts."""
+        return cls(dict(Counter(word for text in texts for word in _WORD.findall(text.lower()))))
+
+    def mend(self, text: str) -> str:
+        """The text in lower case with its slips mended. Only Latin letters are touched."""
+        return _WORD.sub(lambda match: self._nearest(match.group()), text.lower())
+
+    def _nearest(self, word: str) -> str:
+        if len(word) < SHORTEST or word in self.vocabulary:
+            return word
+        most = 2 if len(word) >= TWO_SLIPS else 1
+        near = [(slips(word, known, most), -self.vocabulary[known], known) for known in self._by_first.get(word[0], [])]
+        best = min((one for one in near if one[0] <= most), default=None)
+        return word if best is None else best[2]
+
+
+def slips(one: str, other: str, most: int) -> int:
+    """Letters left out, added, changed or swapped with the next (optimal string alignment); `most + 1` if more."""
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    before: List[int] = []
+    last = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        row = [i]
+        for j, against in enumerate(other, 1):
+            cost = min(last[j] + 1, row[-1] + 1, last[j - 1] + (letter != against))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == against:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        if min(row) > most:
+            return most + 1
+        before, last = last, row
+    return min(last[-1], most + 1)
+
+
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_FEATURIZER, is_trainable=True)
+class SpellingCorrector(GraphComponent):
+    """Gives each message a mended text for the featurizers and classifiers behind it."""
+
+    def __init__(self, model_storage: ModelStorage, resource: Resource, speller: Speller) -> None:
+        """Args:
+        model_storage: where the vocabulary is kept.
+        resource: under which name.
+        speller: what mends.
+        """
+        self._model_storage = model_storage
+        self._resource = resource
+        self._speller = speller
+
+    @staticmethod
+    def get_default_config() -> Dict[str, Any]:
+        """It has no settings."""
+        return {}
+
+    @classmethod
+    def create(
+        cls,
+        config: Dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+    ) -> SpellingCorrector:
+        """Creates an untrained component (see the parent class)."""
+        return cls(model_storage, resource, Speller({}))
+
+    def train(self, training_data: TrainingData) -> Resource:
+        """Learns the words of the training data, and keeps them."""
+        self._speller = Speller.of([message.get(TEXT) for message in training_data.nlu_examples if message.get(TEXT)])
+        with self._model_storage.write_to(self._resource) as folder:
+            (folder / "words.json").write_text(json.dumps(self._speller.vocabulary), encoding="utf-8")
+        return self._resource
+
+    @classmethod
+    def load(
+        cls,
+        config: Dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> SpellingCorrector:
+        """Loads a trained component (see the parent class)."""
+        with model_storage.read_from(resource) as folder:
+            words = json.loads((folder / "words.json").read_text(encoding="utf-8"))
+        return cls(model_storage, resource, Speller(words))
+
+    def process_training_data(self, training_data: TrainingData) -> TrainingData:
+        """Leaves the training data as it is: its own words are never slips."""
+        return training_data
+
+    def process(self, messages: List[Message]) -> List[Message]:
+        """Adds the mended text."""
+        for message in messages:
+            if message.get(TEXT):
+                message.set(MENDED, self._speller.mend(message.get(TEXT)))
+        return messages
+
+
+def text_for_features(message: Message) -> str:
+    """The mended text of a message, or its text where none was mended."""
+    text: str = message.get(MENDED) or message.get(TEXT)
+    return text

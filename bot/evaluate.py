@@ -1,0 +1,238 @@
+"""Trains the product's own understanding on given data and says how well it does on other data.
+
+`python -m bot.evaluate --train CSV --test CSV [--oos-label L] [--json]`; the files have the columns `sentence,label`.
+The knowledge base must be running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import json
+import logging
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+import numpy as np
+
+from bot import quiet
+from bot.train import ROOT
+
+OUTSIDE = "out_of_scope"
+"""The intent that the pipeline takes for "none of the others" (`config.yml`)."""
+
+
+class BadData(Exception):
+    """A file that cannot be evaluated; its text says which and why."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One labelled sentence."""
+
+    sentence: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the pipeline made of one test sentence.
+
+    Attributes:
+        label: its true label.
+        best: the best intent of those that are in scope.
+        score: how sure of that.
+        accepted: whether the pipeline stood by it, at its own threshold.
+    """
+
+    label: str
+    best: Optional[str]
+    score: float
+    accepted: bool
+
+
+def read_rows(path: Path) -> List[Row]:
+    """Labelled sentences of a CSV file.
+
+    Raises:
+        BadData: it is missing, lacks a column, or is empty.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = {"sentence", "label"} - set(reader.fieldnames or [])
+            if missing:
+                raise BadData(
+                    f"{path}: column {' and '.join(sorted(missing))} is missing; sentence and label are needed"
+                )
+            rows = [
+                Row(" ".join(line["sentence"].split()), line["label"].strip()) for line in reader if line["sentence"]
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadData(f"{path}: cannot be read as CSV ({type(error).__name__})") from None
+    rows = [row for row in rows if row.sentence and row.label]
+    if not rows:
+        raise BadData(f"{path}: no labelled sentences in it")
+    return rows
+
+
+def report(judged: Sequence[Judged], oos_label: Optional[str]) -> Dict[str, Any]:
+    """The figures of an evaluation.
+
+    Args:
+        judged: all test sentences.
+        oos_label: the label of those that are out of scope.
+    Returns:
+        `in_scope_accuracy` as if every message had an intent; `in_scope_accuracy_at` and `oos_recall_at` the product's
+        own threshold; `oos_auroc` of the score; None where the test data has no such sentences.
+    """
+    inside = [one for one in judged if one.label != oos_label]
+    outside = [one for one in judged if one.label == oos_label]
+    right = [one.best == one.label for one in inside]
+    return {
+        "n": len(judged),
+        "n_in_scope": len(inside),
+        "n_oos": len(outside),
+        "in_scope_accuracy": _mean(right),
+        "oos_auroc": auroc([one.score for one in inside], [one.score for one in outside]),
+        "in_scope_accuracy_at": _mean([ok and one.accepted for ok, one in zip(right, inside, strict=True)]),
+        "oos_recall_at": _mean([not one.accepted for one in outside]),
+    }
+
+
+def auroc(inside: Sequence[float], outside: Sequence[float]) -> Optional[float]:
+    """The chance that a sentence inside scores higher than one outside; ties count half."""
+    if not inside or not outside:
+        return None
+    from scipy.stats import rankdata
+
+    ranks = rankdata([*inside, *outside])[: len(inside)]
+    return float((ranks.sum() - len(inside) * (len(inside) + 1) / 2) / (len(inside) * len(outside)))
+
+
+def _mean(values: Sequence[bool]) -> Optional[float]:
+    return float(np.mean(values)) if values else None
+
+
+def evaluate(train: Sequence[Row], test: Sequence[Row], oos_label: Optional[str]) -> Dict[str, Any]:
+    """Trains on `train`, judges `test`.
+
+    Raises:
+        RasaException: training failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.monotonic()
+        model = _train(train, oos_label, Path(folder))
+        trained = time.monotonic()
+        judged = asyncio.run(_judge(model, test))
+        done = time.monotonic()
+    return {
+        **report(judged, oos_label),
+        "n_train": len(train),
+        "train_seconds": round(trained - started, 1),
+        "ms_per_message": round(1000 * (done - trained) / len(test), 2),
+    }
+
+
+def _train(rows: Sequence[Row], oos_label: Optional[str], folder: Path) -> Path:
+    from rasa.model_training import train_nlu
+    from rasa.shared.nlu.training_data.formats.rasa_yaml import RasaYAMLWriter
+    from rasa.shared.nlu.training_data.message import Message
+    from rasa.shared.nlu.training_data.training_data import TrainingData
+    from rasa.shared.utils.io import read_yaml_file, write_yaml
+
+    settings = read_yaml_file(ROOT / "config.yml")
+    config = {key: settings[key] for key in ("recipe", "assistant_id", "language", "pipeline")}
+    write_yaml(config, folder / "config.yml")
+    examples = [Message.build(_plain(row.sentence), OUTSIDE if row.label == oos_label else row.label) for row in rows]
+    RasaYAMLWriter().dump(folder / "nlu.yml", TrainingData(examples))
+    path = train_nlu(str(folder / "config.yml"), str(folder / "nlu.yml"), str(folder), fixed_model_name="evaluated")
+    return Path(path)
+
+
+def _plain(sentence: str) -> str:
+    """The sentence such that Rasa's file format reads no entity out of it; features of both forms are the same."""
+    return sentence.replace("[", "［").replace("]", "］")
+
+
+async def _judge(model: Path, rows: Sequence[Row]) -> List[Judged]:
+    from rasa.core.agent import Agent
+    from rasa.core.channels.channel import UserMessage
+
+    from bot.channel import harmless
+
+    agent = Agent.load(str(model))
+    judged = []
+    for number, row in enumerate(rows, 1):
+        parsed = await agent.processor.parse_message(UserMessage(harmless(row.sentence)))
+        judged.append(judge(row.label, parsed))
+        if number % 100 == 0 or number == len(rows):
+            print(f"\rjudged: {number} of {len(rows)}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return judged
+
+
+def judge(label: str, parsed: Dict[str, Any]) -> Judged:
+    """Reads one result of the pipeline.
+
+    Args:
+        label: the true label.
+        parsed: what the pipeline returned, with `intent` and `intent_ranking`.
+    """
+    known = [one for one in parsed["intent_ranking"] if one["name"] not in (OUTSIDE, "nlu_fallback")]
+    best = known[0] if known else {"name": None, "confidence": 0.0}
+    return Judged(label, best["name"], best["confidence"], parsed["intent"]["name"] == best["name"])
+
+
+def main() -> int:
+    """Entry point.
+
+    Returns:
+        0 done, 1 could not.
+    """
+    parser = argparse.ArgumentParser(prog="python -m bot.evaluate", description=__doc__)
+    parser.add_argument("--train", type=Path, required=True, help="CSV to train on")
+    parser.add_argument("--test", type=Path, required=True, help="CSV to judge")
+    parser.add_argument("--oos-label", help="label of the sentences that are out of scope")
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    arguments = parser.parse_args()
+    quiet.prepare(logging.ERROR)
+    from rasa.shared.exceptions import RasaException
+    from rasa.utils.log_utils import configure_structlog
+
+    configure_structlog(logging.ERROR)
+    try:
+        train, test = read_rows(arguments.train), read_rows(arguments.test)
+        with _quiet_output():
+            found = evaluate(train, test, arguments.oos_label)
+    except (BadData, RasaException) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(
+        json.dumps(found)
+        if arguments.json
+        else "\n".join(f"{name:22} {_shown(value)}" for name, value in found.items())
+    )
+    return 0
+
+
+def _quiet_output() -> Any:
+    """Rasa prints to standard output, which belongs to the report."""
+    import contextlib
+
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Where Rasa keeps its conversations: one row each, in PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from typing import Any, Dict, Iterable, List, Optional, Protocol
+
+import psycopg2
+from rasa.core.brokers.broker import EventBroker
+from rasa.core.tracker_store import TrackerStore
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.trackers import DialogueStateTracker
+from rasa.shared.exceptions import ConnectionException
+
+logger = logging.getLogger(__name__)
+
+URL_VARIABLE = "KOTAE_TRACKER_URL"
+
+_SET_UP = """
+SELECT pg_advisory_xact_lock(hashtext('rasa_trackers'));
+CREATE SCHEMA IF NOT EXISTS rasa;
+CREATE TABLE IF NOT EXISTS rasa.rasa_trackers (
+    sender_id text PRIMARY KEY,
+    events text NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+"""
+
+_UPSERT = """
+INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES (%s, %s)
+ON CONFLICT (sender_id) DO UPDATE SET events = EXCLUDED.events, updated_at = now()
+"""
+
+
+class Rows(Protocol):
+    """A text by conversation."""
+
+    def get(self, sender_id: str) -> Optional[str]: ...
+
+    def put(self, sender_id: str, events: str) -> None: ...
+
+    def keys(self) -> List[str]: ...
+
+
+class MemoryRows:
+    """Rows that end with the process."""
+
+    def __init__(self) -> None:
+        self._rows: Dict[str, str] = {}
+
+    def get(self, sender_id: str) -> Optional[str]:
+        return self._rows.get(sender_id)
+
+    def put(self, sender_id: str, events: str) -> None:
+        self._rows[sender_id] = events
+
+    def keys(self) -> List[str]:
+        return list(self._rows)
+
+
+class PostgresRows:
+    """Rows of the table `rasa.rasa_trackers`, which is made where it is missing. Each call is its own transaction."""
+
+    def __init__(self, url: str) -> None:
+        """Args:
+            url: libpq URL.
+        Raises:
+            ConnectionException: the server cannot be reached.
+        """
+        self._url = url
+        try:
+            self._connection = self._connect()
+            with self._connection, self._connection.cursor() as cursor:
+                cursor.execute(_SET_UP)
+            self._connection.autocommit = True
+        except psycopg2.OperationalError as error:
+            line = str(error).strip().splitlines()[0]
+            raise ConnectionException(f"{URL_VARIABLE} cannot be reached ({line}). Start it or correct it.") from None
+
+    def get(self, sender_id: str) -> Optional[str]:
+        found = self._run("SELECT events FROM rasa.rasa_trackers WHERE sender_id = %s", [sender_id])
+        return found[0][0] if found else None
+
+    def put(self, sender_id: str, events: str) -> None:
+        self._run(_UPSERT, [sender_id, events])
+
+    def keys(self) -> List[str]:
+        return [row[0] for row in self._run("SELECT sender_id FROM rasa.rasa_trackers", [])]
+
+    def _connect(self) -> Any:
+        return psycopg2.connect(self._url, connect_timeout=5, application_name="kotae-rasa")
+
+    def _run(self, query: str, values: List[str]) -> List[Any]:
+        """Runs one statement, on a new connection where the server has dropped the old one."""
+        try:
+            return self._once(query, values)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            logger.warning("the connection for conversations was lost; connecting again")
+            self._connection.close()
+            self._connection = self._connect()
+            self._connection.autocommit = True
+            return self._once(query, values)
+
+    def _once(self, query: str, values: List[str]) -> List[Any]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
+
+
+class OneRowTrackerStore(TrackerStore):
+    """Keeps each conversation whole in one row: one read and one write a turn, where Rasa's SQL store needs a row an event.
+
+    Without `KOTAE_TRACKER_URL` conversations are kept in memory. A turn token is never stored.
+    """
+
+    def __init__(
+        self,
+        domain: Optional[Domain] = None,
+        event_broker: Optional[EventBroker] = None,
+        host: Optional[str] = None,
+        **kwargs: Any,
+    ) -> None:
+        """Args:
+        domain: its slots are what a conversation remembers.
+        event_broker: where events go as well, if anywhere.
+        host: libpq URL; by default that of `KOTAE_TRACKER_URL`.
+        """
+        url = host or os.environ.get(URL_VARIABLE)
+        self._rows: Rows = PostgresRows(url) if url else MemoryRows()
+        super().__init__(domain, event_broker, **kwargs)
+
+    async def save(self, tracker: DialogueStateTracker) -> None:
+        """Keeps the conversation as it is now."""
+        await self.stream_events(tracker)
+        events = [_without_token(event.as_dict()) for event in tracker.events]
+        self._rows.put(tracker.sender_id, json.dumps(events, ensure_ascii=False))
+
+    async def retrieve(self, sender_id: str) -> Optional[DialogueStateTracker]:
+        """The conversation, or None. Sessions are off in `domain.yml`, so it is always the whole."""
+        events = self._rows.get(sender_id)
+        if events is None:
+            return None
+        return DialogueStateTracker.from_dict(sender_id, json.loads(events), self.domain.slots)
+
+    async def keys(self) -> Iterable[str]:
+        """The ids of all conversations."""
+        return self._rows.keys()
+
+
+def _without_token(event: Dict[str, Any]) -> Dict[str, Any]:
+    metadata = event.get("metadata")
+    if metadata and "turn_token" in metadata:
+        return {**event, "metadata": {key: value for key, value in metadata.items() if key != "turn_token"}}
+    return event
