@@ -1,0 +1,1 @@
+"""Rasa custom actions: translate one turn into calls on the rooms."""

@@ -1,0 +1,162 @@
+"""Facts of the customer's own account."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from accounts.facts import CustomerFacts, InvoiceFacts, Usage
+from actions import help
+from actions.texts import TEXTS
+from actions.turn import Turn
+from conversations.bodies import Account, Body, Checklist, Citation, Fact, Step, Text
+from kit.company import in_language
+
+_PERIODS = {1: "month", 3: "quarter", 12: "year"}
+
+
+async def plan(turn: Turn) -> list[Body]:
+    """Which plan, for how many people, at what price, until when."""
+    known = turn.customer
+    if known is None:
+        return await _sign_in(turn)
+    facts = [_fact(turn, "plan", known.plan.name)]
+    if known.plan.price is not None:
+        facts.append(_fact(turn, "price", _price(turn, known)))
+    if known.plan.seats is not None:
+        facts.append(_fact(turn, "seats_bought", str(known.plan.seats)))
+    if known.renews_on is not None:
+        facts.append(_fact(turn, "renewal", _day(turn, known.renews_on)))
+    return [Account(text=TEXTS.say("plan", turn.lang, plan=known.plan.name), facts=facts)]
+
+
+async def usage(turn: Turn) -> list[Body]:
+    """What is used of what the plan allows."""
+    known = turn.customer
+    if known is None:
+        return await _sign_in(turn)
+    facts = [_meter(turn, name, meter) for name, meter in known.meters.items()]
+    facts += [
+        Fact(label=_limit_name(turn, name), value=_limit(turn, limit))
+        for name, limit in known.limits.items()
+        if name not in known.meters
+    ]
+    if not facts:
+        return [Text(text=TEXTS.say("usage_none", turn.lang))]
+    return [Account(text=TEXTS.say("usage", turn.lang, plan=known.plan.name), facts=facts)]
+
+
+async def renewal(turn: Turn) -> list[Body]:
+    """When the subscription renews or ends."""
+    known = turn.customer
+    if known is None:
+        return await _sign_in(turn)
+    if known.cancelled_on is not None:
+        return [Text(text=TEXTS.say("cancelled", turn.lang, date=_day(turn, known.cancelled_on)))]
+    if known.renews_on is None:
+        return [Text(text=TEXTS.say("renewal_unknown", turn.lang))]
+    key = "renewal_off" if known.auto_renew is False else "renewal"
+    facts = [_fact(turn, "renewal", _day(turn, known.renews_on)), _fact(turn, "plan", known.plan.name)]
+    if known.plan.price is not None:
+        facts.append(_fact(turn, "price", _price(turn, known)))
+    return [Account(text=TEXTS.say(key, turn.lang, date=_day(turn, known.renews_on)), facts=facts)]
+
+
+async def invoice(turn: Turn) -> list[Body]:
+    """The latest invoices and whether they are paid."""
+    known = turn.customer
+    if known is None:
+        return await _sign_in(turn)
+    if not known.invoices:
+        return [Text(text=TEXTS.say("invoice_none", turn.lang))]
+    facts = [Fact(label=_day(turn, one.issued_on), value=_invoice(turn, one)) for one in known.invoices]
+    return [Account(text=TEXTS.say("invoice", turn.lang), facts=facts)]
+
+
+async def onboarding(turn: Turn) -> list[Body]:
+    """How far the account has come, and what is next, with the article that explains it."""
+    known = turn.customer
+    if known is None:
+        return await _sign_in(turn)
+    current = known.current_step
+    if current is None:
+        return [Text(text=TEXTS.say("onboarding_done", turn.lang))]
+    percent = known.onboarding_percent
+    text = TEXTS.say("onboarding", turn.lang, percent=percent, step=in_language(current.title, turn.lang))
+    steps = [
+        Step(
+            id=step.id,
+            title=in_language(step.title, turn.lang),
+            done=step.done,
+            current=step.current,
+            due=step.due,
+            overdue=step.overdue,
+            article=_article(turn, step.article, in_language(step.title, turn.lang)),
+        )
+        for step in known.steps
+    ]
+    return [Checklist(text=text, steps=steps, percent=percent)]
+
+
+async def _sign_in(turn: Turn) -> list[Body]:
+    """A visitor asks for what only a customer has: what the help content says of it, and how to see their own."""
+    found = await help.answer_text(turn, turn.text)
+    if turn.decision != "answer":
+        turn.decision = "answer"  # it was understood and answered: nothing is missing from the help content
+        return [Text(text=TEXTS.say("sign_in_only", turn.lang))]
+    return [Text(text=TEXTS.say("sign_in", turn.lang)), *found]
+
+
+def _fact(turn: Turn, label: str, value: str) -> Fact:
+    return Fact(label=TEXTS.say(f"label_{label}", turn.lang), value=value)
+
+
+def _meter(turn: Turn, name: str, meter: Usage) -> Fact:
+    value = f"{meter.used:,}"
+    if meter.known:
+        value = TEXTS.say("of_limit", turn.lang, used=value, limit=_limit(turn, meter.limit))
+    period = "" if meter.per == "now" else TEXTS.say(f"per_{meter.per}", turn.lang)
+    used = round(meter.used / meter.limit, 4) if meter.limit else None
+    return Fact(label=_limit_name(turn, name) + period, value=value, used=used)
+
+
+def _limit_name(turn: Turn, name: str) -> str:
+    return turn.rooms.catalog.plans.limit_name(name, turn.lang)
+
+
+def _limit(turn: Turn, limit: int | None) -> str:
+    return TEXTS.say("unlimited", turn.lang) if limit is None else f"{limit:,}"
+
+
+def _price(turn: Turn, known: CustomerFacts) -> str:
+    amount = _money(known.plan.price or Decimal(0), known.plan.currency)
+    period = _PERIODS.get(known.plan.per_months)
+    if period is None:
+        return TEXTS.say("price_months", turn.lang, amount=amount, months=known.plan.per_months)
+    return TEXTS.say(f"price_{period}", turn.lang, amount=amount)
+
+
+def _invoice(turn: Turn, one: InvoiceFacts) -> str:
+    words = {"paid": "invoice_paid", "open": "invoice_open", "overdue": "invoice_overdue"}[one.status]
+    amount = _money(one.amount - one.refunded, one.currency)
+    return TEXTS.say(words, turn.lang, amount=amount, due=_day(turn, one.due_on))
+
+
+def _money(amount: Decimal, currency: str) -> str:
+    return f"{amount:,.2f} {currency}"
+
+
+def _day(turn: Turn, day: date) -> str:
+    return f"{day.year}年{day.month}月{day.day}日" if turn.lang == "ja" else f"{day.day} {day:%B %Y}"
+
+
+def _article(turn: Turn, article: str | None, title: str) -> Citation | None:
+    """The step's article in the asker's language, where the help content is laid out by language."""
+    if article is None:
+        return None
+    content = turn.rooms.company.content_dir
+    for article_id in (f"{turn.lang}/{article}", f"{turn.rooms.company.default_language}/{article}", article):
+        if (content / f"{article_id}.md").exists():
+            url = f"{turn.rooms.company.help.url.rstrip('/')}/{article_id}"
+            return Citation(article_id=article_id, title=title, url=url, lang=article_id[:2])
+    return None

@@ -1,0 +1,53 @@
+"""What the bot keeps in mind from one turn to the next, as Rasa slots."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rasa_sdk.events import SlotSet
+
+from conversations.bodies import Body, Choice, Choices
+
+HUMAN = "human"
+"""Id of the button that asks for a person; also what a plain "yes" accepts where it was offered."""
+
+_NUMBERS = {
+    1: r"\b(?:1|1st|first|one)\b|(?:一|１|1)(?:つ目|番目?|個目)|最初|上",
+    2: r"\b(?:2|2nd|second|two)\b|(?:二|２|2)(?:つ目|番目?|個目)",
+    3: r"\b(?:3|3rd|third|three)\b|(?:三|３|3)(?:つ目|番目?|個目)",
+    4: r"\b(?:4|4th|fourth|four)\b|(?:四|４|4)(?:つ目|番目?|個目)",
+}
+# "The second one" holds both "second" and "one": the larger number is the one that was meant.
+_ORDINALS = [(number, re.compile(_NUMBERS[number], re.IGNORECASE)) for number in (4, 3, 2, 1)]
+_LAST = re.compile(r"\b(?:last|latter)\b|最後|下", re.IGNORECASE)
+
+
+def remember(bodies: Sequence[Body]) -> list[dict[str, Any]]:
+    """The buttons that stand there now, and what a "yes" would accept; both forgotten where there are none."""
+    shown = next((body for body in reversed(bodies) if isinstance(body, Choices)), None)
+    choices = [choice.model_dump() for choice in shown.choices] if shown else None
+    offer = HUMAN if shown and any(choice.id == HUMAN for choice in shown.choices) else None
+    return [SlotSet("choices", choices), SlotSet("offer", offer)]
+
+
+def chosen(message: Mapping[str, Any], slots: Mapping[str, Any]) -> str | None:
+    """Id of the button a customer means: clicked, or named by its place or its words.
+
+    Args:
+        message: what Rasa understood; a click comes as the entity `choice`, which the front door has checked.
+        slots: Rasa's; `choices` are those shown last.
+    """
+    clicked = next((one["value"] for one in message.get("entities") or [] if one["entity"] == "choice"), None)
+    if clicked is not None:
+        return str(clicked)
+    shown = [Choice.model_validate(one) for one in slots.get("choices") or []]
+    text = str(message.get("text") or "")
+    named = [one for one in shown if one.label.casefold() in text.casefold() or text.casefold() in one.label.casefold()]
+    if text.strip() and len(named) == 1:
+        return named[0].id
+    if shown and _LAST.search(text):
+        return shown[-1].id
+    place = next((number for number, pattern in _ORDINALS if pattern.search(text)), None)
+    return shown[place - 1].id if place is not None and place <= len(shown) else None

@@ -1,0 +1,67 @@
+"""Puts each turn to the escalation policy."""
+
+from __future__ import annotations
+
+from actions.turn import Turn
+from conversations import turns
+from escalations import policy, queue
+from escalations.policy import Facts
+from escalations.queue import Asker, Raised
+
+
+async def consult(turn: Turn) -> Raised | None:
+    """Raises an escalation where the policy says so.
+
+    Returns:
+        what it led to; None where nobody need come in.
+    """
+    facts = await gather(turn)
+    rule = policy.decide(turn.rooms.policy, facts)
+    if rule is None:
+        return None
+    internal, customer = turn.internal, turn.customer
+    asker = Asker(
+        account_id=turn.claims.account_id,
+        account_name=customer.account_name if customer else None,
+        value=internal.lifetime_value if internal else None,
+        currency=internal.currency if internal else None,
+    )
+    return await queue.raise_(
+        turn.session,
+        turn.rooms.company,
+        conversation_id=turn.claims.conversation_id,
+        rule=rule,
+        facts=facts,
+        asker=asker,
+        lang=turn.lang,
+        now=turn.now,
+    )
+
+
+async def gather(turn: Turn) -> Facts:
+    """What the policy may know of this turn."""
+    before = await turns.failures_in_a_row(turn.session, turn.claims.conversation_id)
+    internal = turn.internal
+    return Facts(
+        known=turn.customer is not None,
+        band=internal.band if internal else None,
+        tier=internal.tier if internal else None,
+        health=internal.health_score if internal else None,
+        lifetime_value=internal.lifetime_value if internal else None,
+        days_to_renewal=internal.days_to_renewal if internal else None,
+        complaints_90d=internal.complaints_90d if internal else 0,
+        stage=turn.customer.stage if turn.customer else None,
+        intent=turn.intent,
+        decision=turn.decision,
+        anger=_score(turn, "anger"),
+        urgency=_score(turn, "urgency"),
+        failures=before + 1 if turn.decision == "abstain" else 0,
+        wish=turn.wish,
+        substantive=turn.substantive,
+    )
+
+
+def _score(turn: Turn, name: str) -> float:
+    """A mood the bot heard in the message, 0 where it hears none."""
+    value = (turn.understood.get("mood") or {}).get(name, 0.0)
+    return min(1.0, max(0.0, float(value)))

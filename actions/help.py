@@ -1,0 +1,110 @@
+"""Answers from the help content."""
+
+from __future__ import annotations
+
+from actions import dialogue, human
+from actions.texts import TEXTS
+from actions.turn import Turn
+from conversations.bodies import Answer, Body, Choice, Choices, Citation, Text
+from kit.errors import Unavailable
+from knowledge_base.schemas import AnswerReply, Asker, Values
+
+ARTICLE = "article:"
+"""Choice ids that name an article begin so."""
+NONE_OF_THESE = "none"
+ONBOARDING = "onboarding"
+"""Id of the greeting's button that asks for the next onboarding step."""
+UNLIKELY = ("out_of_scope", "nlu_fallback")
+"""Understood as something else: the help content must be sure before it speaks up."""
+
+
+async def answer(turn: Turn) -> list[Body]:
+    """Answers a question from the help content, asks which article was meant, or says that it does not know."""
+    return await answer_text(turn, turn.text)
+
+
+async def answer_text(turn: Turn, text: str, article_id: str | None = None) -> list[Body]:
+    """Answers some words from the help content.
+
+    Args:
+        text: the question.
+        article_id: the article the customer chose, where they did.
+    """
+    try:
+        found = await turn.rooms.knowledge_base.answer(
+            text, lang=turn.lang, asker=_asker(turn), values=_values(turn), article_id=article_id
+        )
+    except Unavailable:
+        turn.decision = "unavailable"
+        return [human.offer(turn, TEXTS.say("cannot_look_up", turn.lang))]
+    turn.decision, turn.confidence = found.decision, found.confidence
+    if found.decision == "clarify" and turn.intent in UNLIKELY:
+        turn.decision = "abstain"
+    if turn.decision == "abstain":
+        return [human.offer(turn, TEXTS.say("abstain", turn.lang))]
+    if turn.decision == "clarify":
+        return [_clarify(turn, found)]
+    turn.article_id = found.citation.article_id if found.citation else None
+    return [_quote(turn, found)]
+
+
+async def choose(turn: Turn) -> list[Body]:
+    """Does what the clicked or named button says. The front door has checked that it was offered."""
+    choice = dialogue.chosen(turn.understood, turn.slots)
+    if choice is None:
+        return await answer(turn)
+    if choice.startswith(ARTICLE):
+        return await answer_text(turn, turn.text, choice.removeprefix(ARTICLE))
+    if choice == dialogue.HUMAN:
+        return await human.wish(turn)
+    if choice == ONBOARDING:
+        from actions import account  # which answers visitors from here
+
+        return await account.onboarding(turn)
+    turn.decision = "abstain"
+    return [human.offer(turn, TEXTS.say("none_of_these", turn.lang))]
+
+
+def _clarify(turn: Turn, found: AnswerReply) -> Choices:
+    choices = [Choice(id=f"{ARTICLE}{one.article_id}", label=one.title) for one in found.choices]
+    choices.append(Choice(id=NONE_OF_THESE, label=TEXTS.say("none_label", turn.lang)))
+    return Choices(text=TEXTS.say("clarify", turn.lang), choices=choices)
+
+
+def _quote(turn: Turn, found: AnswerReply) -> Body:
+    if found.quote is None or found.citation is None:
+        return Text(text=TEXTS.say("abstain", turn.lang))
+    return Answer(
+        quote=found.quote,
+        citations=[Citation.model_validate(found.citation.model_dump())],
+        confidence=found.confidence,
+        note=_note(turn, found),
+        alternatives=[Citation.model_validate(one.model_dump()) for one in found.alternatives],
+    )
+
+
+def _note(turn: Turn, found: AnswerReply) -> str | None:
+    """What must be said before the quote: another language, or a feature outside the asker's plan."""
+    said: list[str] = []
+    if found.other_language:
+        said.append(TEXTS.say("other_language", turn.lang))
+    if found.restricted is not None and turn.customer is not None:
+        plans = turn.rooms.catalog.plans
+        names = [plans.named(plan).name for plan in found.restricted.plans]
+        feature = found.restricted.feature
+        what = plans.feature_name(feature, turn.lang) if feature else TEXTS.say("this_feature", turn.lang)
+        listed = ("、" if turn.lang == "ja" else ", ").join(names)
+        said.append(TEXTS.say("not_in_plan", turn.lang, feature=what, plan=turn.customer.plan.name, plans=listed))
+        # An upgrade is offered to the content alone: to an account in trouble it would be an insult.
+        if turn.internal is not None and turn.internal.band == "healthy":
+            said.append(TEXTS.say("upgrade", turn.lang))
+    return " ".join(said) or None
+
+
+def _asker(turn: Turn) -> Asker | None:
+    known = turn.customer
+    return None if known is None else Asker(plan=known.plan.id, role=known.person_role, stage=known.stage)
+
+
+def _values(turn: Turn) -> Values | None:
+    return None if turn.customer is None else Values.model_validate(turn.customer.values())

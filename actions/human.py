@@ -1,0 +1,47 @@
+"""Turns in which a person matters more than an answer."""
+
+from __future__ import annotations
+
+from rasa_sdk.events import SlotSet
+
+from actions.dialogue import HUMAN
+from actions.texts import TEXTS
+from actions.turn import Turn
+from conversations import log
+from conversations.bodies import Body, Choice, Choices, Text
+
+
+async def wish(turn: Turn) -> list[Body]:
+    """The customer asks for a person; the policy says who and when, and what it says is what they read."""
+    turn.wish = True
+    return [Text(text=TEXTS.say("wish", turn.lang, email=turn.rooms.company.support.email))]
+
+
+async def complaint(turn: Turn) -> list[Body]:
+    """The customer complains."""
+    return [Text(text=TEXTS.say("complaint", turn.lang)), offer(turn, TEXTS.say("complaint_offer", turn.lang))]
+
+
+async def cancel(turn: Turn) -> list[Body]:
+    """The customer wants to leave: how it is done, from the help content, and a person."""
+    from actions import help
+
+    found = await help.answer_text(turn, TEXTS.say("cancel_question", turn.lang))
+    if turn.decision != "answer":
+        found = []
+        turn.decision = None
+    return [Text(text=TEXTS.say("cancel", turn.lang)), *found, offer(turn, TEXTS.say("cancel_offer", turn.lang))]
+
+
+async def callback(turn: Turn) -> list[Body]:
+    """A visitor has left an e-mail address in the form: somebody will write."""
+    email = str(turn.slots.get("email") or "")
+    await log.leave_email(turn.session, turn.claims.conversation_id, email)
+    turn.wish = True
+    turn.events.append(SlotSet("email", None))
+    return [Text(text=TEXTS.say("callback", turn.lang, email=email))]
+
+
+def offer(turn: Turn, text: str) -> Choices:
+    """Words with a button that asks for a person."""
+    return Choices(text=text, choices=[Choice(id=HUMAN, label=TEXTS.say("talk_to_person", turn.lang))])

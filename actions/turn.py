@@ -1,0 +1,75 @@
+"""One turn, as an action sees it: who asks is known from the turn token alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from accounts import facts as account_facts
+from accounts.facts import CustomerFacts, InternalFacts
+from actions.rooms import Rooms
+from conversations import turns
+from conversations.bodies import Body
+from conversations.turns import TurnClaims
+from kit.company import Language
+
+
+@dataclass
+class Turn:
+    """Everything an action may use, and what it found out.
+
+    Attributes:
+        text: what the customer wrote. Data: it never decides who is asking.
+        customer: what the customer may see of their own account; None for a visitor.
+        internal: what only CSMs may see; it decides, and is never said.
+        decision, confidence, article_id: what the knowledge base decided, where it was asked.
+        wish: the customer asks for a person.
+    """
+
+    rooms: Rooms
+    session: AsyncSession
+    claims: TurnClaims
+    now: datetime
+    text: str
+    intent: str
+    slots: Mapping[str, Any]
+    understood: Mapping[str, Any]
+    customer: CustomerFacts | None = None
+    internal: InternalFacts | None = None
+    decision: str | None = None
+    confidence: float | None = None
+    article_id: str | None = None
+    wish: bool = False
+    substantive: bool = True
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def lang(self) -> Language:
+        """The language of this message, as the bot's channel found it; else that of the conversation."""
+        said = (self.understood.get("metadata") or {}).get("lang") or self.claims.lang
+        return "ja" if said == "ja" else "en"
+
+
+Act = Callable[[Turn], Awaitable[list[Body]]]
+"""An action: answers a turn with bodies, in order."""
+
+
+async def look_up(turn: Turn) -> None:
+    """Fetches the asker's facts, fresh for each turn: slots would go stale."""
+    account_id = turn.claims.account_id
+    if account_id is None:
+        return
+    turn.customer = await account_facts.customer_facts(
+        turn.session, turn.rooms.catalog, account_id, turn.claims.person_id, turn.now
+    )
+    turn.internal = await account_facts.internal_facts(turn.session, turn.rooms.catalog, account_id, turn.now)
+
+
+async def record(turn: Turn) -> None:
+    """Notes what was decided beside the owed turn, for reports and for finding gaps."""
+    owed = await turns.owed(turn.session, turn.claims)
+    owed.decision, owed.confidence, owed.article_id = turn.decision, turn.confidence, turn.article_id

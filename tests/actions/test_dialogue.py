@@ -1,0 +1,62 @@
+"""What a customer means by an answer to buttons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from actions import dialogue
+from conversations.bodies import Choice, Choices, Text
+
+SHOWN = [
+    {"id": "article:a", "label": "Run limits"},
+    {"id": "article:b", "label": "API limits"},
+    {"id": "none", "label": "None of these"},
+]
+
+
+def said(text: str, clicked: str | None = None) -> dict[str, Any]:
+    return {"text": text, "entities": [{"entity": "choice", "value": clicked}] if clicked else []}
+
+
+@pytest.mark.parametrize(
+    ("text", "id_"),
+    [
+        ("the second one", "article:b"),
+        ("first", "article:a"),
+        ("2", "article:b"),
+        ("the last one", "none"),
+        ("API limits please", "article:b"),
+        ("run limits", "article:a"),
+        ("none of these", "none"),
+        ("2番目", "article:b"),
+        ("一つ目です", "article:a"),
+        ("最後の", "none"),
+        ("the fourth", None),
+        ("something else entirely", None),
+        ("limits", None),
+    ],
+)
+def test_a_button_may_be_named_by_place_or_words(text: str, id_: str | None) -> None:
+    """By its number, its name, or as the last; not where it is unclear."""
+    assert dialogue.chosen(said(text), {"choices": SHOWN}) == id_
+
+
+def test_a_click_needs_no_words() -> None:
+    """The id that came with it counts, whatever the text says."""
+    assert dialogue.chosen(said("the second one", clicked="human"), {"choices": SHOWN}) == "human"
+
+
+def test_nothing_shown_is_nothing_chosen() -> None:
+    """Out of the blue it names nothing."""
+    assert dialogue.chosen(said("the second one"), {}) is None
+
+
+def test_what_was_shown_is_remembered_and_forgotten() -> None:
+    """Buttons and offer stand for one turn."""
+    shown = Choices(text="?", choices=[Choice(id="human", label="Talk to a person")])
+    kept = {event["name"]: event["value"] for event in dialogue.remember([Text(text="…"), shown])}
+    assert kept == {"choices": [{"id": "human", "label": "Talk to a person"}], "offer": "human"}
+    gone = {event["name"]: event["value"] for event in dialogue.remember([Text(text="…")])}
+    assert gone == {"choices": None, "offer": None}
