@@ -1,0 +1,32 @@
+"""`python -m api`: the front door as a process of its own; `kotae up` starts it."""
+
+from __future__ import annotations
+
+import uvicorn
+
+from api.app import create_app
+from kit import postgres
+from kit.logging import configure
+from kit.settings import load_settings
+
+
+def main() -> None:
+    """Serves until told to stop."""
+    settings = load_settings()
+    configure(settings, "api")
+    with postgres.running(settings) as url:
+        uvicorn.run(
+            create_app(settings, url),
+            host=settings.api_host,
+            port=settings.api_port,
+            loop="uvloop",
+            log_config=None,
+            access_log=False,
+            ws="websockets",
+            ws_max_size=128 * 1024,
+            timeout_graceful_shutdown=5,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""What an admin may change, each change with its line in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from accounts import catalog
+from api import audit, keys
+from api.models import ApiKey, AuditEntry
+from escalations import csms, policy
+from escalations.csms import CsmEntry
+from escalations.models import Csm
+from escalations.policy import Policy
+from kit.company import Company
+from kit.errors import UserError
+from kit.files import read_text, read_yaml
+
+ROLE = "admin"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file of the company, as it is on the disk now.
+
+    Attributes:
+        own: it is the company's; else it is the product's default.
+        problem: what is wrong with it, with the line; empty where nothing is.
+        text: what is in it.
+    """
+
+    name: str
+    own: bool
+    problem: str
+    text: str
+
+
+async def add_csm(session: AsyncSession, admin: Csm, entry: CsmEntry, password: str | None, now: datetime) -> Csm:
+    """Adds a CSM.
+
+    Raises:
+        Forbidden: only an admin may.
+        UserError, Conflict: as `csms.add`.
+    """
+    csms.require(admin, ROLE)
+    made = await csms.add(session, entry, password, now)
+    await audit.record(session, "settings", admin, now, what="csm_added", csm=made.email, role=made.role)
+    return made
+
+
+async def change_csm(
+    session: AsyncSession,
+    admin: Csm,
+    csm_id: str,
+    now: datetime,
+    *,
+    role: str | None = None,
+    capacity: int | None = None,
+    active: bool | None = None,
+    password: str | None = None,
+) -> Csm:
+    """Changes a CSM; what is not given stays.
+
+    Raises:
+        Forbidden, UserError, Conflict, NotFound: as `csms.change`.
+    """
+    changed = await csms.change(session, admin, csm_id, role=role, capacity=capacity, active=active, password=password)
+    said: dict[str, str | int] = {"role": role} if role else {}
+    said |= {} if capacity is None else {"capacity": capacity}
+    said |= {} if active is None else {"active": "yes" if active else "no"}
+    said |= {"password": "new"} if password else {}
+    await audit.record(session, "settings", admin, now, what="csm_changed", csm=changed.email, **said)
+    return changed
+
+
+async def add_key(session: AsyncSession, admin: Csm, name: str, scopes: Sequence[str], now: datetime) -> str:
+    """Makes an API key, which is shown this once.
+
+    Raises:
+        Forbidden: only an admin may.
+        UserError, Conflict: as `keys.add`.
+    """
+    csms.require(admin, ROLE)
+    made = await keys.add(session, name, scopes, now)
+    await audit.record(session, "settings", admin, now, what="key_added", key=name, scopes=" ".join(scopes))
+    return made
+
+
+async def remove_key(session: AsyncSession, admin: Csm, name: str, now: datetime) -> None:
+    """Takes an API key away.
+
+    Raises:
+        Forbidden: only an admin may.
+        NotFound: there is none of that name.
+    """
+    csms.require(admin, ROLE)
+    await keys.remove(session, name)
+    await audit.record(session, "settings", admin, now, what="key_removed", key=name)
+
+
+async def all_keys(session: AsyncSession, admin: Csm) -> Sequence[ApiKey]:
+    """The API keys, without what they are.
+
+    Raises:
+        Forbidden: only an admin may.
+    """
+    csms.require(admin, ROLE)
+    return await keys.everything(session)
+
+
+async def audit_log(session: AsyncSession, admin: Csm) -> Sequence[AuditEntry]:
+    """The newest lines of the audit log.
+
+    Raises:
+        Forbidden: only an admin may.
+    """
+    csms.require(admin, ROLE)
+    return await audit.recent(session)
+
+
+def check_files(company: Company, more: Sequence[tuple[Path, type[BaseModel]]] = ()) -> list[Checked]:
+    """The company's files, read and checked anew.
+
+    Args:
+        more: files beside the policy and those of the accounts.
+    """
+    policy_file: tuple[Path, type[BaseModel]] = (company.file("escalation.yml", policy.DEFAULT), Policy)
+    company_file: tuple[Path, type[BaseModel]] = (company.folder / "company.yml", Company)
+    files = [company_file, policy_file, *catalog.files(company), *more]
+    return [_check(company, path, model) for path, model in files]
+
+
+def _check(company: Company, path: Path, model: type[BaseModel]) -> Checked:
+    own = path.parent == company.folder
+    try:
+        text = read_text(path)
+        read_yaml(path, model)
+    except UserError as error:
+        return Checked(path.name, own, str(error), "" if not path.exists() else path.read_text(errors="replace"))
+    return Checked(path.name, own, "", text)

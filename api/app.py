@@ -1,0 +1,160 @@
+"""The front door's application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from datetime import date
+from typing import Any
+
+import httpx
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.gzip import GZipMiddleware
+from sqlalchemy.exc import SQLAlchemyError
+
+from accounts.catalog import load_catalog
+from accounts.scoring import score_accounts
+from api import articles, chat, errors, health, ingestion, site, stream
+from api.console import mount as mount_console
+from api.hub import Hub
+from api.identity import Identities
+from api.runner import TurnRunner
+from api.services import Services
+from escalations import outbox, queue
+from kit.clock import now
+from kit.company import load_company
+from kit.database import Database
+from kit.settings import Settings
+from knowledge_base.client import KnowledgeBase
+
+logger = structlog.get_logger()
+_SWEEP_SECONDS = 15.0
+_OUTBOX_SECONDS = 2.0
+_SCORE_SECONDS = 300.0
+"""How often the day is looked at; the accounts are scored once on each."""
+
+
+def create_app(settings: Settings, url: str) -> FastAPI:
+    """The front door.
+
+    Args:
+        settings: of this installation.
+        url: of the database.
+    Raises:
+        UserError: the company's files are wrong, or production lacks a secret.
+    """
+    company = load_company(settings.company)
+    made = Services(
+        settings=settings,
+        company=company,
+        catalog=load_catalog(company),
+        database=Database(url),
+        hub=Hub(url),
+        identities=Identities(settings),
+        knowledge_base=KnowledgeBase(settings.knowledge_base_url),
+        http=httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=settings.turn_workers)),
+    )
+    app = FastAPI(title="Kotae", version="1", lifespan=_lifespan, docs_url=None, redoc_url=None)
+    app.state.services = made
+    errors.install(app)
+    _cors(app, settings)
+    app.add_middleware(GZipMiddleware, minimum_size=1024)
+    app.middleware("http")(_secure_headers)
+    for router in (chat.router, stream.router, articles.router, ingestion.router, health.router, site.router):
+        app.include_router(router)
+    if settings.mode == "development":
+        from api import demo
+
+        app.include_router(demo.router)
+    mount_console(app, made)
+    return app
+
+
+def _cors(app: FastAPI, settings: Settings) -> None:
+    """Websites that may embed the widget. Tokens travel in headers, never in cookies, so no credentials are allowed."""
+    open_to_all = not settings.allowed_origins and settings.mode == "development"
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"] if open_to_all else settings.allowed_origins,
+        allow_methods=["GET", "POST", "PUT"],
+        allow_headers=["authorization", "content-type"],
+        expose_headers=["Retry-After"],
+        max_age=3600,
+    )
+
+
+async def _secure_headers(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await go_on(request)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "strict-origin-when-cross-origin")
+    if request.url.path.startswith("/console"):
+        response.headers.setdefault("X-Frame-Options", "DENY")
+    return response
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    runner = TurnRunner(services.database, services.settings, services.http, services.hub.owed)
+    loops: list[Coroutine[Any, Any, None]] = [
+        services.hub.run(),
+        runner.run(),
+        _sweeping(services),
+        _delivering(services),
+        _scoring(services),
+    ]
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    for task in tasks:
+        task.add_done_callback(_must_not_end)
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await services.http.aclose()
+    await services.knowledge_base.close()
+    await services.database.close()
+
+
+def _must_not_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.critical("loop_ended", exc_info=task.exception())
+
+
+async def _sweeping(services: Services) -> None:
+    """Moves what nobody attends to, for as long as the process lives."""
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        try:
+            async with services.database.begin() as session:
+                await queue.sweep(session, services.company, now())
+        except SQLAlchemyError as error:
+            logger.warning("sweep_failed", reason=type(error).__name__)
+
+
+async def _scoring(services: Services) -> None:
+    """Keeps each day's health of every account. Scoring twice on a day changes nothing, so every replica may."""
+    scored: date | None = None
+    while True:
+        today = now().date()
+        if scored != today:
+            try:
+                async with services.database.begin() as session:
+                    await score_accounts(session, services.catalog, now())
+                scored = today
+            except SQLAlchemyError as error:
+                logger.warning("scoring_failed", reason=type(error).__name__)
+        await asyncio.sleep(_SCORE_SECONDS)
+
+
+async def _delivering(services: Services) -> None:
+    """Sends notifications, for as long as the process lives."""
+    senders = outbox.senders(services.settings, services.http)
+    while True:
+        await asyncio.sleep(_OUTBOX_SECONDS)
+        try:
+            await outbox.deliver(services.database, senders, now())
+        except SQLAlchemyError as error:
+            logger.warning("outbox_failed", reason=type(error).__name__)

@@ -1,0 +1,128 @@
+"""Chat over REST and WebSocket: the same log, the same rules."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from accounts import facts
+from api import access, greeting
+from api.schemas import (
+    ConversationOut,
+    EmailIn,
+    IdentityIn,
+    MessageIn,
+    MessageOut,
+    MessagesOut,
+    StartIn,
+    StartOut,
+)
+from api.services import Services, ServicesDep
+from conversations import log
+from conversations.models import Conversation
+from escalations import csms
+from kit.clock import now
+from kit.errors import NotFound
+from kit.metrics import MESSAGES
+
+router = APIRouter(prefix="/v1/conversations", tags=["chat"])
+
+
+@router.post("", status_code=201)
+async def start(request: Request, services: ServicesDep, body: StartIn | None = None) -> StartOut:
+    """Opens a conversation: anonymous, or a customer's where an identity token is sent."""
+    wanted = body or StartIn()
+    who = await access.customer(request, services)
+    moment = now()
+    lang = wanted.lang or services.company.default_language
+    async with services.database.begin() as session:
+        conversation = None
+        known = None
+        if who is not None:
+            known = await facts.customer_facts(session, services.catalog, who.account_id, who.person_id, moment)
+            if wanted.resume:
+                conversation = await log.resume(session, who.account_id, who.person_id, moment, greeting.RESUME_WITHIN)
+        if conversation is None:
+            conversation = await log.start(
+                session,
+                lang=lang,
+                now=moment,
+                account_id=who.account_id if who else None,
+                person_id=who.person_id if who else None,
+                page_url=wanted.page_url,
+            )
+            for said in greeting.bodies(services.company, known, lang):
+                await log.append(session, conversation.id, "bot", said, moment)
+        token = await log.mint_token(session, conversation.id, who.expires_at if who else None)
+        messages = await log.history(session, conversation.id)
+        return StartOut(
+            conversation_id=conversation.id,
+            token=token,
+            messages=messages,
+            lang=conversation.lang,
+            holder=conversation.holder,
+        )
+
+
+@router.get("/{conversation_id}")
+async def show(conversation_id: str, request: Request, services: ServicesDep) -> ConversationOut:
+    """Where the conversation stands."""
+    async with services.database.begin() as session:
+        found = (await access.opened(request, services, session, conversation_id)).conversation
+        return ConversationOut(
+            conversation_id=found.id,
+            lang=found.lang,
+            holder=found.holder,
+            csm=await csm_name(services, found),
+            last_seq=found.last_seq,
+            known=found.account_id is not None,
+        )
+
+
+@router.post("/{conversation_id}/messages", status_code=202)
+async def send(conversation_id: str, body: MessageIn, request: Request, services: ServicesDep) -> MessageOut:
+    """Takes a message. From this answer on it cannot be lost; the same `client_id` again is the same message."""
+    async with services.database.begin() as session:
+        await access.opened(request, services, session, conversation_id)
+        accepted = await log.accept(session, conversation_id, body.client_id, body.text, now(), body.choice)
+    if not accepted.duplicate:
+        MESSAGES.labels("customer").inc()
+    return MessageOut(seq=accepted.seq)
+
+
+@router.get("/{conversation_id}/messages")
+async def read(conversation_id: str, request: Request, services: ServicesDep, after: int = 0) -> MessagesOut:
+    """The log after a place, at most 500 messages at once."""
+    async with services.database.begin() as session:
+        found = (await access.opened(request, services, session, conversation_id)).conversation
+        return MessagesOut(messages=await log.history(session, found.id, max(after, 0)), holder=found.holder)
+
+
+@router.put("/{conversation_id}/identity", status_code=204)
+async def identify(conversation_id: str, body: IdentityIn, request: Request, services: ServicesDep) -> Response:
+    """Makes an anonymous conversation the customer's whose identity token is sent; the thread goes on."""
+    async with services.database.begin() as session:
+        await access.opened(request, services, session, conversation_id)
+        who = await services.identities.verify(body.identity, now())
+        await facts.customer_facts(session, services.catalog, who.account_id, who.person_id, now())
+        await log.bind(session, conversation_id, who.account_id, who.person_id)
+    return Response(status_code=204)
+
+
+@router.put("/{conversation_id}/email", status_code=204)
+async def leave_email(conversation_id: str, body: EmailIn, request: Request, services: ServicesDep) -> Response:
+    """Notes where a visitor can be reached."""
+    async with services.database.begin() as session:
+        await access.opened(request, services, session, conversation_id)
+        await log.leave_email(session, conversation_id, body.email)
+    return Response(status_code=204)
+
+
+async def csm_name(services: Services, conversation: Conversation) -> str | None:
+    """Name of the CSM who holds the conversation."""
+    if conversation.csm_id is None:
+        return None
+    async with services.database.begin() as session:
+        try:
+            return (await csms.one(session, conversation.csm_id)).name
+        except NotFound:
+            return None

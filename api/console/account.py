@@ -1,0 +1,92 @@
+"""Who is asking, beside their conversation: everything a CSM may know, internal facts among it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from nicegui import ui
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from accounts.catalog import Catalog
+from accounts.facts import CustomerFacts, InternalFacts, customer_facts, internal_facts
+from api.console.desk import Desk
+from api.console.rendering import render
+from conversations.models import Conversation
+from escalations.models import Csm
+from kit.company import Language, in_language
+from kit.errors import NotFound
+
+REASONS = 4
+"""Reasons for the health score that are shown beside a conversation: the worst."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Both kinds of fact about an account. For CSMs alone."""
+
+    customer: CustomerFacts
+    internal: InternalFacts
+
+
+async def known(
+    database: AsyncSession, catalog: Catalog, account_id: str, person_id: str | None, now: datetime
+) -> Known:
+    """Everything that is known of an account.
+
+    Raises:
+        NotFound: there is no such account.
+    """
+    return Known(
+        await customer_facts(database, catalog, account_id, person_id, now),
+        await internal_facts(database, catalog, account_id, now),
+    )
+
+
+def words(desk: Desk) -> dict[str, Callable[..., Any]]:
+    """How the company's own names are said to this CSM, for templates."""
+    lang: Language = "ja" if desk.lang == "ja" else "en"
+    plans = desk.services.catalog.plans
+    return {
+        "local": lambda texts: in_language(texts, lang),
+        "limit_name": lambda name: plans.limit_name(name, lang),
+        "plan_name": lambda plan: plans.named(plan).name if plan else "–",
+        "signal_name": lambda signal: signal.replace("_", " ").capitalize(),
+    }
+
+
+class AccountPanel:
+    """Health with its reasons, plan, use, renewal, value, onboarding and risks of the account that asks."""
+
+    def __init__(self, desk: Desk, conversation: Conversation) -> None:
+        self._desk = desk
+        self._conversation = conversation
+        self.customer: CustomerFacts | None = None
+        self._box = ui.html("", sanitize=False).classes("account")
+
+    async def fill(self) -> None:
+        """Looks everything up and shows it."""
+        found = await self._look_up()
+        if found is None:
+            html = render("visitor.html", self._desk.lang, conversation=self._conversation)
+        else:
+            self.customer = found.customer
+            reasons = [reason for reason in found.internal.reasons if reason.lost >= 1][:REASONS]
+            given = {"customer": found.customer, "internal": found.internal, "reasons": reasons}
+            html = render("account.html", self._desk.lang, **given, **words(self._desk))
+        self._box.set_content(html)
+
+    async def _look_up(self) -> Known | None:
+        account_id, person_id = self._conversation.account_id, self._conversation.person_id
+        if account_id is None:
+            return None
+
+        async def look(database: AsyncSession, _: Csm, moment: datetime) -> Known:
+            return await known(database, self._desk.services.catalog, account_id, person_id, moment)
+
+        try:
+            return await self._desk.read(look)
+        except NotFound:
+            return None

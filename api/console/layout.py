@@ -1,0 +1,89 @@
+"""What all pages of the console share: the frame, the navigation, the theme, the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import get_args
+
+from nicegui import ui
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.console import paths
+from api.console.assets import head
+from api.console.desk import Desk
+from api.console.rendering import render
+from api.console.views import initials
+from escalations import inbox
+from escalations.inbox import Counts, View
+from escalations.models import Csm
+
+PAGES = (("accounts", paths.ACCOUNTS), ("reports", paths.REPORTS))
+ADMIN_PAGES = (("settings", paths.SETTINGS),)
+KEYS = (
+    ("keys_everywhere", (("?", "keys"), ("/", "search"), ("g q", "queue"), ("g w", "watching"), ("g m", "mine"), ("g a", "all"), ("g c", "accounts"), ("g r", "reports"), ("Esc", "leave"))),
+    ("keys_list", (("j", "next"), ("k", "previous"), ("Enter", "open"), ("c", "claim"))),
+    ("keys_talk", (("j", "next"), ("k", "previous"), ("c", "claim"), ("r", "reply"), ("n", "note"), ("i", "canned"), ("s", "suggest"), ("e", "resolve"), ("b", "to_bot"), ("q", "to_queue"), ("t", "transfer"), ("u", "up"))),
+)  # fmt: skip
+"""What the keys do, as `?` shows it; `console.js` does it."""
+
+
+class Navigation:
+    """The column on the left: lists with how much is in them, and one's own corner.
+
+    Args:
+        active: name of the list or page that is open.
+    """
+
+    def __init__(self, desk: Desk, active: str) -> None:
+        self._desk = desk
+        self._active = active
+        self._shown: Counts | None = None
+        self._element = ui.html("", sanitize=False, tag="nav").classes("nav")
+        self._draw(Counts())
+
+    async def refresh(self) -> None:
+        """Counts again."""
+
+        async def count(database: AsyncSession, csm: Csm, _: object) -> Counts:
+            return await inbox.counts(database, csm)
+
+        self._draw(await self._desk.read(count))
+
+    def _draw(self, counts: Counts) -> None:
+        if counts == self._shown:
+            return
+        self._shown = counts
+        desk = self._desk
+        numbers = {"queue": counts.queued, "watching": counts.watching, "mine": counts.mine, "all": 0}
+        self._element.set_content(
+            render(
+                "nav.html",
+                desk.lang,
+                active=self._active,
+                views=[(name, paths.view(name), numbers[name]) for name in get_args(View)],
+                pages=PAGES + (ADMIN_PAGES if desk.csm.role == "admin" else ()),
+                counts=counts,
+                csm=desk.csm,
+                initials=initials(desk.csm.name),
+                theme=desk.theme,
+            )
+        )
+
+
+@contextmanager
+def frame(desk: Desk, active: str, title: str) -> Iterator[Navigation]:
+    """The page around what a page shows.
+
+    Args:
+        active: name of the list or page that is open.
+        title: of the window.
+    """
+    ui.add_head_html(head(desk.lang))
+    ui.page_title(f"{title} · Kotae")
+    ui.dark_mode({"auto": None, "light": False, "dark": True}[desk.theme])
+    with ui.element("div").classes("shell"):
+        navigation = Navigation(desk, active)
+        with ui.element("main").classes("main"):
+            yield navigation
+    ui.html(render("keys.html", desk.lang, groups=KEYS), sanitize=False)

@@ -1,0 +1,248 @@
+// What the browser does by itself in the console: clocks, keys, the composer, filters, the count in the title, notices.
+(() => {
+  const { lang, texts } = window.kotae;
+  const one = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const tell = (name, detail) => window.emitEvent?.(name, detail ?? {});
+
+  // ----- clocks
+  const unit = (name) => new Intl.NumberFormat(lang, { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: 0 });
+  const units = { minute: unit("minute"), hour: unit("hour"), day: unit("day") };
+  const fill = (key, time) => texts[key].replace("{time}", time);
+  const locale = navigator.language.startsWith(lang) ? navigator.language : lang;
+  const SOON = 3 * 60, BREAKING = 5; // minutes
+
+  function span(minutes) {
+    const m = Math.max(0, Math.floor(minutes));
+    if (m < 60) return units.minute.format(m);
+    if (m < 48 * 60) return units.hour.format(Math.floor(m / 60)) + (m < 360 && m % 60 ? " " + units.minute.format(m % 60) : "");
+    return units.day.format(Math.floor(m / 1440));
+  }
+  function moment(date, now) {
+    const clock = date.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit", hour12: false });
+    if (date.toDateString() === now.toDateString()) return clock;
+    const near = Math.abs(date - now) < 6 * 86400e3;
+    return date.toLocaleDateString(locale, near ? { weekday: "short" } : { month: "short", day: "numeric" }) + " " + clock;
+  }
+  function put(element, text, state) {
+    if (element.textContent !== text) element.textContent = text;
+    if (state !== undefined && element.dataset.state !== state) element.dataset.state = state;
+  }
+  function tick() {
+    const now = new Date();
+    for (const e of all("time[data-due]")) {
+      const date = new Date(e.dataset.due), left = (date - now) / 60000;
+      const text = left < 0 ? fill("late_by", span(-left)) : left < SOON ? fill("due_in", span(Math.ceil(left))) : fill("due_at", moment(date, now));
+      put(e, text, left < 0 ? "late" : left < BREAKING ? "breaking" : "fine");
+    }
+    for (const e of all("time[data-waiting]")) put(e, fill("waiting", span((now - new Date(e.dataset.waiting)) / 60000)));
+    for (const e of all("time[data-since]")) put(e, span((now - new Date(e.dataset.since)) / 60000));
+    for (const e of all("time[data-at]")) {
+      const date = new Date(e.dataset.at);
+      put(e, moment(date, now));
+      if (!e.title) e.title = date.toLocaleString(locale);
+    }
+  }
+
+  // ----- the composer
+  const composer = () => one(".composer");
+  const box = () => one(".composer .box");
+  kotae.compose = (mode) => {
+    const form = composer(), field = box();
+    if (!form || !field) return;
+    if (mode) form.dataset.chosen = mode;
+    const open = form.dataset.open === "yes";
+    const now = form.dataset.chosen || (open ? "reply" : "note");
+    form.dataset.showing = now;
+    for (const tab of all(".tab[data-mode]", form)) tab.setAttribute("aria-selected", String(tab.dataset.mode === now));
+    const closed = now === "reply" && !open;
+    field.placeholder = closed ? field.dataset.closed : field.dataset[now];
+    field.disabled = closed;
+    one("[data-do=send]", form).disabled = closed;
+    if (mode && !closed) field.focus();
+  };
+  kotae.focus = () => { const form = composer(); if (form) delete form.dataset.chosen; kotae.compose(); box()?.focus(); };
+  kotae.send = (emit) => {
+    const field = box(), text = field.value.trim();
+    if (!text || field.disabled) return;
+    const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
+    emit({ text, mode: composer().dataset.showing, id });
+    field.value = "";
+  };
+  kotae.key = (event, emit) => {
+    // During composition, as of Japanese, Enter chooses a word and must not send.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    kotae.send(emit);
+  };
+  kotae.insert = (text, mode) => {
+    const field = box();
+    if (!field || !text) return;
+    kotae.compose(mode);
+    field.value = field.value ? `${field.value.trimEnd()}\n${text}` : text;
+    field.focus();
+    field.setSelectionRange(field.value.length, field.value.length);
+  };
+  kotae.form = (event, emit) => {
+    event.preventDefault();
+    emit(Object.fromEntries(new FormData(event.target)));
+  };
+  kotae.take = (event, emit) => {
+    const field = one("textarea", event.target.closest("form"));
+    if (field.value.trim()) { emit(field.value); field.value = ""; }
+  };
+  kotae.toOffers = () => requestAnimationFrame(() => setTimeout(() => one(".offer")?.focus(), 60));
+  let typed = 0;
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest?.(".composer");
+    if (!form || form.dataset.showing !== "reply" || form.dataset.open !== "yes" || Date.now() - typed < 2500) return;
+    typed = Date.now();
+    tell("kotae_typing");
+  });
+
+  // ----- the transcript stays at its end unless one has scrolled up to read; what was before one's eyes is read
+  let read = 0;
+  function reading(thread) {
+    const lines = one(".lines", thread).childElementCount;
+    if (document.visibilityState !== "visible" || thread.dataset.up === "yes" || lines === read) return;
+    read = lines;
+    tell("kotae_read");
+  }
+  function stick(thread) {
+    thread.addEventListener("scroll", () => {
+      thread.dataset.up = thread.scrollHeight - thread.scrollTop - thread.clientHeight < 80 ? "no" : "yes";
+      reading(thread);
+    });
+    new ResizeObserver(() => {
+      if (thread.dataset.up !== "yes") thread.scrollTop = thread.scrollHeight;
+      reading(thread);
+    }).observe(one(".lines", thread));
+    document.addEventListener("visibilitychange", () => reading(thread));
+    thread.scrollTop = thread.scrollHeight;
+  }
+
+  // ----- filters
+  let waiting;
+  kotae.filter = (event, emit) => {
+    const form = event.target.closest("form");
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      const given = Object.fromEntries(new FormData(form));
+      const address = new URL(location.href);
+      for (const [key, value] of Object.entries(given)) value ? address.searchParams.set(key, value) : address.searchParams.delete(key);
+      history.replaceState(null, "", address);
+      emit(given);
+    }, event.target.type === "search" ? 180 : 0);
+  };
+
+  // ----- the count in the title, notices
+  const OFF = "off", KEPT = "kotae.notices";
+  const wanted = () => { try { return localStorage.getItem(KEPT) || OFF; } catch { return OFF; } };
+  let counted;
+  function beep() {
+    const audio = new AudioContext(), gain = audio.createGain();
+    gain.connect(audio.destination);
+    gain.gain.setValueAtTime(0.06, audio.currentTime);
+    gain.gain.exponentialRampToValueAtTime(0.0001, audio.currentTime + 0.5);
+    for (const [at, pitch] of [[0, 660], [0.14, 880]]) {
+      const tone = audio.createOscillator();
+      tone.frequency.value = pitch;
+      tone.connect(gain);
+      tone.start(audio.currentTime + at);
+      tone.stop(audio.currentTime + at + 0.3);
+    }
+    setTimeout(() => audio.close(), 1000);
+  }
+  function count() {
+    const nav = one("[data-queued]");
+    if (!nav) return;
+    const now = { queued: Number(nav.dataset.queued), unread: Number(nav.dataset.unread) };
+    const base = document.title.replace(/^\(\d+\) /, ""), sum = now.queued + now.unread;
+    const title = sum ? `(${sum}) ${base}` : base;
+    if (document.title !== title) document.title = title;
+    const button = one("[data-do=notices]");
+    button?.setAttribute("aria-pressed", String(wanted() !== OFF));
+    const news = counted && ["unread", "queued"].filter((key) => now[key] > counted[key]);
+    counted = now;
+    if (!news?.length || wanted() === OFF) return;
+    beep();
+    if (document.visibilityState !== "visible" || !document.hasFocus()) {
+      const text = news.map((key) => nav.dataset[key === "queued" ? "newsQueued" : "newsUnread"]).join(" · ");
+      const notice = new Notification("Kotae", { body: text, tag: "kotae" });
+      notice.onclick = () => { window.focus(); notice.close(); };
+    }
+  }
+  async function toggleNotices() {
+    const on = wanted() === OFF && (await Notification.requestPermission()) === "granted";
+    try { localStorage.setItem(KEPT, on ? "on" : OFF); } catch { /* a browser that keeps nothing has no notices */ }
+    if (on) beep();
+    count();
+  }
+
+  // ----- keys
+  const press = (name) => all(`[data-do="${name}"]`).find((e) => e.offsetParent !== null)?.click();
+  const items = () => all(".main .list a, .main .table a").filter((e) => e.offsetParent !== null);
+  let at = "";
+  function step(by) {
+    const every = items(), line = one(".line[aria-current]");
+    if (line) { every[every.indexOf(line) + by]?.click(); return; }
+    const here = every.findIndex((e) => e === document.activeElement || e.dataset.id === at);
+    const next = every[Math.max(0, Math.min(every.length - 1, here < 0 ? 0 : here + by))];
+    if (next) { at = next.dataset.id; next.focus(); next.scrollIntoView({ block: "nearest" }); }
+  }
+  const claim = () => {
+    const row = document.activeElement?.closest?.(".case");
+    if (row) one("[data-claim]", row)?.click(); else press("claim");
+  };
+  const go = (view) => one(`.nav-link[data-view="${view}"]`)?.click();
+  const search = () => one(".search")?.focus() ?? (location.href = one('.nav-link[data-view="all"]').href + "#search");
+  const keys = {
+    "?": () => one("#keys").showModal(), "/": search,
+    j: () => step(1), k: () => step(-1), ArrowDown: () => step(1), ArrowUp: () => step(-1),
+    c: claim, r: () => kotae.compose("reply"), n: () => kotae.compose("note"), i: () => press("canned"), s: () => press("suggest"),
+    e: () => press("resolve"), b: () => press("to-bot"), q: () => press("to-queue"), t: () => press("transfer"),
+    u: () => (one(".nav-link[aria-current]") ?? one('.nav-link[data-view="queue"]'))?.click(),
+  };
+  const places = { q: "queue", w: "watching", m: "mine", a: "all", c: "accounts", r: "reports", s: "settings" };
+  let going = 0;
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    const target = event.target, writing = target.closest?.("input, textarea, select");
+    const offers = all(".offer").filter((e) => e.offsetParent !== null);
+    if (event.key === "Escape") {
+      if (offers.length) tell("kotae_tray");
+      if (writing) target.blur();
+      return;
+    }
+    if (writing || one("dialog[open], .q-dialog")) return;
+    if (offers.length && /^[1-9]$/.test(event.key)) { event.preventDefault(); offers[event.key - 1]?.click(); return; }
+    if (target.closest?.("button") && event.key.startsWith("Arrow")) return;
+    if (event.key === "g") { going = Date.now(); return; }
+    const act = Date.now() - going < 1200 && places[event.key] ? () => go(places[event.key]) : keys[event.key];
+    going = 0;
+    if (act) { event.preventDefault(); act(); }
+  });
+  document.addEventListener("click", (event) => {
+    const name = event.target.closest?.("[data-do]")?.dataset.do;
+    if (name === "keys") one("#keys").showModal();
+    if (name === "notices") toggleNotices();
+  });
+
+  // ----- whenever the page has changed
+  const known = new WeakSet();
+  let asked = false;
+  function look() {
+    asked = false;
+    tick();
+    count();
+    const thread = one(".thread");
+    if (thread && !known.has(thread)) { known.add(thread); stick(thread); }
+    if (composer()) kotae.compose();
+    if (at && document.activeElement === document.body) one(`.main .list a[data-id="${CSS.escape(at)}"]`)?.focus();
+    if (location.hash === "#search" && one(".search")) { history.replaceState(null, "", location.pathname + location.search); one(".search").focus(); }
+  }
+  new MutationObserver(() => { if (!asked) { asked = true; requestAnimationFrame(look); } }).observe(document.documentElement, {
+    childList: true, subtree: true, attributes: true, attributeFilter: ["data-open"],
+  });
+  setInterval(tick, 15000);
+})();

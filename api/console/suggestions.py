@@ -1,0 +1,58 @@
+"""Answers from the help content for a CSM to send: found for the customer's last words, inserted at a click."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from accounts.facts import CustomerFacts
+from kit.company import Language
+from knowledge_base.schemas import Asker, Values
+
+if TYPE_CHECKING:
+    from knowledge_base.client import KnowledgeBase
+
+MOST = 3
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """An article that may answer, with the passage that fits."""
+
+    article_id: str
+    title: str
+    heading: str | None
+    url: str
+    quote: str
+
+
+async def find(
+    knowledge_base: KnowledgeBase, words: str, lang: Language, customer: CustomerFacts | None
+) -> list[Suggestion]:
+    """The articles that fit some words best.
+
+    Raises:
+        Unavailable: the knowledge base does not answer.
+    """
+    hits = await knowledge_base.search(words, lang=lang, asker=_asker(customer), k=MOST)
+    return [Suggestion(hit.article_id, hit.title, hit.heading, hit.url, hit.quote) for hit in hits[:MOST]]
+
+
+async def words_of(
+    knowledge_base: KnowledgeBase, article_id: str, words: str, lang: Language, customer: CustomerFacts | None
+) -> str:
+    """What to send: the passage with the account's own values, and where it is from.
+
+    Raises:
+        Unavailable: the knowledge base does not answer.
+    """
+    values = Values.model_validate(customer.values()) if customer is not None else None
+    found = await knowledge_base.answer(words, lang=lang, asker=_asker(customer), values=values, article_id=article_id)
+    if found.citation is None:
+        return ""
+    source = f"[{found.citation.title}]({found.citation.url})" if found.citation.url else found.citation.title
+    return f"{found.quote or ''}\n\n{source}".strip()
+
+
+def _asker(customer: CustomerFacts | None) -> Asker | None:
+    return None if customer is None else Asker(plan=customer.plan.id, role=customer.person_role, stage=customer.stage)

@@ -1,0 +1,42 @@
+"""Errors, rendered in one place."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
+
+from kit.errors import KotaeError, TooMany
+
+logger = structlog.get_logger()
+
+
+def install(app: FastAPI) -> None:
+    """Makes the app answer every expected error as `{"error": {"code", "message", "hint"}}`."""
+
+    @app.exception_handler(KotaeError)
+    async def expected(_: Request, error: KotaeError) -> JSONResponse:
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else None
+        return _render(error.status, error.code, error.message, error.hint, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body")
+        return _render(422, "invalid", f"{where or 'body'}: {first['msg'].lower()}", "see /openapi.json")
+
+    @app.exception_handler(OperationalError)
+    async def database_away(request: Request, error: OperationalError) -> JSONResponse:
+        logger.warning("database_away", path=request.url.path, reason=type(error.orig).__name__)
+        return _render(503, "unavailable", "the service is away for a moment", "try again", {"Retry-After": "1"})
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        logger.error("unexpected", path=request.url.path, exc_info=error)
+        return _render(500, "internal", "something went wrong on our side", "try again")
+
+
+def _render(status: int, code: str, message: str, hint: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": {"code": code, "message": message, "hint": hint}}, status, headers)

@@ -1,0 +1,105 @@
+"""Fan-out to sockets: one PostgreSQL `LISTEN` a process, whichever replica wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import structlog
+
+from conversations.repository import CHANNEL
+
+logger = structlog.get_logger()
+Event = dict[str, Any]
+RESYNC: Event = {"resync": True}
+_BACKLOG = 1000
+"""Events one slow socket may be behind before they are folded into one resync."""
+
+
+class Hub:
+    """Hands what PostgreSQL notifies to whoever waits for it in this process.
+
+    Events are hints, not data: a listener reads the log after its own last `seq`, so a lost or doubled event loses
+    and doubles nothing. After the connection was lost, everyone gets `RESYNC`.
+
+    Args:
+        url: of the database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._conversations: defaultdict[str, set[asyncio.Queue[Event]]] = defaultdict(set)
+        self._queue: set[asyncio.Queue[Event]] = set()
+        self.owed = asyncio.Event()
+        """Set when somewhere a turn is owed."""
+        self.listening = asyncio.Event()
+        """Set while the database is listened to."""
+
+    @contextmanager
+    def conversation(self, conversation_id: str) -> Iterator[asyncio.Queue[Event]]:
+        """Events of one conversation, while the block lasts."""
+        queue: asyncio.Queue[Event] = asyncio.Queue(_BACKLOG)
+        self._conversations[conversation_id].add(queue)
+        try:
+            yield queue
+        finally:
+            self._conversations[conversation_id].discard(queue)
+            if not self._conversations[conversation_id]:
+                del self._conversations[conversation_id]
+
+    @contextmanager
+    def everything(self) -> Iterator[asyncio.Queue[Event]]:
+        """Every event, for consoles, while the block lasts."""
+        queue: asyncio.Queue[Event] = asyncio.Queue(_BACKLOG)
+        self._queue.add(queue)
+        try:
+            yield queue
+        finally:
+            self._queue.discard(queue)
+
+    async def run(self) -> None:
+        """Listens until cancelled; connects again whenever the connection is lost."""
+        while True:
+            try:
+                await self._listen()
+            except psycopg.OperationalError as error:
+                logger.warning("listening_lost", reason=str(error).splitlines()[0] if str(error) else "")
+            self.listening.clear()
+            await asyncio.sleep(0.5)
+
+    async def _listen(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+        async with connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            self.listening.set()
+            self._everyone(RESYNC)
+            self.owed.set()
+            async for notice in connection.notifies():
+                self._hand_out(json.loads(notice.payload))
+
+    def _hand_out(self, event: Event) -> None:
+        if event.get("owed"):
+            self.owed.set()
+        for queue in (*self._conversations.get(event.get("c", ""), ()), *self._queue):
+            _put(queue, event)
+
+    def _everyone(self, event: Event) -> None:
+        for queues in (*self._conversations.values(), self._queue):
+            for queue in queues:
+                _put(queue, event)
+
+
+def _put(queue: asyncio.Queue[Event], event: Event) -> None:
+    try:
+        queue.put_nowait(event)
+    except asyncio.QueueFull:
+        while not queue.empty():
+            with contextlib.suppress(asyncio.QueueEmpty):
+                queue.get_nowait()
+        queue.put_nowait(RESYNC)

@@ -1,0 +1,150 @@
+"""Data in, from the company's backend: accounts, people and the Segment HTTP API."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import io
+import zlib
+from datetime import datetime
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import ValidationError
+from starlette.requests import HTTPConnection
+
+from accounts import ingestion, records
+from accounts.schemas import IngestResult, PutAccount, PutPerson
+from api import keys
+from api.access import bearer
+from api.services import Services, ServicesDep
+from kit.clock import now
+from kit.errors import UserError
+
+router = APIRouter(prefix="/v1", tags=["accounts"])
+MAX_BODY = 5 * 1024 * 1024
+"""Bytes of one request, unpacked: ten times what Segment's clients send at once."""
+
+
+@router.put("/accounts/{account_id}", status_code=204)
+async def put_account(account_id: str, body: PutAccount, request: Request, services: ServicesDep) -> Response:
+    """Creates or updates an account; what is not given stays."""
+    async with services.database.begin() as session:
+        await keys.check(session, bearer(request), "accounts")
+        await records.put_account(
+            session,
+            account_id,
+            body,
+            now(),
+            plans=services.catalog.plans,
+            currency=services.company.currency,
+        )
+    return Response(status_code=204)
+
+
+@router.put("/people/{person_id}", status_code=204)
+async def put_person(person_id: str, body: PutPerson, request: Request, services: ServicesDep) -> Response:
+    """Creates or updates a person of an account."""
+    async with services.database.begin() as session:
+        await keys.check(session, bearer(request), "accounts")
+        await records.put_person(session, person_id, body, now())
+    return Response(status_code=204)
+
+
+@router.post("/accounts:import", status_code=200)
+async def import_accounts(request: Request, services: ServicesDep) -> dict[str, int]:
+    """Many accounts at once, `{"accounts": [{"id": …, …}]}`: all or nothing."""
+    data = await _json(request)
+    rows = data.get("accounts") if isinstance(data, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in rows):
+        raise UserError("accounts must be a list of objects with an id", "see /openapi.json")
+    parsed = [(str(row.pop("id")), _account(row), now()) for row in rows]
+    async with services.database.begin() as session:
+        await keys.check(session, bearer(request), "accounts")
+        await records.put_accounts(session, parsed, plans=services.catalog.plans, currency=services.company.currency)
+    return {"accounts": len(parsed)}
+
+
+def _account(row: dict[str, Any]) -> PutAccount:
+    try:
+        return PutAccount.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{where}: {first['msg'].lower()}", "nothing was imported") from None
+
+
+@router.post("/{kind:str}", include_in_schema=False)
+async def segment_one(kind: str, request: Request, services: ServicesDep) -> dict[str, Any]:
+    """One message of the Segment HTTP API: `identify`, `group`, `track`, `page`, `screen`, `alias`, or a `batch`."""
+    if kind not in ("identify", "group", "track", "page", "screen", "alias", "batch", "import"):
+        raise UserError(f"no message is called {kind!r}", "see the Segment HTTP API")
+    data = await _json(request)
+    if not isinstance(data, dict):
+        raise UserError("the body must be an object", "see the Segment HTTP API")
+    batched = kind in ("batch", "import")
+    messages = data.get("batch") if batched else [{**data, "type": kind}]
+    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+        raise UserError("batch must be a list of messages", "see the Segment HTTP API")
+    if batched and isinstance(data.get("context"), dict):
+        messages = [{"context": data["context"], **message} for message in messages]
+    result = await _ingest(request, services, messages, _moment(data.get("sentAt")))
+    return {"success": True, **result.model_dump(mode="json", exclude={"accounts"})}
+
+
+async def _ingest(
+    request: Request, services: Services, messages: list[dict[str, Any]], sent_at: datetime | None
+) -> IngestResult:
+    async with services.database.begin() as session:
+        await keys.check(session, _write_key(request), "events")
+        return await ingestion.ingest(session, messages, now(), sent_at=sent_at)
+
+
+def _write_key(connection: HTTPConnection) -> str | None:
+    """Segment's clients send their write key as the user of basic authentication; others may send a bearer key."""
+    scheme, _, value = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return bearer(connection)
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+async def _json(request: Request) -> Any:
+    """The body, unpacked where it is gzip, within bounds: a small body must not unpack into a large one."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise UserError("the body is too large", f"at most {MAX_BODY} bytes")
+    raw = bytes(body)
+    if request.headers.get("content-encoding", "").lower() == "gzip":
+        raw = _unpacked(raw)
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise UserError(f"the body is not JSON ({error.msg} at {error.pos})", "send a JSON document") from None
+
+
+def _unpacked(raw: bytes) -> bytes:
+    try:
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(raw)).read(MAX_BODY + 1)
+    except (OSError, EOFError, zlib.error):
+        raise UserError("the body is not gzip", "send what Content-Encoding says") from None
+    if len(unpacked) > MAX_BODY:
+        raise UserError("the body is too large", f"at most {MAX_BODY} bytes unpacked")
+    return unpacked
+
+
+def _moment(value: object) -> datetime | None:
+    """The client's clock; None where it does not say, or not in a form that is understood."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None

@@ -1,0 +1,165 @@
+"""Runs the turns still owed: leases one, asks Rasa, appends what it says."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import structlog
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
+
+from api.texts import TEXTS
+from conversations import log, turns
+from conversations.bodies import BODY, Body, Choice, Choices
+from conversations.turns import Leased
+from kit.clock import now
+from kit.database import Database
+from kit.metrics import TURN_SECONDS, TURNS
+from kit.settings import Settings
+
+logger = structlog.get_logger()
+_POLL_SECONDS = 1.0
+"""How often an idle worker looks for turns whose runner died."""
+_MARGIN = timedelta(seconds=10)
+"""Beyond the budget, before another runner may take a leased turn."""
+_RETRY_SECONDS = 0.2
+MAX_ATTEMPTS = 3
+"""Leases of one turn before it is given up: a turn that kills its runner must not do so for ever."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back for a turn."""
+
+    bodies: list[Body] = field(default_factory=list)
+    intent: str | None = None
+    confidence: float | None = None
+    lang: str | None = None
+    problem: str | None = None
+
+
+class TurnRunner:
+    """Workers that answer owed turns.
+
+    Args:
+        database: where turns are.
+        settings: budget, number of workers, Rasa's address, signing key.
+        client: HTTP client with kept-alive connections.
+        wake: set when a turn may be owed.
+    """
+
+    def __init__(self, database: Database, settings: Settings, client: httpx.AsyncClient, wake: asyncio.Event) -> None:
+        self._database = database
+        self._settings = settings
+        self._client = client
+        self._wake = wake
+        self._lease = timedelta(seconds=settings.turn_budget_seconds) + _MARGIN
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._settings.turn_workers):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                busy = await self._one()
+            except DBAPIError as error:
+                logger.warning("database_away", reason=type(error.orig).__name__)
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            if not busy:
+                self._wake.clear()
+                await self._sleep()
+
+    async def _sleep(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), _POLL_SECONDS)
+        except TimeoutError:
+            return
+
+    async def _one(self) -> bool:
+        async with self._database.begin() as session:
+            turn = await turns.lease(session, now(), self._lease)
+        if turn is None:
+            return False
+        with TURN_SECONDS.labels("rasa").time():
+            reply = await self._ask(turn) if turn.attempts <= MAX_ATTEMPTS else Reply(problem="attempts")
+        await self._settle(turn, reply)
+        return True
+
+    async def _ask(self, turn: Leased) -> Reply:
+        """Rasa's answer within the budget. A refused connection is tried again: the process may be coming back."""
+        deadline = asyncio.get_running_loop().time() + self._settings.turn_budget_seconds
+        while True:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return Reply(problem="silent")
+            try:
+                answer = await self._client.post(
+                    f"{self._settings.rasa_url}/webhooks/kotae/turn",
+                    headers={"Authorization": f"Bearer {turns.sign(turn, self._settings.signing_key, now())}"},
+                    json={"conversation": turn.conversation_id, "text": turn.text, "choice": turn.choice},
+                    timeout=left,
+                )
+            except httpx.TimeoutException:
+                return Reply(problem="slow")
+            except httpx.TransportError:
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            return _read(answer)
+
+    async def _settle(self, turn: Leased, reply: Reply) -> None:
+        outcome = "answered" if reply.problem is None else "failed"
+        bodies = reply.bodies if reply.problem is None else failed(turn.lang)
+        async with self._database.begin() as session:
+            settled = await log.settle(
+                session,
+                turn.id,
+                bodies,
+                outcome,
+                now(),
+                intent=reply.intent,
+                intent_confidence=reply.confidence,
+                lang=reply.lang,
+            )
+        TURNS.labels(outcome if settled else "late").inc()
+        line = logger.info if reply.problem is None else logger.warning
+        line(
+            "turn",
+            conversation=turn.conversation_id,
+            turn=turn.id,
+            outcome=outcome,
+            problem=reply.problem,
+            intent=reply.intent,
+            confidence=reply.confidence,
+            ms=round((now() - turn.created_at).total_seconds() * 1000),
+        )
+
+
+def _read(answer: httpx.Response) -> Reply:
+    """Rasa's answer, distrusted: anything but well-formed bodies is a failure."""
+    if answer.status_code != 200:
+        return Reply(problem=f"status {answer.status_code}")
+    try:
+        data: dict[str, Any] = answer.json()
+        bodies = [BODY.validate_python(message) for message in data["messages"]]
+        intent = data.get("intent") or {}
+        name, confidence = intent.get("name"), intent.get("confidence")
+        lang = data.get("lang") if data.get("lang") in ("en", "ja") else None
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError):
+        return Reply(problem="garbage")
+    if not bodies or data.get("failed"):
+        return Reply(intent=name, confidence=confidence, problem="empty")
+    return Reply(bodies, name, confidence, lang)
+
+
+def failed(lang: str) -> list[Body]:
+    """What the customer reads when the bot could not answer: the plain truth, and a person."""
+    human = Choice(id="human", label=TEXTS.say("talk_to_person", lang))
+    return [Choices(text=TEXTS.say("failed", lang), choices=[human])]

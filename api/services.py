@@ -1,0 +1,41 @@
+"""What every request handler may use; made once at start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import httpx
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from accounts.catalog import Catalog
+from api.hub import Hub
+from api.identity import Identities
+from kit.company import Company
+from kit.database import Database
+from kit.settings import Settings
+from knowledge_base.client import KnowledgeBase
+
+
+@dataclass(frozen=True)
+class Services:
+    """The front door's collaborators."""
+
+    settings: Settings
+    company: Company
+    catalog: Catalog
+    database: Database
+    hub: Hub
+    identities: Identities
+    knowledge_base: KnowledgeBase
+    http: httpx.AsyncClient
+
+
+def services(connection: HTTPConnection) -> Services:
+    """The services of the app this request came to."""
+    made: Services = connection.app.state.services
+    return made
+
+
+ServicesDep = Annotated[Services, Depends(services)]

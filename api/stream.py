@@ -1,0 +1,179 @@
+"""The socket: what is in the log reaches every open window, in order, once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from datetime import datetime
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from pydantic import ValidationError
+
+from api import access
+from api.chat import csm_name
+from api.hub import Event
+from api.schemas import (
+    FRAME,
+    FeedbackFrame,
+    Frame,
+    MessageFrame,
+    PingFrame,
+    ReadFrame,
+    SurveyFrame,
+    TypingFrame,
+)
+from api.services import Services
+from conversations import log, repository
+from kit.clock import now
+from kit.errors import KotaeError, NotFound, Unauthenticated
+from kit.metrics import MESSAGES
+
+router = APIRouter(tags=["chat"])
+logger = structlog.get_logger()
+NOT_YOURS = 4404
+NO_LONGER_VALID = 4401
+MAX_FRAME = 64 * 1024
+
+
+@router.websocket("/v1/conversations/{conversation_id}/stream")
+async def stream(socket: WebSocket, conversation_id: str, after: int = 0) -> None:
+    """Delivers the log after `after` and whatever follows; takes messages, typing, read marks and feedback."""
+    services: Services = socket.app.state.services
+    subprotocol = access.SUBPROTOCOL if "sec-websocket-protocol" in socket.headers else None
+    try:
+        async with services.database.begin() as session:
+            opened = await access.opened(socket, services, session, conversation_id)
+    except (NotFound, Unauthenticated) as refused:
+        await socket.accept(subprotocol)
+        await socket.close(NOT_YOURS if isinstance(refused, NotFound) else NO_LONGER_VALID, refused.message)
+        return
+    await socket.accept(subprotocol)
+    window = Window(socket, services, conversation_id, max(after, 0))
+    with services.hub.conversation(conversation_id) as events:
+        await window.run(events, opened.until)
+
+
+class Window:
+    """One open window on a conversation.
+
+    Args:
+        after: the last `seq` it has already.
+    """
+
+    def __init__(self, socket: WebSocket, services: Services, conversation_id: str, after: int) -> None:
+        self._socket = socket
+        self._services = services
+        self._id = conversation_id
+        self._sent = after
+        self._writing = asyncio.Lock()
+
+    async def run(self, events: asyncio.Queue[Event], until: datetime | None) -> None:
+        """Until the window closes or its token ends."""
+        tasks = [asyncio.create_task(self._write(events)), asyncio.create_task(self._read())]
+        if until is not None:
+            tasks.append(asyncio.create_task(self._expire(until)))
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        for task in done:
+            error = task.exception()
+            if error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
+                logger.error("window_failed", conversation=self._id, exc_info=error)
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await self._socket.close()
+
+    async def _expire(self, until: datetime) -> None:
+        await asyncio.sleep(max(0.0, (until - now()).total_seconds()))
+        with contextlib.suppress(RuntimeError):
+            await self._socket.close(NO_LONGER_VALID, "the token is no longer valid")
+
+    async def _write(self, events: asyncio.Queue[Event]) -> None:
+        await self._catch_up()
+        while True:
+            event = await events.get()
+            if "read" in event:
+                if event["by"] == "csm":
+                    await self._send({"type": "read", "seq": event["read"]})
+            elif "typing" in event:
+                if event["typing"] != "customer":
+                    await self._send({"type": "typing", "who": event["typing"], "name": event.get("name")})
+            else:
+                await self._follow(event)
+
+    async def _follow(self, event: Event) -> None:
+        """Something is new in the log: send it; say who holds the conversation now, and that the bot is at it."""
+        if event.get("seq", self._sent + 1) > self._sent:
+            await self._catch_up()
+        if "holder" in event or "resync" in event:
+            await self._tell_holder()
+        elif event.get("owed") and event.get("by") == "customer":
+            await self._send({"type": "typing", "who": "bot", "name": None})
+
+    async def _catch_up(self) -> None:
+        while True:
+            async with self._services.database.begin() as session:
+                messages = await log.history(session, self._id, self._sent)
+            for message in messages:
+                await self._send({"type": "message", **message.model_dump(mode="json")})
+                self._sent = message.seq
+            if len(messages) < repository.PAGE:
+                return
+
+    async def _tell_holder(self) -> None:
+        async with self._services.database.begin() as session:
+            found = await log.existing(session, self._id)
+        await self._send({"type": "holder", "holder": found.holder, "csm": await csm_name(self._services, found)})
+
+    async def _read(self) -> None:
+        while True:
+            text = await self._socket.receive_text()
+            if len(text) > MAX_FRAME:
+                await self._error("too_large", "a frame may have 64 KiB")
+                continue
+            try:
+                frame = FRAME.validate_json(text)
+            except ValidationError as error:
+                await self._error("invalid", error.errors()[0]["msg"].lower(), _client_id(text))
+                continue
+            try:
+                await self._take(frame)
+            except KotaeError as error:
+                await self._error(error.code, str(error), getattr(frame, "client_id", None))
+
+    async def _take(self, frame: Frame) -> None:
+        if isinstance(frame, PingFrame):
+            await self._send({"type": "pong"})
+            return
+        async with self._services.database.begin() as session:
+            if isinstance(frame, MessageFrame):
+                accepted = await log.accept(session, self._id, frame.client_id, frame.text, now(), frame.choice)
+            elif isinstance(frame, TypingFrame):
+                await repository.notify(session, json.dumps({"c": self._id, "typing": "customer"}))
+            elif isinstance(frame, ReadFrame):
+                await log.mark_read(session, self._id, frame.seq, "customer")
+            elif isinstance(frame, FeedbackFrame):
+                await log.give_feedback(session, self._id, frame.seq, now(), helpful=frame.helpful)
+            elif isinstance(frame, SurveyFrame):
+                await log.give_feedback(session, self._id, frame.seq, now(), score=frame.score, comment=frame.comment)
+        if isinstance(frame, MessageFrame):
+            if not accepted.duplicate:
+                MESSAGES.labels("customer").inc()
+            await self._send({"type": "ack", "client_id": frame.client_id, "seq": accepted.seq})
+
+    async def _error(self, code: str, message: str, client_id: str | None = None) -> None:
+        await self._send({"type": "error", "code": code, "message": message, "client_id": client_id})
+
+    async def _send(self, frame: dict[str, Any]) -> None:
+        async with self._writing:
+            await self._socket.send_text(json.dumps(frame, ensure_ascii=False))
+
+
+def _client_id(text: str) -> str | None:
+    """The message an unusable frame was about, so that its sender need not wait for it."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        return str(json.loads(text)["client_id"])
+    return None

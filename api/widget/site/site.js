@@ -1,0 +1,156 @@
+// @ts-check
+/**
+ * The sample company's site: signing in as one of the sample people, and handing their identity to the chat.
+ *
+ * A real company's backend signs the identity token after its own log-in; here `POST /demo/token` plays that part.
+ *
+ * @typedef {{person_id: string, name: string, role: string, account_id: string, account: string, plan: string, about: string}} Person
+ */
+
+const TEXTS = {
+  en: {
+    title: 'Orimono: your tools, woven together', skip: 'Skip to the content', nav: 'Main', navHow: 'How it works', navPlans: 'Plans', signIn: 'Sign in', signOut: 'Sign out', other: '日本語', close: 'Close',
+    heroTitle: 'Your tools, woven together.', heroText: 'Build a flow once, and Orimono runs it whenever something happens: a paid invoice, a signed contract, a form at midnight.', heroTry: 'Sign in to your account', heroAsk: 'Ask a question',
+    homeTitle: (/** @type {Person} */ one) => `Welcome back, ${one.name.split(' ')[0]}`, homeAbout: (/** @type {Person} */ one) => `${one.account}, ${one.plan} plan. ${one.about}`, homeTry: 'Things to ask in the chat:',
+    tries: ['How many runs do I have left?', 'When does my plan renew?', 'What should I set up next?', 'How do I turn on single sign-on?', 'I want to talk to a person'],
+    howTitle: 'From a knot of tools to one cloth', how1: 'Connect', how1Text: 'Sign in to the apps you already use. Four hundred of them, and any with a webhook.', how2: 'Weave', how2Text: 'Draw the flow: what starts it, what it checks, what it does. No code needed.', how3: 'Let it run', how3Text: 'Orimono retries, keeps a history and tells you when something is wrong.',
+    plansTitle: 'Plans that grow with the cloth', perSeat: 'per seat and month', contract: 'By contract', footer: 'Orimono is a made-up company. It shows the chat that Kotae puts on a website.',
+    peopleTitle: 'Sign in as', peopleText: 'Each of these people sees their own account in the chat. Try the same question as two of them.', none: 'No sample accounts here. Start the server in development mode.',
+    plans: [['Starter', '$19', '2,000 runs a month', '10 flows', '5 seats'], ['Pro', '$45', '50,000 runs a month', '100 flows, API', '25 seats'], ['Business', '$79', '500,000 runs a month', 'SSO, audit log, approvals', '200 seats'], ['Enterprise', '', 'Unlimited runs', 'SCIM, private workers, EU region', 'Unlimited seats']],
+  },
+  ja: {
+    title: 'Orimono：社内のツールを織り合わせる', skip: '本文へ移動', nav: 'メイン', navHow: '仕組み', navPlans: 'プラン', signIn: 'サインイン', signOut: 'サインアウト', other: 'English', close: '閉じる',
+    heroTitle: '社内のツールを、一枚の布に。', heroText: 'フローを一度作れば、請求書の入金、契約の締結、深夜のフォーム送信など、出来事が起きたときにOrimonoが自動で実行します。', heroTry: 'アカウントにサインイン', heroAsk: '質問する',
+    homeTitle: (/** @type {Person} */ one) => `${one.name}さん、おかえりなさい`, homeAbout: (/** @type {Person} */ one) => `${one.account}、${one.plan}プラン。${one.about}`, homeTry: 'チャットで聞いてみましょう：',
+    tries: ['実行回数はあと何回残っていますか？', 'プランの更新日はいつですか？', '次に設定することは何ですか？', 'シングルサインオンを有効にするには？', '担当者と話したいです'],
+    howTitle: 'ばらばらのツールを一枚の布へ', how1: 'つなぐ', how1Text: '普段お使いのアプリにサインインするだけ。400以上のアプリと、Webhookに対応しています。', how2: '織る', how2Text: '何をきっかけに、何を確かめ、何をするか。コードを書かずにフローを描けます。', how3: '任せる', how3Text: '再試行も履歴もOrimonoが管理し、異常があればお知らせします。',
+    plansTitle: '成長に合わせて選べるプラン', perSeat: '1シート・月あたり', contract: '個別契約', footer: 'Orimonoは架空の会社です。Kotaeのチャットをウェブサイトに置いた例をお見せしています。',
+    peopleTitle: 'サインインする人を選ぶ', peopleText: 'それぞれの人が、チャットで自分のアカウントの内容を確認できます。二人で同じ質問をしてみてください。', none: 'サンプルアカウントがありません。開発モードでサーバーを起動してください。',
+    plans: [['Starter', '$19', '月2,000回の実行', '10フロー', '5シート'], ['Pro', '$45', '月50,000回の実行', '100フロー、API', '25シート'], ['Business', '$79', '月500,000回の実行', 'SSO、監査ログ、承認', '200シート'], ['Enterprise', '', '実行回数無制限', 'SCIM、プライベートワーカー、EUリージョン', 'シート無制限']],
+  },
+};
+
+/** @param {string} id */
+const get = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+/** The chat, once its script is there. */
+const chat = () => /** @type {any} */ (window).kotae;
+const people = /** @type {HTMLDialogElement} */ (get('people'));
+
+/**
+ * @param {string} tag
+ * @param {string} text
+ * @param {string} [cls]
+ */
+function make(tag, text, cls = '') {
+  const node = document.createElement(tag);
+  node.textContent = text;
+  node.className = cls;
+  return node;
+}
+
+/** @returns {Person|null} who is signed in, for as long as the tab is open */
+function person() {
+  return JSON.parse(sessionStorage.getItem('person') || 'null');
+}
+
+/** @returns {'en'|'ja'} */
+function language() {
+  const chosen = sessionStorage.getItem('language') || navigator.language;
+  return chosen.startsWith('ja') ? 'ja' : 'en';
+}
+
+/**
+ * A fresh identity token from the company's backend. The chat calls this again when one has expired.
+ * @param {Person} one
+ */
+async function token(one) {
+  const response = await fetch('/demo/token', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ account_id: one.account_id, person_id: one.person_id }) });
+  if (!response.ok) throw new Error(`no token: ${response.status}`);
+  return (await response.json()).token;
+}
+
+/** @param {Person|null} one */
+async function signed(one) {
+  await customElements.whenDefined('kotae-chat');
+  if (one) {
+    sessionStorage.setItem('person', JSON.stringify(one));
+    await chat().identify(() => token(one));
+  } else {
+    sessionStorage.removeItem('person');
+    chat().logout();
+  }
+  draw();
+}
+
+function draw() {
+  const lang = language();
+  const t = TEXTS[lang];
+  const one = person();
+  document.documentElement.lang = lang;
+  document.title = t.title;
+  for (const node of document.querySelectorAll('[data-t]')) node.textContent = /** @type {any} */ (t)[node.getAttribute('data-t') || ''];
+  for (const node of document.querySelectorAll('[data-t-label]')) node.setAttribute('aria-label', t.nav);
+  get('language').textContent = t.other;
+  get('language').lang = lang === 'en' ? 'ja' : 'en';
+  get('who').hidden = get('sign-out').hidden = get('home').hidden = !one;
+  get('sign-in').hidden = Boolean(one);
+  get('plan-list').replaceChildren(...t.plans.map(([name, price, ...facts]) => plan(t, name, price, facts, one)));
+  if (one) {
+    get('who').textContent = `${one.name} · ${one.account}`;
+    get('home-title').textContent = t.homeTitle(one);
+    get('home-about').textContent = t.homeAbout(one);
+    get('tries').replaceChildren(...t.tries.map(tryButton));
+  }
+  chat()?.setAttribute('lang', lang);
+}
+
+/**
+ * @param {typeof TEXTS.en} t
+ * @param {string} name
+ * @param {string} price
+ * @param {string[]} facts
+ * @param {Person|null} one
+ */
+function plan(t, name, price, facts, one) {
+  const node = make('li', '', one?.plan === name ? 'mine' : '');
+  const cost = make('p', price ? `${price} ` : t.contract, 'price');
+  if (price) cost.append(make('small', t.perSeat));
+  const list = document.createElement('ul');
+  list.append(...facts.map((fact) => make('li', fact)));
+  node.append(make('h3', name), cost, list);
+  return node;
+}
+
+/** @param {string} text */
+function tryButton(text) {
+  const node = document.createElement('li');
+  const button = make('button', text);
+  button.addEventListener('click', () => { chat()?.open(); chat()?.send?.(text); });
+  node.append(button);
+  return node;
+}
+
+async function choose() {
+  const t = TEXTS[language()];
+  people.showModal();
+  const response = await fetch('/demo/people').catch(() => null);
+  const all = /** @type {Person[]} */ (response?.ok ? await response.json() : []);
+  get('people-list').replaceChildren(...all.map((one) => {
+    const node = document.createElement('li');
+    const button = make('button', '');
+    button.append(make('strong', `${one.name}, ${one.account}`), make('span', one.plan, 'plan'), make('small', one.about));
+    button.addEventListener('click', async () => { people.close(); await signed(one); });
+    node.append(button);
+    return node;
+  }), ...(all.length ? [] : [make('li', t.none)]));
+}
+
+get('language').addEventListener('click', () => { sessionStorage.setItem('language', language() === 'en' ? 'ja' : 'en'); draw(); });
+get('sign-out').addEventListener('click', () => signed(null));
+get('people-close').addEventListener('click', () => people.close());
+for (const node of [get('sign-in'), ...document.querySelectorAll('[data-sign-in]')]) node.addEventListener('click', choose);
+for (const node of document.querySelectorAll('[data-chat]')) node.addEventListener('click', () => chat()?.open());
+draw();
+const back = person();
+if (back) signed(back);
+else customElements.whenDefined('kotae-chat').then(draw);
