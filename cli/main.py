@@ -1,0 +1,146 @@
+"""`kotae`: Kotae from a terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before any model library is imported: models come from packages
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from cli import accounts, bot, kb, keys, policy, queue
+from cli.output import notes, print_json, screen
+from kit.errors import KotaeError
+from kit.settings import Settings, load_settings
+
+app = typer.Typer(
+    name="kotae",
+    help="A support chatbot that knows who is asking.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(kb.app, name="kb")
+app.add_typer(bot.app, name="bot")
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(queue.app, name="queue")
+app.add_typer(policy.app, name="policy")
+app.add_typer(queue.csm, name="csm")
+app.add_typer(keys.app, name="key")
+
+Company = Annotated[Path | None, typer.Option("--company", help="the company's folder; demo where left out")]
+Account = Annotated[str | None, typer.Option("--account", help="ask as a customer of this account; else as a visitor")]
+Person = Annotated[str | None, typer.Option("--person", help="which person of the account")]
+Lang = Annotated[Literal["en", "ja"] | None, typer.Option("--lang", help="language of the conversation")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
+
+
+@app.command()
+def up(company: Company = None) -> None:
+    """Prepare what is missing, start every process, watch them, stop them together on Ctrl-C."""
+    from cli.up import up as start
+
+    start(_settings(company))
+
+
+@app.command()
+def prepare(company: Company = None) -> None:
+    """Database, index, trained bot and sample data, without starting anything."""
+    from cli.up import only_prepare
+
+    only_prepare(_settings(company))
+
+
+@app.command()
+def ask(text: str, account: Account = None, person: Person = None, lang: Lang = None, json: Json = False) -> None:
+    """One turn through the running stack."""
+    from cli import talk
+
+    with talk.chat(load_settings(), account, person, lang) as chat:
+        messages = chat.say(text)
+    if json:
+        print_json({"conversation_id": chat.id, "messages": messages})
+    else:
+        talk.show(messages)
+
+
+@app.command()
+def chat(account: Account = None, person: Person = None, lang: Lang = None) -> None:
+    """Talk with the running stack; an empty line or Ctrl-D ends it."""
+    from cli import talk
+
+    with talk.chat(load_settings(), account, person, lang) as made:
+        talk.show(made.greeting)
+        while True:
+            try:
+                text = input("> ").strip()
+            except EOFError:
+                break
+            if not text:
+                break
+            talk.show(made.new())
+            talk.show(made.say(text))
+
+
+@app.command()
+def token(
+    account: Annotated[str, typer.Option("--account", help="id of the account")],
+    person: Annotated[str, typer.Option("--person", help="id of the person")],
+) -> None:
+    """An identity token for development, valid for 12 hours."""
+    from cli import talk
+
+    screen.print(talk.token(load_settings(), account, person), soft_wrap=True)
+
+
+def _settings(company: Path | None) -> Settings:
+    return load_settings(company=company.resolve() if company else None)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs a command. Exit status 0: done; 1: could not; 2: wrong use."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs a command and says how it ended, in one line where it did not end well."""
+    command: Any = typer.main.get_command(app)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        result = command.main(arguments, prog_name="kotae", standalone_mode=False)
+    except KotaeError as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return _fail("stopped", 1)
+    except BrokenPipeError:
+        return 1
+    except SQLAlchemyError as error:
+        line = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        return _fail(f"the database refused ({line}): if it is of another version of Kotae, run kotae prepare", 1)
+    except Exception as error:  # click's errors differ by where typer takes click from; others go on
+        show = getattr(error, "format_message", None)
+        if show is None:
+            raise
+        path = getattr(getattr(error, "ctx", None), "command_path", "kotae")
+        return _fail(f"{show()} See `{path} --help`.", int(getattr(error, "exit_code", 2)))
+    return result if isinstance(result, int) else 0
+
+
+def _interrupt(*_: object) -> None:
+    """Being told to end is like Ctrl-C: what was started is stopped on the way out."""
+    raise KeyboardInterrupt
+
+
+def _fail(line: str, status: int) -> int:
+    notes.print(f"kotae: {' '.join(line.split())}", markup=False, soft_wrap=True)
+    return status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""`kotae policy`: the escalation policy from a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cli.output import print_json, screen
+from escalations import policy
+from escalations.policy import Policy
+from kit.company import load_company
+from kit.settings import load_settings
+
+app = typer.Typer(help="When a human comes in.", no_args_is_help=True)
+File = Annotated[Path | None, typer.Option("--policy", help="another escalation.yml than the one in force")]
+
+
+@app.command()
+def check(file: File = None) -> None:
+    """Read the policy, say what is wrong with it and where, or list its rules in order.
+
+    Facts a rule may ask: known, band, tier, health, lifetime_value, days_to_renewal, complaints_90d, stage, intent,
+    decision, anger, urgency, failures, wish, substantive.
+    """
+    path, found = load(file)
+    table = Table("#", "rule", "when", "mode", "priority", "within", "route")
+    for number, rule in enumerate(found.rules, 1):
+        when = ", ".join(f"{name}: {_words(condition)}" for name, condition in rule.when.items()) or "always"
+        within = f"{rule.within_minutes} min"
+        table.add_row(str(number), rule.id, when, rule.mode, rule.priority, within, rule.route)
+    screen.print(table)
+    screen.print(f"{path}: {len(found.rules)} rules, in order.")
+
+
+@app.command()
+def explain(
+    account: Annotated[str | None, typer.Option("--account", help="facts of this account")] = None,
+    text: Annotated[str, typer.Option("--text", help="what the customer writes; understood by the running bot")] = "",
+    intent: Annotated[str, typer.Option("--intent", help="instead of --text: the intent itself")] = "",
+    file: File = None,
+    json: Annotated[bool, typer.Option("--json", help="one JSON document on standard output")] = False,
+) -> None:
+    """Which rule fires, on which facts, and what would have had to differ for the others."""
+    from cli.explaining import facts_of
+
+    _, found = load(file)
+    facts = facts_of(load_settings(), account, text, intent)
+    fired = policy.decide(found, facts)
+    lines: list[dict[str, Any]] = [
+        {"rule": rule.id, "fires": rule is fired, "unmet": policy.unmet(rule, facts)} for rule in found.rules
+    ]
+    if json:
+        print_json({"facts": facts, "fired": fired.id if fired else None, "rules": lines})
+        return
+    screen.print({name: value for name, value in facts.model_dump(mode="json").items() if value is not None})
+    for line, rule in zip(lines, found.rules, strict=True):
+        differs = ", ".join(
+            f"{name} is {getattr(facts, name)}, not {_words(rule.when[name])}" for name in line["unmet"]
+        )
+        mark = "→" if line["fires"] else " "
+        screen.print(f"{mark} {rule.id}: {differs or ('fires' if line['fires'] else 'would fire, an earlier one did')}")
+    if fired is None:
+        screen.print("No rule fires: nobody need come in.")
+
+
+def load(file: Path | None) -> tuple[Path, Policy]:
+    """The policy of a file, or the one in force, and where it is from."""
+    company = load_company(load_settings().company)
+    path = file or company.file("escalation.yml", policy.DEFAULT)
+    return path, policy.load(path)
+
+
+def _words(condition: policy.Condition) -> str:
+    if isinstance(condition, policy.Range):
+        ends = []
+        if condition.at_least is not None:
+            ends.append(f"at least {condition.at_least}")
+        if condition.at_most is not None:
+            ends.append(f"at most {condition.at_most}")
+        return " and ".join(ends)
+    return " or ".join(condition) if isinstance(condition, list) else str(condition).lower()

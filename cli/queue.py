@@ -1,0 +1,154 @@
+"""`kotae queue` and `kotae csm`: the CSM's side from a terminal."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from cli.output import print_json, screen, with_database
+from escalations import csms
+from escalations import queue as service
+from escalations.csms import CsmEntry
+from escalations.models import Csm, Escalation
+from escalations.queue import Entry
+from kit.clock import now
+from kit.database import Database
+from kit.errors import UserError
+from kit.settings import load_settings
+
+app = typer.Typer(help="Conversations that wait for a person.", no_args_is_help=True)
+csm = typer.Typer(help="Customer success managers.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
+Id = Annotated[str, typer.Argument(help="id of the escalation, or of its conversation")]
+As = Annotated[str, typer.Option("--as", help="e-mail of the CSM who does it", envvar="KOTAE_CSM")]
+
+
+@app.command("list")
+def list_(
+    state: Annotated[Literal["queued", "claimed"] | None, typer.Option("--state", help="only these")] = None,
+    json: Json = False,
+) -> None:
+    """Open escalations, in the order they should be helped."""
+
+    async def work(database: Database) -> list[dict[str, Any]]:
+        async with database.begin() as session:
+            return [_line(entry) for entry in await service.listing(session, now(), state=state)]
+
+    lines = with_database(load_settings(), work)
+    if json:
+        print_json(lines)
+        return
+    table = Table("id", "mode", "state", "account", "reason", "due", "value at risk", "last line")
+    table.columns[0].no_wrap = True
+    for line in lines:
+        worth = f"{line['value_at_risk']} {line['currency']}" if line["value_at_risk"] is not None else ""
+        who = line["account"] or "visitor"
+        cells = [line["id"], line["mode"], line["state"], who, line["reason"]["en"], line["due_at"][:16], worth]
+        table.add_row(*cells, line["last"])
+    screen.print(table if lines else "Nobody is waiting.")
+
+
+@app.command()
+def claim(id_: Id, as_: As, json: Json = False) -> None:
+    """Take a conversation; the bot falls silent in it."""
+    _change(lambda session, who: service.claim(session, id_, who, now()), as_, json)
+
+
+@app.command()
+def release(
+    id_: Id,
+    as_: As,
+    to: Annotated[Literal["queue", "bot"], typer.Option("--to", help="who has it next")] = "queue",
+    json: Json = False,
+) -> None:
+    """Let go of a conversation: colleagues find it in the queue again, or the bot goes on."""
+    _change(lambda session, who: service.release(session, id_, who, now(), to=to), as_, json)
+
+
+@app.command()
+def resolve(
+    id_: Id, as_: As, reason: Annotated[str, typer.Option("--reason", help="what it was")] = "", json: Json = False
+) -> None:
+    """Close a conversation's escalation; the customer is asked how it was."""
+    _change(lambda session, who: service.resolve(session, id_, who, now(), reason=reason), as_, json)
+
+
+@csm.command()
+def add(
+    email: Annotated[str, typer.Argument(help="address they sign in with")],
+    name: Annotated[str, typer.Option("--name", help="as customers see it")] = "",
+    role: Annotated[Literal["csm", "lead", "admin"], typer.Option("--role", help="what they may do")] = "csm",
+    languages: Annotated[str, typer.Option("--languages", help="separated by commas")] = "en",
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", help="read the password from this file; otherwise it is asked for")
+    ] = None,
+) -> None:
+    """Add a CSM with a password."""
+    entry = CsmEntry(email=email, name=name or email.partition("@")[0], role=role, languages=languages.split(","))
+    password = _password(password_file)
+
+    async def work(database: Database) -> Csm:
+        async with database.begin() as session:
+            return await csms.add(session, entry, password, now())
+
+    made = with_database(load_settings(), work)
+    screen.print(f"{made.email} may sign in as {made.role}.")
+
+
+def _password(file: Path | None) -> str:
+    if file is not None:
+        from kit.files import read_text
+
+        return read_text(file).strip()
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().strip()
+    first = getpass.getpass("Password: ")
+    if getpass.getpass("Again: ") != first:
+        raise UserError("the passwords differ", "try again")
+    return first
+
+
+def _change(act: Callable[[Any, Csm], Awaitable[Escalation]], email: str, json: bool) -> None:
+    async def work(database: Database) -> dict[str, Any]:
+        async with database.begin() as session:
+            who = await csms.by_email(session, email)
+            return _plain(await act(session, who))
+
+    done = with_database(load_settings(), work)
+    if json:
+        print_json(done)
+    else:
+        screen.print(f"{done['id']} is {done['state']}.")
+
+
+def _plain(found: Escalation) -> dict[str, Any]:
+    return {
+        "id": found.id,
+        "conversation_id": found.conversation_id,
+        "account_id": found.account_id,
+        "account": found.account_name,
+        "mode": found.mode,
+        "state": found.state,
+        "priority": found.priority,
+        "level": found.level,
+        "rule": found.rule,
+        "reason": found.reason,
+        "value_at_risk": found.value_at_risk,
+        "currency": found.currency,
+        "csm_id": found.csm_id,
+        "created_at": found.created_at.isoformat(),
+        "due_at": found.due_at.isoformat(),
+    }
+
+
+def _line(entry: Entry) -> dict[str, Any]:
+    body = entry.last.body if entry.last is not None else {}
+    last = str(body.get("text") or body.get("quote") or "")
+    return {**_plain(entry.escalation), "last": " ".join(last.split())[:80]}
