@@ -1,0 +1,106 @@
+"""Data in over HTTP, by key, and the official Segment client unchanged."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import segment.analytics as segment
+
+from tests.support import Customer, Stack
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def key(stack: Stack) -> str:
+    """A key of the company's backend."""
+    made = stack.kotae("key", "add", "tests", "--scope", "accounts", "--scope", "events")
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def http(stack: Stack, key: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def fresh(http: httpx.Client) -> None:
+    """An account and its admin, as the backend states them."""
+    stated = {"name": "Fresh Foods", "plan": "pro", "seats": 7, "price": "315.00"}
+    put = http.put("/v1/accounts/fresh", json=stated)
+    assert put.status_code == 204, put.text
+    assert http.put("/v1/people/fay", json={"account_id": "fresh", "name": "Fay", "role": "admin"}).status_code == 204
+
+
+async def test_an_account_put_over_rest_asks_for_its_plan(stack: Stack, fresh: None) -> None:
+    """What the backend states, the bot says."""
+    async with Customer(stack, await stack.token("fresh", "fay")) as customer:
+        assert "Fay" in customer.greeting[0]["body"]["text"]
+        (card,) = [body for body in await customer.ask("Which plan am I on?") if body["type"] == "account"]
+    assert {"label": "Plan", "value": "Pro", "used": None} in card["facts"]
+
+
+async def test_the_official_segment_client_works_unchanged(stack: Stack, key: str) -> None:
+    """identify, group and track, gzipped and in batches; the same messageId twice counts once."""
+    failures: list[Any] = []
+    client = segment.Client(
+        key, host=stack.url, gzip=True, sync_mode=False, on_error=lambda error, _: failures.append(error)
+    )
+    client.identify("sam", {"name": "Sam", "email": "sam@segment.example"})
+    client.group("sam", "seg", {"name": "Segment Shop", "plan": "starter", "seats": 2})
+    for number in range(20):
+        for _ in range(2):
+            client.track("sam", "flow_run", {"quantity": 3}, context={"groupId": "seg"}, message_id=f"run-{number}")
+    client.flush()
+    client.join()
+    assert failures == []
+    async with Customer(stack, await stack.token("seg", "sam")) as customer:
+        (card,) = [body for body in await customer.ask("How many runs have I used?") if body["type"] == "account"]
+    runs = next(fact["value"] for fact in card["facts"] if fact["label"].startswith("Runs"))
+    assert runs == "60 of 2,000"
+
+
+def test_without_a_key_nothing_comes_in(stack: Stack, key: str) -> None:
+    """No key, a wrong key, a key without the scope: refused alike."""
+    only_events = stack.kotae("key", "add", "events only", "--scope", "events").stdout.strip()
+    said = set()
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Bearer {only_events}"}):
+        answer = httpx.put(f"{stack.url}/v1/accounts/evil", json={"name": "Evil"}, headers=headers)
+        assert answer.status_code == 401
+        said.add(answer.text)
+    assert len(said) == 1
+    assert stack.kotae("accounts", "show", "evil").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"not json", {}, 422),
+        (b"[1]", {}, 422),
+        (b'{"batch": 1}', {}, 422),
+        (b"not gzip", {"Content-Encoding": "gzip"}, 422),
+        (gzip.compress(b'{"batch": "' + b"x" * 20_000_000 + b'"}'), {"Content-Encoding": "gzip"}, 422),
+        (b'{"batch": []}', {}, 200),
+    ],
+)
+def test_bodies_of_any_kind_are_answered(
+    http: httpx.Client, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    """Not JSON, not an object, not gzip, a small body that unpacks into a large one: one clear error."""
+    answer = http.post("/v1/batch", content=content, headers=headers)
+    assert answer.status_code == status, answer.text
+
+
+def test_an_import_over_rest_is_all_or_nothing(stack: Stack, http: httpx.Client) -> None:
+    """One wrong account keeps the others out."""
+    wrong = http.post("/v1/accounts:import", json={"accounts": [{"id": "one"}, {"id": "two", "seats": "many"}]})
+    assert wrong.status_code == 422
+    assert stack.kotae("accounts", "show", "one").returncode == 1
+    right = http.post("/v1/accounts:import", json={"accounts": [{"id": "one"}, {"id": "two", "seats": 3}]})
+    assert (right.status_code, right.json()) == (200, {"accounts": 2})
