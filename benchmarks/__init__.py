@@ -1,0 +1,1 @@
+"""Speed and quality, each beside something meaningful in the same run."""

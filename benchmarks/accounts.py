@@ -1,0 +1,224 @@
+"""Accounts at scale: a nightly run over many accounts, and events in through HTTP against the same rows by COPY.
+
+    python -m benchmarks.accounts [--accounts 100000] [--events 50000]
+
+Everything runs on this machine, client and server together, in a database of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import uvicorn
+
+from accounts.catalog import load_catalog
+from accounts.facts import customer_facts, internal_facts
+from accounts.scoring import score_accounts
+from api import keys
+from api.app import create_app
+from kit import postgres
+from kit.company import load_company
+from kit.database import Database
+from kit.settings import Settings, load_settings
+from migrations.upgrade import upgrade
+
+BATCH = 100
+"""Messages of one request: what Segment's Python client sends at most."""
+CLIENTS = 4
+
+# Each account: three people who come on half of the days of 90, five things they do, a subscription, bills, answers, a ticket.
+_FILL = """
+INSERT INTO accounts (id, name, created_at, traits_at)
+  SELECT 'a' || n, 'Account ' || n, :now - interval '400 days', :now FROM generate_series(1, :accounts) AS n;
+INSERT INTO people (id, account_id, created_at, last_seen_at, traits_at, champion)
+  SELECT 'a' || n || 'p' || p, 'a' || n, :now - interval '400 days', :now - p * interval '1 day', :now, p = 0
+  FROM generate_series(1, :accounts) AS n, generate_series(0, 2) AS p;
+INSERT INTO subscriptions (id, account_id, plan, seats, amount, currency, started_at, renews_on, auto_renew, stated_at)
+  SELECT id, id, 'pro', 5, 225, 'USD', created_at, :day + 60, true, :now FROM accounts;
+INSERT INTO subscription_changes (subscription_id, account_id, at, kind, plan, seats, amount, currency, per_months, term_months,
+                                  renews_on, auto_renew)
+  SELECT id, account_id, started_at, 'start', plan, seats, amount, currency, 1, 1, renews_on, auto_renew FROM subscriptions;
+INSERT INTO invoices (id, account_id, issued_on, due_on, paid_on, amount, currency)
+  SELECT id || 'i' || k, id, :day - 30 * k, :day - 30 * k + 20, :day - 30 * k + 10, 225, 'USD'
+  FROM accounts, generate_series(1, 3) AS k;
+INSERT INTO surveys (id, account_id, person_id, kind, asked_at, answered_at, score)
+  SELECT id || 's', id, id || 'p0', 'nps', :now - interval '40 days', :now - interval '40 days', 3 + mod(abs(hashtext(id)), 7)
+  FROM accounts;
+INSERT INTO tickets (id, account_id, opened_at)
+  SELECT id || 't', id, :now - interval '50 days' FROM accounts;
+INSERT INTO account_events (account_id, name, first_at)
+  SELECT id, done, created_at FROM accounts, unnest(ARRAY['a', 'b', 'c', 'd', 'member_invited']) AS done;
+INSERT INTO daily_people (account_id, day, person_id, events, slots)
+  SELECT 'a' || n, :day - d, 'a' || n || 'p' || p, 6, CAST(repeat('01', 144) AS bit(288))
+  FROM generate_series(89, 0, -1) AS d, generate_series(1, :accounts) AS n, generate_series(0, 2) AS p
+  WHERE mod(hashtext(n || ' ' || d || ' ' || p), 2) = 0;
+INSERT INTO daily_events (account_id, day, name, times, quantity)
+  SELECT 'a' || n, :day - d, name, 3, 3
+  FROM generate_series(89, 0, -1) AS d, generate_series(1, :accounts) AS n, unnest(ARRAY['a', 'b', 'c', 'd']) AS name
+  WHERE mod(hashtext(n || ' ' || d || name), 3) = 0;
+INSERT INTO daily_usage (account_id, day, events, people, sessions, minutes)
+  SELECT account_id, day, sum(events), count(*), 2 * count(*), 40 * count(*) FROM daily_people WHERE account_id LIKE 'a%%'
+  GROUP BY account_id, day
+  ORDER BY day
+"""
+
+
+def fill(url: str, accounts: int, now: datetime) -> dict[str, int]:
+    """Writes the accounts with 90 days of use; returns the rows of the large tables."""
+    sizes: dict[str, int] = {}
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in _FILL.split(";\n"):
+            query = statement.replace(":accounts", "%(accounts)s").replace(":now", "%(now)s").replace(":day", "%(day)s")
+            connection.execute(query.encode(), {"accounts": accounts, "now": now, "day": now.date()})
+        for table in ("daily_people", "daily_events", "daily_usage"):
+            count = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()  # noqa: S608
+            sizes[table] = count[0] if count else 0
+        connection.execute("VACUUM ANALYZE")
+    return sizes
+
+
+async def nightly(url: str, settings: Settings, now: datetime) -> None:
+    """The run over all accounts, and what one turn asks of one account."""
+    database, catalog = Database(url), load_catalog(load_company(settings.company))
+    for run in ("first", "second"):
+        started = time.perf_counter()
+        async with database.begin() as session:
+            scored = await score_accounts(session, catalog, now)
+        took = time.perf_counter() - started
+        print(f"nightly run, {run}: {scored} accounts in {took:.1f} s, {scored / took:.0f} a second")
+    for ask in ("customer", "internal"):
+        times: list[float] = []
+        for number in range(1, 101):
+            started = time.perf_counter()
+            async with database.begin() as session:
+                if ask == "customer":
+                    await customer_facts(session, catalog, f"a{number}", f"a{number}p0", now)
+                else:
+                    await internal_facts(session, catalog, f"a{number}", now)
+            times.append(1000 * (time.perf_counter() - started))
+        print(f"{ask} facts of one account: p50 {sorted(times)[50]:.1f} ms, p95 {sorted(times)[95]:.1f} ms")
+    await database.close()
+
+
+def messages(count: int, now: datetime) -> list[dict[str, Any]]:
+    """Events as Segment's client sends them, of a thousand accounts over a week."""
+    return [
+        {
+            "type": "track",
+            "event": f"thing_{n % 7}",
+            "userId": f"b{n % 1000}-{n % 3}",
+            "messageId": f"bench-{n}",
+            "timestamp": (now - timedelta(seconds=n * 7 % 600_000)).isoformat(),
+            "context": {"groupId": f"b{n % 1000}", "library": {"name": "analytics-python", "version": "2.3"}},
+            "properties": {"place": n % 50, "note": "a property of some length"},
+            "integrations": {},
+        }
+        for n in range(count)
+    ]
+
+
+def _serve(home: str, url: str, port: int) -> None:
+    app = create_app(load_settings(home=Path(home)), url)
+    uvicorn.run(app, port=port, lifespan="off", log_level="error", access_log=False)
+
+
+@contextmanager
+def serving(home: str, url: str, port: int) -> Iterator[str]:
+    """The front door on loopback as a process of its own, without the turn runners."""
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(home, url, port), daemon=True)
+    process.start()
+    base = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        try:
+            httpx.get(f"{base}/healthz")
+            break
+        except httpx.TransportError:
+            time.sleep(0.1)
+    yield base
+    process.terminate()
+    process.join()
+
+
+async def through_http(base: str, key: str, events: list[dict[str, Any]]) -> float:
+    """Sends all events in batches by several clients; seconds."""
+    batches = [events[first : first + BATCH] for first in range(0, len(events), BATCH)]
+    limits = httpx.Limits(max_connections=CLIENTS)
+    async with httpx.AsyncClient(base_url=base, auth=(key, ""), timeout=60, limits=limits) as client:
+
+        async def send(mine: list[list[dict[str, Any]]]) -> None:
+            for batch in mine:
+                reply = await client.post("/v1/batch", json={"batch": batch, "sentAt": datetime.now(UTC).isoformat()})
+                reply.raise_for_status()
+
+        started = time.perf_counter()
+        await asyncio.gather(*(send(batches[number::CLIENTS]) for number in range(CLIENTS)))
+        return time.perf_counter() - started
+
+
+def by_copy(url: str, events: list[dict[str, Any]], batch: int, now: datetime) -> float:
+    """The raw rows of the same events by COPY into a table of the same form, one transaction a batch; seconds."""
+    import orjson
+
+    with psycopg.connect(url) as connection:
+        connection.execute("DROP TABLE IF EXISTS copied")
+        connection.execute("CREATE TABLE copied (LIKE events INCLUDING ALL)")
+        connection.execute("ALTER TABLE copied ADD FOREIGN KEY (account_id) REFERENCES accounts (id)")
+        connection.commit()
+        started = time.perf_counter()
+        for first in range(0, len(events), batch):
+            with connection.cursor().copy("COPY copied FROM STDIN") as copy:
+                for each in events[first : first + batch]:
+                    properties = orjson.dumps(each["properties"]).decode()
+                    row = (each["messageId"], "track", each["event"], each["context"]["groupId"], each["userId"])
+                    copy.write_row((*row, each["timestamp"], now.isoformat(), properties))
+            connection.commit()
+        return time.perf_counter() - started
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--accounts", type=int, default=100_000)
+    parser.add_argument("--events", type=int, default=50_000)
+    parser.add_argument("--port", type=int, default=8765)
+    given = parser.parse_args()
+    now = datetime.now(UTC)
+    with tempfile.TemporaryDirectory() as home:
+        settings = load_settings(home=Path(home))
+        with postgres.running(settings) as url:
+            upgrade(url)
+            database = Database(url)
+            async with database.begin() as session:
+                key = await keys.add(session, "bench", ["events"], now)
+            await database.close()
+            events = messages(given.events, now)
+            with serving(home, url, given.port) as base:
+                http = await through_http(base, key, events)
+                print(f"{given.events} events through HTTP, {BATCH} a request: {given.events / http:.0f} a second")
+                again = await through_http(base, key, events)
+                print(f"the same again, all known: {given.events / again:.0f} a second")
+            for batch in (BATCH, given.events):
+                took = by_copy(url, events, batch, now)
+                print(
+                    f"raw rows by COPY, {batch} a transaction: {given.events / took:.0f} a second; HTTP takes {http / took:.1f}x"
+                )
+            started = time.perf_counter()
+            sizes = fill(url, given.accounts, now)
+            print(
+                f"{given.accounts} accounts with 90 days of use: {sizes}, written in {time.perf_counter() - started:.0f} s"
+            )
+            await nightly(url, settings, now)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
