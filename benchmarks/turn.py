@@ -1,0 +1,507 @@
+"""A whole turn of Kotae beside a stock Rasa bot, in one run on one machine.
+
+    python -m benchmarks.turn [--rounds 6] [--json]
+
+Compared are: (a) `stock`, what `rasa init` lays down, with one trivial custom action over REST; (b) `sparse`, the same
+with character features, a linear classifier and rules; (c) `help` and `account`, Kotae as a customer sees it: a message
+sent on the socket until the bot's message came back, kept durably, asked by a verified person, over the index of a real
+help centre; (d) the parts of (c), each alone. The runs take turns, so that a machine that slows down slows all alike.
+No question is asked twice, so that no answer comes out of a memory of answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import frontmatter
+import httpx
+import psutil
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import select
+from websockets.asyncio.client import ClientConnection, connect
+
+from accounts.catalog import load_catalog
+from accounts.facts import customer_facts, internal_facts
+from benchmarks import stock
+from benchmarks.quality import EVAL, ROOT
+from cli.prepare import progress
+from conversations import log, turns
+from conversations.bodies import BODY, Body, Text
+from conversations.models import Turn
+from conversations.turns import Leased
+from kit.clock import now
+from kit.company import load_company
+from kit.database import Database
+from tests.support import KOTAE, free_ports, running_stack
+
+CUSTOMERS = (1, 8, 32)
+"""How many talk at once."""
+CONVERSATION = 10
+"""Turns in a conversation of a single customer: a tracker grows with its conversation, in every bot."""
+CONVERSATIONS = 3
+"""Of a single customer, in each round."""
+CROWD_SECONDS = 3.0
+"""How long many customers talk in each round."""
+ACCOUNT, PERSON = "acme-starter", "acme-amy"
+
+KINDS: tuple[stock.Kind, ...] = ("stock", "sparse")
+Made = TypeVar("Made")
+Ask = Callable[[], Awaitable[None]]
+"""One turn of one customer."""
+
+
+@dataclass
+class Subject:
+    """Something that answers turns.
+
+    Attributes:
+        name: as in the report.
+        pids: processes whose time and memory count, their children included.
+        customer: opens one customer's conversation, and closes it again.
+    """
+
+    name: str
+    pids: list[int]
+    customer: Callable[[], AbstractAsyncContextManager[Ask]]
+    seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    rates: dict[int, list[float]] = field(default_factory=dict)
+    crowd_cpu: dict[int, list[float]] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that works for it."""
+        roots = [psutil.Process(pid) for pid in self.pids]
+        return list({each.pid: each for root in roots for each in [root, *root.children(recursive=True)]}.values())
+
+    def cpu_seconds(self) -> float:
+        """Processor time its processes have had so far."""
+        total = 0.0
+        for process in self.processes():
+            try:
+                times = process.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += times.user + times.system
+        return total
+
+    def megabytes(self) -> float:
+        """Memory of its processes; what they share is counted once each."""
+        total = 0
+        for process in self.processes():
+            try:
+                total += process.memory_full_info().uss
+            except psutil.NoSuchProcess:
+                continue
+        return total / 2**20
+
+    async def alone(self) -> None:
+        """One customer, one turn after the other."""
+        async with self.customer() as ask:
+            before = self.cpu_seconds()
+            for _ in range(CONVERSATION):
+                began = time.perf_counter()
+                await ask()
+                self.seconds.append(time.perf_counter() - began)
+            self.cpu.append((self.cpu_seconds() - before) / CONVERSATION)
+
+    async def crowd(self, customers: int) -> None:
+        """Many customers, each asking again as soon as it is answered."""
+        async with AsyncExitStack() as talks:
+            asks = [await talks.enter_async_context(self.customer()) for _ in range(customers)]
+            before, began = self.cpu_seconds(), time.perf_counter()
+            done = await asyncio.gather(*(_until(ask, began + CROWD_SECONDS) for ask in asks))
+            took = time.perf_counter() - began
+            self.rates.setdefault(customers, []).append(sum(done) / took)
+            self.crowd_cpu.setdefault(customers, []).append((self.cpu_seconds() - before) / sum(done))
+
+    def forget(self) -> None:
+        """What was measured so far does not count."""
+        self.seconds.clear()
+        self.cpu.clear()
+        self.kinds.clear()
+
+    def report(self) -> dict[str, Any]:
+        """Its figures by name: milliseconds, turns a second, processor seconds a turn, megabytes."""
+        p50, p95, p99 = (1000 * quantile(self.seconds, share) for share in (0.5, 0.95, 0.99))
+        made: dict[str, Any] = {"turns": len(self.seconds), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
+        made["turns_per_second"] = {
+            "1": len(self.seconds) / sum(self.seconds),
+            **{str(customers): statistics.median(rates) for customers, rates in self.rates.items()},
+        }
+        made["cpu_seconds_per_turn"] = statistics.median(self.cpu)
+        made["cpu_seconds_per_turn_at"] = {
+            str(customers): statistics.median(values) for customers, values in self.crowd_cpu.items()
+        }
+        made["memory_mb"] = self.megabytes()
+        if self.kinds:
+            made["answers"] = self.kinds
+        return made
+
+
+async def _until(ask: Ask, end: float) -> int:
+    done = 0
+    while time.perf_counter() < end:
+        await ask()
+        done += 1
+    return done
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which that share lies, by the nearest rank."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+# -- a stock bot
+
+
+def stock_subject(name: str, url: str, pids: list[int], http: httpx.AsyncClient) -> Subject:
+    """A stock bot over its REST channel."""
+
+    @asynccontextmanager
+    async def customer() -> AsyncIterator[Ask]:
+        message = {"sender": uuid.uuid4().hex, "message": "are you a bot?"}
+
+        async def ask() -> None:
+            answer = await http.post(f"{url}/webhooks/rest/webhook", json=message)
+            if not answer.json():
+                raise RuntimeError(f"{name} answered nothing")
+
+        yield ask
+
+    return Subject(name, pids, customer)
+
+
+# -- Kotae
+
+
+@dataclass
+class Kotae:
+    """A running Kotae that serves the real help centre to the sample company's customers."""
+
+    url: str
+    home: Path
+    ports: dict[str, int]
+    pids: list[int]
+    token: str
+    http: httpx.AsyncClient
+
+    @property
+    def secret(self) -> str:
+        """The key of turn tokens."""
+        return str(json.loads((self.home / "secrets.json").read_text())["secret_key"])
+
+    @property
+    def database_url(self) -> str:
+        """Where its processes keep their data."""
+        return next(url for pid in self.pids if (url := psutil.Process(pid).environ().get("DATABASE_URL")))
+
+    def subject(self, name: str, questions: Iterator[str], wanted: str) -> Subject:
+        """Its turns on one kind of question.
+
+        Args:
+            questions: never the same twice.
+            wanted: type of body that most of the answers must have, or the benchmark measures something else.
+        """
+        kinds: dict[str, int] = {}
+
+        @asynccontextmanager
+        async def customer() -> AsyncIterator[Ask]:
+            address, headers = await self._conversation()
+            async with connect(address, additional_headers=headers) as socket:
+
+                async def ask() -> None:
+                    kind = await _turn(socket, next(questions))
+                    kinds[kind] = kinds.get(kind, 0) + 1
+
+                yield ask
+            if kinds and kinds.get(wanted, 0) < sum(kinds.values()) / 2:
+                raise RuntimeError(f"{name}: most answers are not of type {wanted}: {kinds}")
+
+        return Subject(name, self.pids, customer, kinds=kinds)
+
+    async def _conversation(self) -> tuple[str, dict[str, str]]:
+        """A new conversation: address of its socket, and the headers that open it."""
+        answer = await self.http.post(
+            f"{self.url}/v1/conversations", json={"lang": "en"}, headers={"Authorization": f"Bearer {self.token}"}
+        )
+        answer.raise_for_status()
+        made = answer.json()
+        address = f"{self.url.replace('http', 'ws', 1)}/v1/conversations/{made['conversation_id']}/stream"
+        return f"{address}?after={made['messages'][-1]['seq']}", {"Authorization": f"Bearer {made['token']}"}
+
+
+async def _turn(socket: ClientConnection, text: str) -> str:
+    """Sends a question and waits for the bot's message.
+
+    Returns:
+        the type of its body.
+    """
+    await socket.send(json.dumps({"type": "message", "client_id": str(uuid.uuid4()), "text": text}))
+    async with asyncio.timeout(60):
+        while True:
+            frame = json.loads(await socket.recv())
+            if frame["type"] == "error":
+                raise RuntimeError(frame["message"])
+            if frame["type"] == "message" and frame["sender"] == "bot":
+                return str(frame["body"]["type"])
+
+
+@contextmanager
+def kotae(bench: Path, home: Path, http: httpx.AsyncClient) -> Iterator[Kotae]:
+    """Starts the whole stack with a home of its own.
+
+    Args:
+        bench: where the index of the real help centre is kept between runs.
+        home: an empty folder.
+        http: to talk with.
+    """
+    index = bench / "index"
+    content = EVAL / "plausible-docs" / "docs"
+    build = [*KOTAE, "kb", "build", "--content", str(content), "--index", str(index)]
+    subprocess.run(build, cwd=ROOT, check=True, stdout=sys.stderr)
+    with running_stack(home, KOTAE_LOG_LEVEL="warning") as stack:
+        assert stack.process is not None
+        shutil.copytree(index, home / "index", symlinks=True, dirs_exist_ok=True)
+        reloaded = httpx.post(f"http://127.0.0.1:{stack.ports['knowledge_base']}/reload", timeout=60)
+        reloaded.raise_for_status()
+        done = stack.kotae("token", "--account", ACCOUNT, "--person", PERSON)
+        postmaster = int((home / "postgres" / "postmaster.pid").read_text().split()[0])
+        pids = {postmaster, *(child.pid for child in psutil.Process(stack.process.pid).children())}
+        yield Kotae(stack.url, home, stack.ports, sorted(pids), done.stdout.strip(), http)
+
+
+def titles() -> list[str]:
+    """What the articles of the real help centre are called."""
+    files = sorted((EVAL / "plausible-docs" / "docs").rglob("*.md"))
+    found = [frontmatter.load(str(file)).get("title") for file in files]
+    return [str(title) for title in found if title]
+
+
+_HELP = (
+    "How does this work: {0}?",
+    "I would like to know about {0}",
+    "can you explain {0} to me",
+    "where do I find {0}?",
+)
+_ACCOUNT = (
+    "how many runs have I used this month? ({0})",
+    "how much of our limits have we used, case {0}?",
+    "how many seats do we use? ref {0}",
+)
+
+
+def different(forms: Sequence[str], things: Sequence[object]) -> Iterator[str]:
+    """Questions without end, none twice."""
+    for number in itertools.count():
+        for thing in things:
+            for form in forms:
+                yield form.format(thing) + (f" [{number}]" if number else "")
+
+
+# -- the parts of Kotae's turn, each alone
+
+
+class Parts:
+    """What a turn of Kotae is made of, measured at the same processes.
+
+    Args:
+        stack: whose processes.
+        database: the stack's.
+        questions: never the same twice.
+    """
+
+    def __init__(self, stack: Kotae, database: Database, questions: Iterator[str]) -> None:
+        self._stack, self._database, self._questions = stack, database, questions
+        self._catalog = load_catalog(load_company(ROOT / "demo"))
+        self._key = stack.secret
+        self.seconds: dict[str, list[float]] = {}
+
+    async def once(self) -> None:
+        """Each part a few times."""
+        for _ in range(CONVERSATION):
+            question = next(self._questions)
+            knowledge_base = f"http://127.0.0.1:{self._stack.ports['knowledge_base']}"
+            await self._time("encode", self._post(f"{knowledge_base}/embed", {"texts": [question]}))
+            await self._time("search", self._post(f"{knowledge_base}/answer", {"text": question, "lang": "en"}))
+            await self._time("look_up", self._look_up())
+            await self._log_and_rasa()
+
+    async def _time(self, name: str, work: Awaitable[Made]) -> Made:
+        began = time.perf_counter()
+        made = await work
+        self.seconds.setdefault(name, []).append(time.perf_counter() - began)
+        return made
+
+    async def _post(self, url: str, body: dict[str, Any], **headers: str) -> Any:
+        answer = await self._stack.http.post(url, json=body, headers=headers)
+        answer.raise_for_status()
+        return answer.json()
+
+    async def _look_up(self) -> None:
+        async with self._database.begin() as session:
+            await customer_facts(session, self._catalog, ACCOUNT, PERSON, now())
+            await internal_facts(session, self._catalog, ACCOUNT, now())
+
+    async def _log_and_rasa(self) -> None:
+        """A greeting, which Rasa answers without an action: written down, understood and decided, and settled."""
+        conversation, accepted = await self._begun()
+        answer = await self._time("rasa", self._greeted(accepted))
+        bodies = [BODY.validate_python(one) for one in answer["messages"]]
+        settled = await self._time("log", self._logged(conversation, accepted, bodies))
+        if not settled:
+            raise RuntimeError("a turn of the benchmark was settled by somebody else")
+
+    async def _begun(self) -> tuple[str, Leased]:
+        """A conversation with a turn that is leased already, so that the stack's own runner leaves it alone."""
+        async with self._database.begin() as session:
+            made = await log.start(session, lang="en", now=now(), account_id=ACCOUNT, person_id=PERSON)
+            await log.accept(session, made.id, "first", "hello", now())
+            turn = (await session.execute(select(Turn).where(Turn.conversation_id == made.id))).scalar_one()
+            turn.leased_until = now() + timedelta(minutes=5)
+        leased = Leased(turn.id, made.id, ACCOUNT, PERSON, "en", "hello", None, 1, turn.created_at)
+        return made.id, leased
+
+    async def _greeted(self, turn: Leased) -> Any:
+        token = turns.sign(turn, self._key, now())
+        url = f"http://127.0.0.1:{self._stack.ports['rasa']}/webhooks/kotae/turn"
+        body = {"conversation": turn.conversation_id, "text": turn.text, "choice": None}
+        return await self._post(url, body, Authorization=f"Bearer {token}")
+
+    async def _logged(self, conversation: str, turn: Leased, bodies: list[Body]) -> bool:
+        """The two durable commits of a turn: the message taken, the answer kept."""
+        async with self._database.begin() as session:
+            await log.append(session, conversation, "customer", Text(text=turn.text), now())
+        async with self._database.begin() as session:
+            return await log.settle(session, turn.id, bodies, "answered", now(), intent="greet")
+
+
+# -- the whole
+
+
+async def measure(rounds: int, bench: Path, home: Path) -> dict[str, Any]:
+    """Runs everything.
+
+    Args:
+        rounds: how often the subjects take turns.
+        bench: where trained stock bots and the index are kept between runs.
+        home: an empty folder for Kotae's state.
+    Returns:
+        the report: `subjects` by name, `parts_ms`, and the ratios.
+    """
+    projects = {kind: stock.project(bench, kind) for kind in KINDS}
+    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+    async with httpx.AsyncClient(timeout=60, limits=limits, trust_env=False) as http:
+        with ExitStack() as running:
+            subjects = []
+            for kind, made in projects.items():
+                port, actions_port = free_ports(2)
+                pids = running.enter_context(stock.running(made, port, actions_port))
+                subjects.append(stock_subject(kind, f"http://127.0.0.1:{port}", pids, http))
+            stack = running.enter_context(kotae(bench, home, http))
+            questions = different(_HELP, titles())
+            subjects.append(stack.subject("help", questions, "answer"))
+            subjects.append(stack.subject("account", different(_ACCOUNT, range(10_000)), "account"))
+            database = Database(stack.database_url)
+            parts = Parts(stack, database, questions)
+            await _rounds(rounds, subjects, parts)
+            await database.close()
+            return _report(subjects, parts)
+
+
+async def _rounds(rounds: int, subjects: list[Subject], parts: Parts) -> None:
+    for subject in subjects:  # connections, prepared statements, lazy imports: nobody starts cold
+        await subject.alone()
+        subject.forget()
+    with progress() as show:
+        task = show.add_task("measuring", total=rounds)
+        for number in range(rounds):
+            order = subjects if number % 2 == 0 else subjects[::-1]
+            for _ in range(CONVERSATIONS):
+                for subject in order:
+                    await subject.alone()
+            await parts.once()
+            for customers in CUSTOMERS[1:]:
+                for subject in order:
+                    await subject.crowd(customers)
+            show.advance(task)
+
+
+def _report(subjects: list[Subject], parts: Parts) -> dict[str, Any]:
+    figures = {subject.name: subject.report() for subject in subjects}
+    rival, ours = figures["stock"], figures["help"]
+    return {
+        "subjects": figures,
+        "parts_ms": {name: 1000 * statistics.median(values) for name, values in parts.seconds.items()},
+        "ratio_p50": ours["p50_ms"] / rival["p50_ms"],
+        "ratio_p50_account": figures["account"]["p50_ms"] / rival["p50_ms"],
+        "ratio_p99_to_p50": ours["p99_ms"] / ours["p50_ms"],
+        "ratio_turns_per_cpu_second": rival["cpu_seconds_per_turn"] / ours["cpu_seconds_per_turn"],
+        "ratio_turns_per_cpu_second_at": {
+            at: rival["cpu_seconds_per_turn_at"][at] / ours["cpu_seconds_per_turn_at"][at]
+            for at in rival["cpu_seconds_per_turn_at"]
+        },
+    }
+
+
+def _print(report: dict[str, Any]) -> None:
+    table = Table("turn", "p50 ms", "p95 ms", "p99 ms", *(f"turns/s at {n}" for n in CUSTOMERS), "CPU ms/turn", "MB")
+    for name, figures in report["subjects"].items():
+        times = [f"{figures[key]:.1f}" for key in ("p50_ms", "p95_ms", "p99_ms")]
+        rates = [f"{figures['turns_per_second'][str(n)]:.0f}" for n in CUSTOMERS]
+        table.add_row(
+            name, *times, *rates, f"{1000 * figures['cpu_seconds_per_turn']:.1f}", f"{figures['memory_mb']:.0f}"
+        )
+    console = Console(width=120)
+    console.print(table)
+    console.print("parts, p50 ms: " + ", ".join(f"{name} {value:.1f}" for name, value in report["parts_ms"].items()))
+    for name in ("ratio_p50", "ratio_p50_account", "ratio_p99_to_p50", "ratio_turns_per_cpu_second"):
+        console.print(f"{name} {report[name]:.2f}")
+
+
+def main() -> int:
+    """Entry point.
+
+    Returns:
+        0; the figures are for readers, floors of speed depend on the machine.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.turn", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--rounds", type=int, default=6, help="how often the subjects take turns (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    arguments = parser.parse_args()
+    if not EVAL.exists():
+        print(f"the real help centre is not there ({EVAL}): nothing measured", file=sys.stderr)
+        return 1
+    bench = ROOT / ".kotae" / "bench"
+    bench.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as home:
+        report = asyncio.run(measure(arguments.rounds, bench, Path(home)))
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+    else:
+        _print(report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
