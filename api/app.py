@@ -47,15 +47,18 @@ def create_app(settings: Settings, url: str) -> FastAPI:
         UserError: the company's files are wrong, or production lacks a secret.
     """
     company = load_company(settings.company)
+    database, hub = Database(url), Hub(url)
+    http = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=settings.turn_workers))
     made = Services(
         settings=settings,
         company=company,
         catalog=load_catalog(company),
-        database=Database(url),
-        hub=Hub(url),
+        database=database,
+        hub=hub,
         identities=Identities(settings),
         knowledge_base=KnowledgeBase(settings.knowledge_base_url),
-        http=httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=settings.turn_workers)),
+        http=http,
+        runner=TurnRunner(database, settings, http, hub.owed),
     )
     app = FastAPI(title="Kotae", version="1", lifespan=_lifespan, docs_url=None, redoc_url=None)
     app.state.services = made
@@ -98,10 +101,9 @@ async def _secure_headers(request: Request, go_on: Callable[[Request], Awaitable
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
-    runner = TurnRunner(services.database, services.settings, services.http, services.hub.owed)
     loops: list[Coroutine[Any, Any, None]] = [
         services.hub.run(),
-        runner.run(),
+        services.runner.run(),
         _sweeping(services),
         _delivering(services),
         _scoring(services),

@@ -83,10 +83,19 @@ async def send(conversation_id: str, body: MessageIn, request: Request, services
     """Takes a message. From this answer on it cannot be lost; the same `client_id` again is the same message."""
     async with services.database.begin() as session:
         await access.opened(request, services, session, conversation_id)
-        accepted = await log.accept(session, conversation_id, body.client_id, body.text, now(), body.choice)
+        accepted = await log.accept(
+            session, conversation_id, body.client_id, body.text, now(), body.choice, services.runner.lease
+        )
+    taken(services, accepted)
+    return MessageOut(seq=accepted.seq)
+
+
+def taken(services: Services, accepted: log.Accepted) -> None:
+    """What follows once a message is safe: it is counted, and its turn begins."""
     if not accepted.duplicate:
         MESSAGES.labels("customer").inc()
-    return MessageOut(seq=accepted.seq)
+    if accepted.leased is not None:
+        services.runner.answer(accepted.leased)
 
 
 @router.get("/{conversation_id}/messages")

@@ -37,7 +37,7 @@ class Hub:
         self._conversations: defaultdict[str, set[asyncio.Queue[Event]]] = defaultdict(set)
         self._queue: set[asyncio.Queue[Event]] = set()
         self.owed = asyncio.Event()
-        """Set when somewhere a turn is owed."""
+        """Set when somewhere a turn is owed that nobody works on."""
         self.listening = asyncio.Event()
         """Set while the database is listened to."""
 
@@ -84,7 +84,7 @@ class Hub:
                 self._hand_out(json.loads(notice.payload))
 
     def _hand_out(self, event: Event) -> None:
-        if event.get("owed"):
+        if event.get("owed") and not event.get("taken"):
             self.owed.set()
         for queue in (*self._conversations.get(event.get("c", ""), ()), *self._queue):
             _put(queue, event)

@@ -43,13 +43,16 @@ class Reply:
 
 
 class TurnRunner:
-    """Workers that answer owed turns.
+    """Answers owed turns, several at a time.
+
+    A turn comes here in one of two ways: whoever accepts a message leases its turn in the same transaction and hands
+    it over with `answer`; what is left, because all hands were full or a runner died, is leased one after the other.
 
     Args:
         database: where turns are.
         settings: budget, number of workers, Rasa's address, signing key.
         client: HTTP client with kept-alive connections.
-        wake: set when a turn may be owed.
+        wake: set when a turn may be owed that nobody has leased.
     """
 
     def __init__(self, database: Database, settings: Settings, client: httpx.AsyncClient, wake: asyncio.Event) -> None:
@@ -58,24 +61,50 @@ class TurnRunner:
         self._client = client
         self._wake = wake
         self._lease = timedelta(seconds=settings.turn_budget_seconds) + _MARGIN
+        self._working: set[asyncio.Task[None]] = set()
+        self._finished = asyncio.Event()
+
+    @property
+    def lease(self) -> timedelta | None:
+        """How long one who accepts a message may lease its turn for this runner; None where all hands are full."""
+        return self._lease if len(self._working) < self._settings.turn_workers else None
+
+    def answer(self, turn: Leased) -> None:
+        """Answers a leased turn, beside whatever else is being done."""
+        task = asyncio.create_task(self._answer(turn))
+        self._working.add(task)
+        task.add_done_callback(self._done)
 
     async def run(self) -> None:
-        """Works until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._settings.turn_workers):
-                group.create_task(self._work())
-
-    async def _work(self) -> None:
-        while True:
-            try:
-                busy = await self._one()
-            except DBAPIError as error:
-                logger.warning("database_away", reason=type(error.orig).__name__)
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            if not busy:
+        """Leases and answers what is owed until cancelled, then finishes what is under way."""
+        try:
+            while True:
+                while self.lease is None:
+                    self._finished.clear()
+                    await self._finished.wait()
                 self._wake.clear()
-                await self._sleep()
+                turn = await self._next()
+                if turn is not None:
+                    self.answer(turn)
+                else:
+                    await self._sleep()
+        finally:
+            if self._working:
+                await asyncio.wait(self._working, timeout=self._settings.turn_budget_seconds)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        self._finished.set()
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("turn_crashed", exc_info=task.exception())
+
+    async def _next(self) -> Leased | None:
+        try:
+            async with self._database.begin() as session:
+                return await turns.lease(session, now(), self._lease)
+        except DBAPIError as error:
+            logger.warning("database_away", reason=type(error.orig).__name__)
+            return None
 
     async def _sleep(self) -> None:
         try:
@@ -83,15 +112,17 @@ class TurnRunner:
         except TimeoutError:
             return
 
-    async def _one(self) -> bool:
-        async with self._database.begin() as session:
-            turn = await turns.lease(session, now(), self._lease)
-        if turn is None:
-            return False
+    async def _answer(self, turn: Leased) -> None:
         with TURN_SECONDS.labels("rasa").time():
             reply = await self._ask(turn) if turn.attempts <= MAX_ATTEMPTS else Reply(problem="attempts")
-        await self._settle(turn, reply)
-        return True
+        while True:
+            try:
+                return await self._settle(turn, reply)
+            except DBAPIError as error:
+                if now() > turn.created_at + self._lease:  # another runner has it by now
+                    raise
+                logger.warning("database_away", reason=type(error.orig).__name__)
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _ask(self, turn: Leased) -> Reply:
         """Rasa's answer within the budget. A refused connection is tried again: the process may be coming back."""

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from accounts.catalog import Catalog
 from api.hub import Hub
 from api.identity import Identities
+from api.runner import TurnRunner
 from kit.company import Company
 from kit.database import Database
 from kit.settings import Settings
@@ -30,6 +31,7 @@ class Services:
     identities: Identities
     knowledge_base: KnowledgeBase
     http: httpx.AsyncClient
+    runner: TurnRunner
 
 
 def services(connection: HTTPConnection) -> Services:

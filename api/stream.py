@@ -13,7 +13,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
 from api import access
-from api.chat import csm_name
+from api.chat import csm_name, taken
 from api.hub import Event
 from api.schemas import (
     FRAME,
@@ -29,7 +29,6 @@ from api.services import Services
 from conversations import log, repository
 from kit.clock import now
 from kit.errors import KotaeError, NotFound, Unauthenticated
-from kit.metrics import MESSAGES
 
 router = APIRouter(tags=["chat"])
 logger = structlog.get_logger()
@@ -115,7 +114,7 @@ class Window:
 
     async def _catch_up(self) -> None:
         while True:
-            async with self._services.database.begin() as session:
+            async with self._services.database.read() as session:
                 messages = await log.history(session, self._id, self._sent)
             for message in messages:
                 await self._send({"type": "message", **message.model_dump(mode="json")})
@@ -124,7 +123,7 @@ class Window:
                 return
 
     async def _tell_holder(self) -> None:
-        async with self._services.database.begin() as session:
+        async with self._services.database.read() as session:
             found = await log.existing(session, self._id)
         await self._send({"type": "holder", "holder": found.holder, "csm": await csm_name(self._services, found)})
 
@@ -150,7 +149,15 @@ class Window:
             return
         async with self._services.database.begin() as session:
             if isinstance(frame, MessageFrame):
-                accepted = await log.accept(session, self._id, frame.client_id, frame.text, now(), frame.choice)
+                accepted = await log.accept(
+                    session,
+                    self._id,
+                    frame.client_id,
+                    frame.text,
+                    now(),
+                    frame.choice,
+                    self._services.runner.lease,
+                )
             elif isinstance(frame, TypingFrame):
                 await repository.notify(session, json.dumps({"c": self._id, "typing": "customer"}))
             elif isinstance(frame, ReadFrame):
@@ -160,8 +167,7 @@ class Window:
             elif isinstance(frame, SurveyFrame):
                 await log.give_feedback(session, self._id, frame.seq, now(), score=frame.score, comment=frame.comment)
         if isinstance(frame, MessageFrame):
-            if not accepted.duplicate:
-                MESSAGES.labels("customer").inc()
+            taken(self._services, accepted)
             await self._send({"type": "ack", "client_id": frame.client_id, "seq": accepted.seq})
 
     async def _error(self, code: str, message: str, client_id: str | None = None) -> None:

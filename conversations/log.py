@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from conversations import repository
+from conversations import repository, turns
 from conversations.bodies import BODY, Body, Message, Sender, Text
 from conversations.models import Conversation, ConversationToken, MessageRow, Note, Turn
+from conversations.turns import Leased
 from kit.errors import Conflict, NotFound, UserError
 from kit.ids import hash_token, new_id, new_token
 
@@ -29,11 +30,13 @@ class Accepted:
         seq: its place.
         duplicate: the same `client_id` was there already.
         owed: the bot owes an answer to it.
+        leased: the turn, where the caller asked for it and nothing of the conversation was owed before.
     """
 
     seq: int
     duplicate: bool
     owed: bool
+    leased: Leased | None = None
 
 
 async def start(
@@ -120,13 +123,20 @@ async def existing(session: AsyncSession, conversation_id: str) -> Conversation:
 
 
 async def accept(
-    session: AsyncSession, conversation_id: str, client_id: str, text: str, now: datetime, choice: str | None = None
+    session: AsyncSession,
+    conversation_id: str,
+    client_id: str,
+    text: str,
+    now: datetime,
+    choice: str | None = None,
+    lease: timedelta | None = None,
 ) -> Accepted:
     """Takes a customer's message into the log, and owes an answer to it while the bot holds the conversation.
 
     Args:
         client_id: the client's own id of the message; the same one twice is one message.
         choice: id of the button that was clicked; only one that was offered counts.
+        lease: how long the caller wants the turn for itself, to answer it as soon as this is committed.
     Raises:
         UserError: empty, too long, or a button that was never offered.
     """
@@ -138,12 +148,24 @@ async def accept(
     if choice is not None:
         await _check_offered(session, conversation_id, choice)
     row = _append(session, conversation, "customer", Text(text=clean), now, client_id=client_id)
-    owed = conversation.holder == "bot"
-    if owed:
-        session.add(Turn(id=new_id("trn"), conversation_id=conversation_id, seq=row.seq, choice=choice, created_at=now))
+    if conversation.holder != "bot":
+        await session.flush()
+        await _tell(session, conversation, by="customer")
+        return Accepted(row.seq, duplicate=False, owed=False)
+    leased = lease is not None and not await repository.owes(session, conversation_id)
+    turn = Turn(
+        id=new_id("trn"),
+        conversation_id=conversation_id,
+        seq=row.seq,
+        choice=choice,
+        created_at=now,
+        attempts=int(leased),
+        leased_until=now + lease if leased and lease is not None else None,
+    )
+    session.add(turn)
     await session.flush()
-    await _tell(session, conversation, owed=owed, by="customer")
-    return Accepted(row.seq, duplicate=False, owed=owed)
+    await _tell(session, conversation, owed=True, taken=leased, by="customer")
+    return Accepted(row.seq, False, True, turns.leased(conversation, turn, clean) if leased else None)
 
 
 async def append(
@@ -195,13 +217,11 @@ async def settle(
     Returns:
         whether this call settled it.
     """
-    turn = await repository.turn(session, turn_id)
-    if turn is None:
+    found = await repository.lock_turn(session, turn_id)
+    if found is None or found[1].settled_at is not None:
         return False
-    conversation = await _locked(session, turn.conversation_id)
-    turn = await repository.lock_turn(session, turn_id)
-    if turn is None or turn.settled_at is not None:
-        return False
+    conversation, turn = found
+    more = conversation.last_seq > turn.seq
     silent = conversation.holder != "bot"
     if not silent:
         for ordinal, body in enumerate(bodies):
@@ -210,7 +230,7 @@ async def settle(
     turn.intent, turn.intent_confidence = intent, intent_confidence
     conversation.lang = lang or conversation.lang
     await session.flush()
-    await _tell(session, conversation, owed=True)
+    await _tell(session, conversation, owed=more)
     return True
 
 
@@ -407,13 +427,21 @@ def _append(
 
 
 async def _tell(
-    session: AsyncSession, conversation: Conversation, *, owed: bool = False, holder: bool = False, by: str = ""
+    session: AsyncSession,
+    conversation: Conversation,
+    *,
+    owed: bool = False,
+    taken: bool = False,
+    holder: bool = False,
+    by: str = "",
 ) -> None:
     event: dict[str, object] = {"c": conversation.id, "seq": conversation.last_seq}
     if by:
         event["by"] = by
     if owed:
         event["owed"] = True
+    if taken:
+        event["taken"] = True
     if holder:
         event["holder"] = conversation.holder
     await repository.notify(session, json.dumps(event))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import RowMapping, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -103,32 +103,52 @@ async def last_of_sender(session: AsyncSession, conversation_id: str, sender: st
 
 _LEASE = text(
     """
-    UPDATE turns SET leased_until = :until, attempts = attempts + 1
-    WHERE id = (
+    UPDATE turns AS taken SET leased_until = :until, attempts = taken.attempts + 1
+    FROM conversations AS c, messages AS m
+    WHERE taken.id = (
         SELECT t.id FROM turns t
         WHERE t.settled_at IS NULL AND (t.leased_until IS NULL OR t.leased_until < :now)
           AND NOT EXISTS (
             SELECT 1 FROM turns e
             WHERE e.conversation_id = t.conversation_id AND e.settled_at IS NULL AND e.seq < t.seq)
         ORDER BY t.created_at LIMIT 1 FOR UPDATE OF t SKIP LOCKED)
-    RETURNING id
+      AND c.id = taken.conversation_id AND m.conversation_id = taken.conversation_id AND m.seq = taken.seq
+    RETURNING taken.id, taken.conversation_id, c.account_id, c.person_id, c.lang, m.body ->> 'text' AS text,
+              taken.choice, taken.attempts, taken.created_at
     """
 )
 
 
-async def lease_turn(session: AsyncSession, now: datetime, until: datetime) -> Turn | None:
-    """Takes the oldest owed turn whose conversation has no earlier one owed: one at a time per conversation."""
-    turn_id = (await session.execute(_LEASE, {"now": now, "until": until})).scalar_one_or_none()
-    return None if turn_id is None else await session.get(Turn, turn_id, populate_existing=True)
+async def lease_turn(session: AsyncSession, now: datetime, until: datetime) -> RowMapping | None:
+    """Takes the oldest owed turn whose conversation has no earlier one owed: one at a time per conversation.
+
+    Returns:
+        the columns of `turns.Leased`.
+    """
+    return (await session.execute(_LEASE, {"now": now, "until": until})).mappings().one_or_none()
+
+
+async def owes(session: AsyncSession, conversation_id: str) -> bool:
+    """Whether a turn of that conversation is not settled yet."""
+    query = select(Turn.id).where(Turn.conversation_id == conversation_id, Turn.settled_at.is_(None)).limit(1)
+    return (await session.execute(query)).first() is not None
 
 
 async def turn(session: AsyncSession, turn_id: str) -> Turn | None:
     return await session.get(Turn, turn_id)
 
 
-async def lock_turn(session: AsyncSession, turn_id: str) -> Turn | None:
-    query = select(Turn).where(Turn.id == turn_id).with_for_update().execution_options(populate_existing=True)
-    return (await session.execute(query)).scalar_one_or_none()
+async def lock_turn(session: AsyncSession, turn_id: str) -> tuple[Conversation, Turn] | None:
+    """A turn and its conversation, both locked until the end of the transaction; the conversation first, as everywhere."""
+    query = (
+        select(Conversation, Turn)
+        .join(Turn, Turn.conversation_id == Conversation.id)
+        .where(Turn.id == turn_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    found = (await session.execute(query)).one_or_none()
+    return None if found is None else (found[0], found[1])
 
 
 async def recent_outcomes(session: AsyncSession, conversation_id: str, limit: int) -> Sequence[tuple[str, str | None]]:

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations import repository
-from conversations.models import Turn
+from conversations.models import Conversation, Turn
 from kit import tokens
-from kit.errors import NotFound, Unauthenticated
+from kit.errors import Unauthenticated
 
 AUDIENCE = "turn"
 LIFETIME = timedelta(minutes=1)
@@ -50,20 +50,19 @@ async def lease(session: AsyncSession, now: datetime, lifetime: timedelta) -> Le
     Args:
         lifetime: after which another runner may take it, should this one die.
     """
-    turn = await repository.lease_turn(session, now, now + lifetime)
-    if turn is None:
-        return None
-    conversation = await repository.get(session, turn.conversation_id)
-    message = await repository.message(session, turn.conversation_id, turn.seq)
-    if conversation is None or message is None:  # foreign keys keep this from happening
-        raise NotFound("the turn's conversation is gone")
+    found = await repository.lease_turn(session, now, now + lifetime)
+    return None if found is None else Leased(**found)
+
+
+def leased(conversation: Conversation, turn: Turn, text: str) -> Leased:
+    """A turn that its accepter works on itself."""
     return Leased(
         id=turn.id,
         conversation_id=conversation.id,
         account_id=conversation.account_id,
         person_id=conversation.person_id,
         lang=conversation.lang,
-        text=str(message.body["text"]),
+        text=text,
         choice=turn.choice,
         attempts=turn.attempts,
         created_at=turn.created_at,

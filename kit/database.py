@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import DateTime, MetaData
+from sqlalchemy import DateTime, MetaData, event
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import ConnectionPoolEntry
 
 Json = dict[str, Any]
 
@@ -29,6 +33,14 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {datetime: DateTime(timezone=True), Json: JSONB}  # noqa: RUF012  # SQLAlchemy reads it as is
+
+
+_USED = "kotae_used"
+_IDLE_SECONDS = 1.0
+
+
+def _note_use(_: object, record: ConnectionPoolEntry) -> None:
+    record.info[_USED] = time.monotonic()
 
 
 def async_url(url: str) -> str:
@@ -51,17 +63,39 @@ class Database:
             async_url(url),
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_pre_ping=True,
             json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
             json_deserializer=orjson.loads,
         )
+        event.listen(self.engine.sync_engine, "checkin", _note_use)
+        event.listen(self.engine.sync_engine, "checkout", self._test_if_idle)
         self.session = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._reading = async_sessionmaker(
+            self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
+        )
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:
         """One unit of work: committed at the end, rolled back when anything raises."""
         async with self.session() as session, session.begin():
             yield session
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """For reading what a single statement finds: no transaction, which would cost two round trips more."""
+        async with self._reading() as session:
+            yield session
+
+    def _test_if_idle(self, connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        """A connection that has lain idle may be dead: it is tested, and replaced by the pool where it does not answer.
+
+        SQLAlchemy's own `pool_pre_ping` tests on every use, a round trip each time.
+        """
+        if time.monotonic() - record.info.get(_USED, -_IDLE_SECONDS) < _IDLE_SECONDS:
+            return
+        try:
+            self.engine.dialect.do_ping(connection)
+        except self.engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError("the server has gone away") from error
 
     async def close(self) -> None:
         """Closes all connections."""

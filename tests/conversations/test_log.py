@@ -132,6 +132,26 @@ async def test_an_expired_lease_is_taken_over(session: AsyncSession, conversatio
     assert (again.id, again.attempts) == (first.id, 2)
 
 
+async def test_who_accepts_a_message_may_lease_its_turn_at_once(
+    session: AsyncSession, conversation: Conversation
+) -> None:
+    """But only where nothing of the conversation is owed before; what comes meanwhile is for the next to lease."""
+    await _drain(session)
+    minute = timedelta(minutes=1)
+    first = await log.accept(session, conversation.id, "c1", "one", now(), lease=minute)
+    second = await log.accept(session, conversation.id, "c2", "two", now(), lease=minute)
+    again = await log.accept(session, conversation.id, "c1", "one", now(), lease=minute)
+    assert first.leased is not None
+    assert (first.leased.text, first.leased.attempts) == ("one", 1)
+    assert second.leased is None
+    assert again.leased is None
+    assert await turns.lease(session, now(), minute) is None
+    await log.settle(session, first.leased.id, [Text(text="…")], "answered", now())
+    following = await turns.lease(session, now(), minute)
+    assert following is not None
+    assert following.text == "two"
+
+
 async def test_a_turn_is_settled_once(session: AsyncSession, conversation: Conversation) -> None:
     """The replies of a second attempt change nothing."""
     turn = await _owed(session, conversation)
