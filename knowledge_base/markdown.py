@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from knowledge_base.emphasis import east_asian_emphasis
 from knowledge_base.templates import shield
 
 Resolve = Callable[[str], str | None]
@@ -149,7 +150,7 @@ class Block:
 @cache
 def parser() -> MarkdownIt:
     """CommonMark with tables and strike-through; raw HTML is text."""
-    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).use(east_asian_emphasis)
 
 
 def tidy(source: str) -> str:

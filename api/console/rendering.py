@@ -14,9 +14,13 @@ from markupsafe import Markup
 
 from api.console import paths
 from api.console.texts import TEXTS
+from knowledge_base.emphasis import east_asian_emphasis
 
 _MARKDOWN = (
-    MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"]).disable(["image"])
+    MarkdownIt("commonmark", {"html": False, "breaks": True})
+    .enable(["table", "strikethrough"])
+    .disable(["image"])
+    .use(east_asian_emphasis)
 )
 """Raw HTML stays text, pictures stay away (they would tell another server who reads), and links only go to safe schemes."""
 _MARKS = re.compile(r"[*_`#>|]+|\[(?P<label>[^\]]*)\]\([^)]*\)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from markdown_it import MarkdownIt
 
 from knowledge_base.markdown import absolute, blocks, definitions, plain, resolve, slug, tidy, to_html
 
@@ -92,3 +93,28 @@ def test_headings_get_the_anchor_that_citations_point_to() -> None:
 
 def test_a_japanese_heading_has_an_anchor() -> None:
     assert slug("ご利用中の 実行回数！") == "ご利用中の-実行回数"
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("トリガーの下の**＋**を押します", "トリガーの下の<strong>＋</strong>を押します"),
+        ("これは**「重要」**です", "これは<strong>「重要」</strong>です"),
+        ("**保存します。**次に進みます", "<strong>保存します。</strong>次に進みます"),
+        ("状態は*（下書き）*です", "状態は<em>（下書き）</em>です"),
+        ("プランは**Pro (年払い)**のみ", "プランは<strong>Pro (年払い)</strong>のみ"),
+    ],
+)
+def test_emphasis_may_touch_japanese(source: str, shown: str) -> None:
+    assert to_html(source).strip() == f"<p>{shown}</p>"
+    assert "*" not in plain(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["snake_case_name", "2 * 3 * 4", "**unclosed", "** not bold **", "a**(b)**c", "日本 * 語 *"]
+)
+def test_what_common_mark_takes_literally_stays_literal(source: str) -> None:
+    plainly = MarkdownIt("commonmark").render(source)
+    assert to_html(source) == plainly
+    assert "<em>" not in plainly
+    assert "<strong>" not in plainly
