@@ -695,6 +695,36 @@ async def erase_person(session: AsyncSession, person_id: str, stand_in: str) -> 
         await session.execute(text(query), wanted)
 
 
+_WHOSE = {("people", "person_id"): "id", ("greetings", "person_id"): "visitor", ("accounts", "account_id"): "id"}
+"""Which column of a table names the person or the account, where it is not called so."""
+
+
+async def rows_of(session: AsyncSession, column: str, id_: str) -> dict[str, list[Row]]:
+    """Every row of this room's tables that belongs to an account or a person, by table, as plain data.
+
+    Args:
+        column: `account_id` or `person_id`.
+    """
+    found: dict[str, list[Row]] = {}
+    for model in vars(m).values():
+        if isinstance(model, type) and issubclass(model, Base) and model.__module__ == m.__name__:
+            table = _table(model)
+            name = _WHOSE.get((table.name, column), column)
+            if name in table.c:
+                query = text(f"SELECT to_jsonb(t) FROM {table.name} t WHERE t.{name} = :id ORDER BY 1")  # noqa: S608
+                found[table.name] = list((await session.execute(query, {"id": id_})).scalars())
+    return found
+
+
+async def notes_with(session: AsyncSession, account_id: str, words: Collection[str]) -> list[int]:
+    """Ids of an account's notes that hold one of these words, in any case."""
+    query = text(
+        "SELECT id FROM account_notes WHERE account_id = :account "
+        "AND EXISTS (SELECT FROM unnest(CAST(:words AS text[])) AS w WHERE strpos(lower(text), lower(w)) > 0) ORDER BY id"
+    )
+    return list((await session.execute(query, {"account": account_id, "words": list(words)})).scalars())
+
+
 # --- surveys and greetings
 
 

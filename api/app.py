@@ -23,6 +23,7 @@ from api.hub import Hub
 from api.identity import Identities
 from api.runner import TurnRunner
 from api.services import Services
+from conversations import erasing
 from escalations import outbox, queue
 from kit.clock import now
 from kit.company import load_company
@@ -130,6 +131,7 @@ async def _sweeping(services: Services) -> None:
         try:
             async with services.database.begin() as session:
                 await queue.sweep(session, services.company, now())
+                await erasing.sweep(session)
         except SQLAlchemyError as error:
             logger.warning("sweep_failed", reason=type(error).__name__)
 

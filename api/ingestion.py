@@ -8,7 +8,7 @@ import gzip
 import io
 import zlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 
 from accounts import ingestion, records
 from accounts.schemas import IngestResult, PutAccount, PutPerson
-from api import keys
+from api import keys, personal_data
 from api.access import bearer
 from api.services import Services, ServicesDep
 from kit.clock import now
@@ -50,6 +50,16 @@ async def put_person(person_id: str, body: PutPerson, request: Request, services
     async with services.database.begin() as session:
         await keys.check(session, bearer(request), "accounts")
         await records.put_person(session, person_id, body, now())
+    return Response(status_code=204)
+
+
+@router.delete("/{kind}/{id_}", status_code=204)
+async def erase(kind: Literal["people", "accounts"], id_: str, request: Request, services: ServicesDep) -> Response:
+    """Erases a person or an account for good, in every room; needs a key with the scope `erase`."""
+    subject: personal_data.Kind = "person" if kind == "people" else "account"
+    async with services.database.begin() as session:
+        key = await keys.check(session, bearer(request), "erase")
+        await personal_data.erase(session, subject, id_, f"key: {key.name}", now())
     return Response(status_code=204)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -240,3 +241,70 @@ async def thumbs(session: AsyncSession, since: datetime, until: datetime) -> tup
     ).where(Feedback.created_at >= since, Feedback.created_at < until)
     helpful, not_helpful = (await session.execute(query)).one()
     return helpful, not_helpful
+
+
+# --- erasure and export
+
+_TRACKERS = "rasa.rasa_trackers"
+"""Rasa's memory of each conversation, by its id: `bot/tracker_store.py` makes the table when Rasa first starts."""
+
+
+async def conversations_of(
+    session: AsyncSession, account_id: str | None, person_id: str | None, emails: Sequence[str]
+) -> list[str]:
+    """Ids of an account's or a person's conversations and of visitors who left one of the addresses; locked."""
+    given = [address.lower() for address in emails]
+    whose: list[ColumnElement[bool]] = [func.lower(Conversation.email).in_(given) & Conversation.account_id.is_(None)]
+    whose += [Conversation.account_id == account_id] if account_id is not None else []
+    whose += [Conversation.person_id == person_id] if person_id is not None else []
+    query = select(Conversation.id).where(or_(*whose)).order_by(Conversation.id).with_for_update()
+    return list((await session.execute(query)).scalars())
+
+
+async def delete_conversations(session: AsyncSession, ids: Sequence[str]) -> None:
+    """Removes conversations; their messages, turns, notes, tokens, feedback and escalations go with them."""
+    await session.execute(delete(Conversation).where(Conversation.id.in_(ids)))
+    if await _has_trackers(session):
+        statement = text(f"DELETE FROM {_TRACKERS} WHERE sender_id = ANY(:ids)")  # noqa: S608  # a constant
+        await session.execute(statement, {"ids": list(ids)})
+
+
+async def delete_orphaned_trackers(session: AsyncSession) -> int:
+    """Removes what Rasa kept of conversations that are gone."""
+    if not await _has_trackers(session):
+        return 0
+    statement = text(
+        f"DELETE FROM {_TRACKERS} t WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = t.sender_id) "  # noqa: S608
+        "RETURNING sender_id"
+    )
+    return len((await session.execute(statement)).all())
+
+
+async def _has_trackers(session: AsyncSession) -> bool:
+    found = await session.execute(text("SELECT to_regclass(:name)"), {"name": _TRACKERS})
+    return found.scalar_one() is not None
+
+
+_EXPORT = text(
+    """
+    SELECT to_jsonb(c) || jsonb_build_object(
+        'messages', coalesce((SELECT jsonb_agg(to_jsonb(m) - 'conversation_id' ORDER BY m.seq)
+                              FROM messages m WHERE m.conversation_id = c.id), '[]'),
+        'turns', coalesce((SELECT jsonb_agg(to_jsonb(t) - 'conversation_id' ORDER BY t.seq)
+                           FROM turns t WHERE t.conversation_id = c.id), '[]'),
+        'feedback', coalesce((SELECT jsonb_agg(to_jsonb(f) - 'conversation_id' ORDER BY f.seq)
+                              FROM feedback f WHERE f.conversation_id = c.id), '[]'))
+    FROM conversations c WHERE c.id = ANY(:ids) ORDER BY c.created_at, c.id
+    """
+)
+
+
+async def exported(session: AsyncSession, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Conversations with all that was said, as plain data."""
+    return list((await session.execute(_EXPORT, {"ids": list(ids)})).scalars())
+
+
+async def notes_of(session: AsyncSession, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The internal notes beside these conversations, as plain data."""
+    query = text("SELECT to_jsonb(n) FROM notes n WHERE conversation_id = ANY(:ids) ORDER BY created_at, id")
+    return list((await session.execute(query, {"ids": list(ids)})).scalars())

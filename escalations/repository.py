@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    delete,
     exists,
     extract,
     func,
@@ -306,6 +307,25 @@ async def due_notifications(session: AsyncSession, now: datetime, limit: int) ->
 async def tell(session: AsyncSession, escalation_id: str) -> None:
     """Tells every console, when this transaction commits."""
     await notify(session, json.dumps({"queue": escalation_id}))
+
+
+async def delete_notifications(session: AsyncSession, conversation_ids: Sequence[str]) -> None:
+    await session.execute(delete(OutboxItem).where(OutboxItem.payload["conversation"].astext.in_(conversation_ids)))
+
+
+_EXPORT = text(
+    """
+    SELECT to_jsonb(e) || jsonb_build_object('events', coalesce(
+        (SELECT jsonb_agg(to_jsonb(v) - 'escalation_id' ORDER BY v.id) FROM escalation_events v WHERE v.escalation_id = e.id),
+        '[]'))
+    FROM escalations e WHERE e.conversation_id = ANY(:ids) ORDER BY e.created_at, e.id
+    """
+)
+
+
+async def exported(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The escalations of these conversations with their events, as plain data."""
+    return list((await session.execute(_EXPORT, {"ids": list(conversation_ids)})).scalars())
 
 
 _SECONDS = "extract(epoch FROM {} - e.created_at)"
