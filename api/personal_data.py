@@ -73,6 +73,7 @@ async def export(session: AsyncSession, kind: Kind, id_: str, by: Csm | str, now
         raise NotFound(f"there is no {kind} {id_}", "check the id")
     internal = {name: rows.pop(name) for name in accounts.INTERNAL if name in rows}
     internal["escalations"] = await escalations.export(session, found)
+    internal["turns"] = await conversations.export_facts(session, found)
     internal["notes"] = await conversations.export_notes(session, found)
     await audit.record(session, "export", by, now, what=kind, subject=_subject(kind, id_), conversations=len(found))
     return {

@@ -47,3 +47,8 @@ async def export(session: AsyncSession, conversation_ids: Sequence[str]) -> list
 async def export_notes(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
     """What CSMs noted beside these conversations. Internal."""
     return await repository.notes_of(session, conversation_ids)
+
+
+async def export_facts(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """What the escalation policy was told of each turn. Internal."""
+    return await repository.facts_of(session, conversation_ids)

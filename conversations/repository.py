@@ -185,6 +185,18 @@ async def offered(session: AsyncSession, conversation_id: str) -> set[str]:
     return {choice["id"] for body in bodies if body["type"] == "choices" for choice in body["choices"]}
 
 
+async def asked_of_policy(
+    session: AsyncSession, since: datetime, until: datetime
+) -> Sequence[tuple[str, datetime, dict[str, Any]]]:
+    """Conversation, time and facts of every turn on which the policy was asked, in order within each conversation."""
+    query = (
+        select(Turn.conversation_id, Turn.created_at, Turn.facts)
+        .where(Turn.created_at >= since, Turn.created_at < until, Turn.facts.is_not(None))
+        .order_by(Turn.conversation_id, Turn.seq)
+    )
+    return [(one, at, facts or {}) for one, at, facts in (await session.execute(query)).all()]
+
+
 _VOLUME = text(
     """
     SELECT day, count(*) FILTER (WHERE begun) AS conversations, count(*) FILTER (WHERE NOT begun) AS messages
@@ -290,7 +302,7 @@ _EXPORT = text(
     SELECT to_jsonb(c) || jsonb_build_object(
         'messages', coalesce((SELECT jsonb_agg(to_jsonb(m) - 'conversation_id' ORDER BY m.seq)
                               FROM messages m WHERE m.conversation_id = c.id), '[]'),
-        'turns', coalesce((SELECT jsonb_agg(to_jsonb(t) - 'conversation_id' ORDER BY t.seq)
+        'turns', coalesce((SELECT jsonb_agg(to_jsonb(t) - 'conversation_id' - 'facts' ORDER BY t.seq)
                            FROM turns t WHERE t.conversation_id = c.id), '[]'),
         'feedback', coalesce((SELECT jsonb_agg(to_jsonb(f) - 'conversation_id' ORDER BY f.seq)
                               FROM feedback f WHERE f.conversation_id = c.id), '[]'))
@@ -302,6 +314,12 @@ _EXPORT = text(
 async def exported(session: AsyncSession, ids: Sequence[str]) -> list[dict[str, Any]]:
     """Conversations with all that was said, as plain data."""
     return list((await session.execute(_EXPORT, {"ids": list(ids)})).scalars())
+
+
+async def facts_of(session: AsyncSession, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """What the policy was asked about the turns of these conversations, as plain data. Internal."""
+    query = select(Turn.id, Turn.facts).where(Turn.conversation_id.in_(ids), Turn.facts.is_not(None))
+    return [{"turn": row.id, "facts": row.facts} for row in await session.execute(query.order_by(Turn.created_at))]
 
 
 async def notes_of(session: AsyncSession, ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -313,6 +313,23 @@ async def delete_notifications(session: AsyncSession, conversation_ids: Sequence
     await session.execute(delete(OutboxItem).where(OutboxItem.payload["conversation"].astext.in_(conversation_ids)))
 
 
+async def capacity(session: AsyncSession) -> tuple[int, int]:
+    """How many CSMs may sign in, and how many conversations they hold at once, all together."""
+    query = select(func.count(), func.coalesce(func.sum(Csm.capacity), 0)).where(Csm.active)
+    number, slots = (await session.execute(query)).one()
+    return int(number), int(slots)
+
+
+async def handling(session: AsyncSession, since: datetime, until: datetime) -> tuple[int, float | None]:
+    """Conversations claimed in a period and closed since, and the mean minutes from the one to the other."""
+    minutes = extract("epoch", Escalation.closed_at - Escalation.claimed_at) / 60
+    query = select(func.count(), func.avg(minutes)).where(
+        Escalation.claimed_at >= since, Escalation.claimed_at < until, Escalation.closed_at.is_not(None)
+    )
+    number, mean = (await session.execute(query)).one()
+    return int(number), None if mean is None else float(mean)
+
+
 _EXPORT = text(
     """
     SELECT to_jsonb(e) || jsonb_build_object('events', coalesce(
