@@ -663,6 +663,11 @@ async def period_figures(
     return found
 
 
+async def use_begins(session: AsyncSession) -> date | None:
+    """The first day of which any use is known; None where none is."""
+    return (await session.execute(select(func.min(m.DailyUsage.day)))).scalar_one()
+
+
 async def last_ends(session: AsyncSession) -> dict[str, datetime]:
     """When each account that has no running subscription any more ended its last one."""
     result = await session.execute(
