@@ -690,7 +690,7 @@ async def erase_person(session: AsyncSession, person_id: str, stand_in: str) -> 
     for query in (
         "DELETE FROM events WHERE person_id = :id",
         "UPDATE daily_people SET person_id = :stand_in WHERE person_id = :id",
-        "UPDATE surveys SET person_id = :stand_in, comment = NULL WHERE person_id = :id",
+        "UPDATE surveys SET person_id = :stand_in, comment = NULL, conversation_id = NULL WHERE person_id = :id",
         "UPDATE tickets SET person_id = NULL, subject = NULL WHERE person_id = :id",
         "UPDATE trainings SET person_id = NULL WHERE person_id = :id",
         "DELETE FROM greetings WHERE visitor = :id",

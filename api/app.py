@@ -16,8 +16,10 @@ from fastapi.middleware.gzip import GZipMiddleware
 from sqlalchemy.exc import SQLAlchemyError
 
 from accounts.catalog import load_catalog
+from accounts.greetings import load_greetings
 from accounts.scoring import score_accounts
-from api import articles, chat, errors, health, ingestion, site, stream
+from accounts.surveys import load_rules
+from api import aftercare, articles, chat, errors, health, ingestion, site, stream
 from api.console import mount as mount_console
 from api.hub import Hub
 from api.identity import Identities
@@ -52,6 +54,8 @@ def create_app(settings: Settings, url: str) -> FastAPI:
         settings=settings,
         company=company,
         catalog=load_catalog(company),
+        greetings=load_greetings(company),
+        surveys=load_rules(company),
         database=Database(url),
         hub=Hub(url),
         identities=Identities(settings),
@@ -132,6 +136,7 @@ async def _sweeping(services: Services) -> None:
             async with services.database.begin() as session:
                 await queue.sweep(session, services.company, now())
                 await erasing.sweep(session)
+                await aftercare.ask_nps(session, now(), services.surveys)
         except SQLAlchemyError as error:
             logger.warning("sweep_failed", reason=type(error).__name__)
 

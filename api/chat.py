@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from accounts import facts
-from api import access, greeting
+from api import access, aftercare, greeting
 from api.schemas import (
     ConversationOut,
     EmailIn,
@@ -35,12 +35,12 @@ async def start(request: Request, services: ServicesDep, body: StartIn | None = 
     moment = now()
     lang = wanted.lang or services.company.default_language
     async with services.database.begin() as session:
-        conversation = None
-        known = None
+        conversation, known, before = None, None, None
         if who is not None:
             known = await facts.customer_facts(session, services.catalog, who.account_id, who.person_id, moment)
-            if wanted.resume:
-                conversation = await log.resume(session, who.account_id, who.person_id, moment, greeting.RESUME_WITHIN)
+            before = await log.latest(session, who.account_id, who.person_id)
+            if wanted.resume and before is not None and before.last_at >= moment - greeting.RESUME_WITHIN:
+                conversation = before
         if conversation is None:
             conversation = await log.start(
                 session,
@@ -50,8 +50,7 @@ async def start(request: Request, services: ServicesDep, body: StartIn | None = 
                 person_id=who.person_id if who else None,
                 page_url=wanted.page_url,
             )
-            for said in greeting.bodies(services.company, known, lang):
-                await log.append(session, conversation.id, "bot", said, moment)
+            await greeting.greet(session, services, conversation, known, moment, first_visit=before is None)
         token = await log.mint_token(session, conversation.id, who.expires_at if who else None)
         messages = await log.history(session, conversation.id)
         return StartOut(
@@ -84,6 +83,7 @@ async def send(conversation_id: str, body: MessageIn, request: Request, services
     async with services.database.begin() as session:
         await access.opened(request, services, session, conversation_id)
         accepted = await log.accept(session, conversation_id, body.client_id, body.text, now(), body.choice)
+        await aftercare.clicked(session, conversation_id, accepted, body.choice, now())
     if not accepted.duplicate:
         MESSAGES.labels("customer").inc()
     return MessageOut(seq=accepted.seq)

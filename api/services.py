@@ -10,6 +10,8 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from accounts.catalog import Catalog
+from accounts.greetings import Greetings
+from accounts.surveys import SurveyRules
 from api.hub import Hub
 from api.identity import Identities
 from kit.company import Company
@@ -25,6 +27,8 @@ class Services:
     settings: Settings
     company: Company
     catalog: Catalog
+    greetings: Greetings
+    surveys: SurveyRules
     database: Database
     hub: Hub
     identities: Identities

@@ -12,7 +12,7 @@ import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
-from api import access
+from api import access, aftercare
 from api.chat import csm_name
 from api.hub import Event
 from api.schemas import (
@@ -151,14 +151,15 @@ class Window:
         async with self._services.database.begin() as session:
             if isinstance(frame, MessageFrame):
                 accepted = await log.accept(session, self._id, frame.client_id, frame.text, now(), frame.choice)
+                await aftercare.clicked(session, self._id, accepted, frame.choice, now())
             elif isinstance(frame, TypingFrame):
                 await repository.notify(session, json.dumps({"c": self._id, "typing": "customer"}))
             elif isinstance(frame, ReadFrame):
                 await log.mark_read(session, self._id, frame.seq, "customer")
             elif isinstance(frame, FeedbackFrame):
-                await log.give_feedback(session, self._id, frame.seq, now(), helpful=frame.helpful)
+                await aftercare.helped(session, self._id, frame.seq, frame.helpful, now())
             elif isinstance(frame, SurveyFrame):
-                await log.give_feedback(session, self._id, frame.seq, now(), score=frame.score, comment=frame.comment)
+                await aftercare.answered(session, self._id, frame.seq, frame.score, frame.comment, now())
         if isinstance(frame, MessageFrame):
             if not accepted.duplicate:
                 MESSAGES.labels("customer").inc()

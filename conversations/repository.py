@@ -43,14 +43,10 @@ async def token(session: AsyncSession, token_hash: str, now: datetime) -> Conver
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def latest_of_person(
-    session: AsyncSession, account_id: str, person_id: str, since: datetime
-) -> Conversation | None:
+async def latest_of_person(session: AsyncSession, account_id: str, person_id: str) -> Conversation | None:
     query = (
         select(Conversation)
-        .where(
-            Conversation.account_id == account_id, Conversation.person_id == person_id, Conversation.last_at >= since
-        )
+        .where(Conversation.account_id == account_id, Conversation.person_id == person_id)
         .order_by(Conversation.last_at.desc())
         .limit(1)
     )

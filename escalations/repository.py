@@ -271,6 +271,27 @@ async def idle_watches(session: AsyncSession, before: datetime) -> Sequence[Esca
     return (await session.execute(query)).scalars().all()
 
 
+async def at_rest(session: AsyncSession, since: datetime, until: datetime) -> Sequence[Conversation]:
+    """Conversations of known people that nobody holds or waits for, in which the bot had the last word in that time; locked."""
+    query = (
+        select(Conversation)
+        .join(MessageRow, and_(MessageRow.conversation_id == Conversation.id, MessageRow.seq == Conversation.last_seq))
+        .where(
+            Conversation.last_at >= since,
+            Conversation.last_at < until,
+            Conversation.person_id.is_not(None),
+            Conversation.holder == "bot",
+            MessageRow.sender == "bot",
+            MessageRow.turn_id.is_not(None),
+            ~exists().where(Escalation.conversation_id == Conversation.id, Escalation.state.in_(OPEN)),
+        )
+        .order_by(Conversation.id)
+        .limit(100)
+        .with_for_update(of=Conversation, skip_locked=True)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
 async def events(session: AsyncSession, escalation_id: str) -> Sequence[EscalationEvent]:
     query = select(EscalationEvent).where(EscalationEvent.escalation_id == escalation_id).order_by(EscalationEvent.id)
     return (await session.execute(query)).scalars().all()

@@ -52,9 +52,6 @@ async def everywhere(session: AsyncSession, root: Path) -> str:
     await put_person(session, "zq-colleague", PutPerson(account_id="zq-corp", name="Colleague"), NOW)
     track = {"type": "track", "userId": id_, "event": "run", "properties": {"by": name}, "messageId": new_id("evt")}
     await ingest(session, [track], NOW)
-    survey = await surveys.ask(session, "csat", NOW, account_id="zq-corp", person_id=id_, conversation_id=None)
-    assert survey is not None
-    await surveys.answer(session, survey, 4, NOW, comment=words)
     mine = {"account_id": "zq-corp", "person_id": id_}
     await put_records(session, [PutTicket(id="zq-t", subject=words, opened_at=NOW, **mine)])
     await put_records(session, [PutTraining(id="zq-l", name="Basics", held_on=NOW.date(), **mine)])
@@ -68,6 +65,9 @@ async def everywhere(session: AsyncSession, root: Path) -> str:
     )
     await add_note(session, "zq-corp", "csm@acme.example", "a plain note", NOW)
     conversation = (await log.start(session, lang="en", now=NOW, account_id="zq-corp", person_id=id_)).id
+    survey = await surveys.ask(session, "csat", NOW, account_id="zq-corp", person_id=id_, conversation_id=conversation)
+    assert survey is not None
+    await surveys.answer(session, survey, 4, NOW, comment=words)
     shown = Chosen(rule="welcome", text="", replies=[])
     await greetings.show(session, shown, NOW, visitor=id_, account_id="zq-corp", conversation_id=conversation)
     await log.mint_token(session, conversation, None)
