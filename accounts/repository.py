@@ -25,10 +25,10 @@ CHUNK = 5_000
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
-def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+def chunks(items: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
     """Lots of a size that one statement takes well."""
     rest = iter(items)
-    while chunk := list(islice(rest, CHUNK)):
+    while chunk := list(islice(rest, size)):
         yield chunk
 
 

@@ -72,9 +72,11 @@ async def helped(session: AsyncSession, conversation_id: str, seq: int, helpful:
 
 async def answered(
     session: AsyncSession, conversation_id: str, seq: int, score: int, comment: str | None, now: datetime
-) -> None:
+) -> str | None:
     """Keeps the answer to a survey beside the message that asked, and in the account's history, which health reads.
 
+    Returns:
+        the account whose facts changed.
     Raises:
         NotFound: no such message.
         UserError: a score off the scale.
@@ -85,6 +87,7 @@ async def answered(
     survey = await known.survey_of(session, conversation_id, kind)
     if survey is not None:
         await surveys.answer(session, survey.id, score, now, comment=comment)
+    return survey.account_id if survey is not None else None
 
 
 async def ask_nps(session: AsyncSession, now: datetime, rules: SurveyRules) -> int:

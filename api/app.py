@@ -23,6 +23,7 @@ from api import aftercare, articles, chat, errors, health, ingestion, site, stre
 from api.console import mount as mount_console
 from api.hub import Hub
 from api.identity import Identities
+from api.rescoring import Rescoring
 from api.runner import TurnRunner
 from api.services import Services
 from conversations import erasing
@@ -50,17 +51,20 @@ def create_app(settings: Settings, url: str) -> FastAPI:
         UserError: the company's files are wrong, or production lacks a secret.
     """
     company = load_company(settings.company)
+    catalog = load_catalog(company)
+    database = Database(url)
     made = Services(
         settings=settings,
         company=company,
-        catalog=load_catalog(company),
+        catalog=catalog,
         greetings=load_greetings(company),
         surveys=load_rules(company),
-        database=Database(url),
+        database=database,
         hub=Hub(url),
         identities=Identities(settings),
         knowledge_base=KnowledgeBase(settings.knowledge_base_url),
         http=httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=settings.turn_workers)),
+        rescoring=Rescoring(database, catalog),
     )
     app = FastAPI(title="Kotae", version="1", lifespan=_lifespan, docs_url=None, redoc_url=None)
     app.state.services = made
@@ -110,6 +114,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         _sweeping(services),
         _delivering(services),
         _scoring(services),
+        services.rescoring.run(),
     ]
     tasks = [asyncio.create_task(loop) for loop in loops]
     for task in tasks:

@@ -14,6 +14,7 @@ from accounts.greetings import Greetings
 from accounts.surveys import SurveyRules
 from api.hub import Hub
 from api.identity import Identities
+from api.rescoring import Rescoring
 from kit.company import Company
 from kit.database import Database
 from kit.settings import Settings
@@ -34,6 +35,7 @@ class Services:
     identities: Identities
     knowledge_base: KnowledgeBase
     http: httpx.AsyncClient
+    rescoring: Rescoring
 
 
 def services(connection: HTTPConnection) -> Services:

@@ -159,7 +159,9 @@ class Window:
             elif isinstance(frame, FeedbackFrame):
                 await aftercare.helped(session, self._id, frame.seq, frame.helpful, now())
             elif isinstance(frame, SurveyFrame):
-                await aftercare.answered(session, self._id, frame.seq, frame.score, frame.comment, now())
+                account = await aftercare.answered(session, self._id, frame.seq, frame.score, frame.comment, now())
+        if isinstance(frame, SurveyFrame):
+            self._services.rescoring.changed([account])
         if isinstance(frame, MessageFrame):
             if not accepted.duplicate:
                 MESSAGES.labels("customer").inc()

@@ -19,6 +19,7 @@ from accounts.facts import CustomerFacts, InternalFacts
 from accounts.health import Health, Indicator, Reason
 from accounts.importing import ImportReport, import_csv
 from accounts.kpi import KpiReport, Kpis, Movements, Rate
+from accounts.scoring import score_accounts
 from cli import pictures, prepare
 from cli.output import notes, print_json, screen, with_database
 from kit.clock import now
@@ -29,6 +30,8 @@ from kit.settings import load_settings
 
 app = typer.Typer(help="Accounts: import, look at, measure.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
+SCORED_AT_ONCE = 10_000
+"""Accounts of an import that are scored with it; the health of more is worked out in the night."""
 Kind = Literal["accounts", "people", "tickets", "invoices", "surveys", "trainings"]
 
 
@@ -42,7 +45,8 @@ def import_(
 ) -> None:
     """Import a CSV: all rows or none, with every wrong row named."""
     settings = load_settings()
-    currency = load_company(settings.company).currency
+    company = load_company(settings.company)
+    catalog, currency = load_catalog(company), company.currency
 
     async def work(database: Database, show: Progress) -> ImportReport:
         task = show.add_task(f"Import of {file.name}", total=None, detail="")
@@ -51,9 +55,14 @@ def import_(
             show.update(task, completed=done, total=total, detail=f"{done * 100 // total} %")
 
         async with database.begin() as session:
-            return await import_csv(
+            report = await import_csv(
                 session, file, mapping, now=now(), dry_run=dry_run, progress=tell, kind=kind, currency=currency
             )
+        if report.written and len(report.accounts) <= SCORED_AT_ONCE:
+            show.update(task, description="Health of the accounts", detail="")
+            async with database.begin() as session:
+                await score_accounts(session, catalog, now(), ids=report.accounts)
+        return report
 
     with prepare.progress() as show:
         report = with_database(settings, lambda database: work(database, show))
