@@ -1,7 +1,8 @@
 """Did the health score know? What it said of customers some time before, against who then left.
 
 At each of several moments in the past every customer is scored from what was known at that moment alone, and it is looked up whether
-they ended their last subscription within the days after. Moments lie that many days apart, so no leaving is counted twice.
+they ended their last subscription within the days after. Moments lie that many days apart, so no leaving is counted twice; those
+before use was recorded are left out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from accounts.health import weigh
 
 FEWEST = 10
 """Leavings under which an AUC says nothing."""
+RECORDED = timedelta(days=28)
+"""Of recorded use before a moment that can be scored: what the indicators of use look back on."""
 
 
 class BandOutcome(BaseModel):
@@ -56,7 +59,12 @@ async def backtest(
         days: how long before the score is asked.
         moments: how many times, each `days` before the next.
     """
+    begins = await repository.use_begins(session)
     whens = [now - timedelta(days=days * back) for back in range(moments, 0, -1)]
+    # Before use was recorded nobody seems to use anything: the score of such a day would blame them for it.
+    whens = [when for when in whens if begins is None or when.date() - begins >= RECORDED]
+    if not whens:
+        return _compared(days, [], np.array([]), np.array([], dtype=bool), [])
     ends = await repository.last_ends(session)
     scores: list[float] = []
     left: list[bool] = []
@@ -74,6 +82,9 @@ async def backtest(
 
 def _compared(days: int, whens: list[datetime], scores: np.ndarray, left: np.ndarray, bands: list[str]) -> Backtest:
     enough = FEWEST <= left.sum() <= len(left) - FEWEST
+    short = f"fewer than {FEWEST} customers left or stayed: too few to measure the score by"
+    if not whens:
+        short = f"use was first recorded less than {days + RECORDED.days} days ago: there is no past to ask"
     worst = left[np.argsort(scores, kind="stable")[: max(1, len(scores) // 10)]]
     outcomes: dict[str, BandOutcome] = {}
     for band in ("at_risk", "neutral", "healthy"):
@@ -88,5 +99,5 @@ def _compared(days: int, whens: list[datetime], scores: np.ndarray, left: np.nda
         bands=outcomes,
         auc=round(float(roc_auc_score(left, -scores)), 4) if enough else None,
         lift_worst_decile=round(float(worst.mean() / left.mean()), 2) if enough else None,
-        note="" if enough else f"fewer than {FEWEST} customers left or stayed: too few to measure the score by",
+        note="" if enough else short,
     )

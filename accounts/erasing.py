@@ -1,6 +1,8 @@
-"""Forgetting a person or an account, for good."""
+"""Forgetting a person or an account, for good; and handing out all that is kept of them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -30,3 +32,25 @@ async def erase_account(session: AsyncSession, account_id: str) -> None:
         await repository.erase_person(session, person.id, new_id("erased"))
     if not await repository.delete_accounts(session, [account_id]):
         raise NotFound(f"there is no account {account_id}", "check the id")
+
+
+INTERNAL = ("health_scores", "account_notes", "greetings")
+"""Tables of which the customer was never told."""
+
+
+async def export(
+    session: AsyncSession, *, account_id: str | None = None, person_id: str | None = None
+) -> dict[str, list[Any]]:
+    """Every row that is kept of an account or of a person, by table."""
+    column, id_ = ("account_id", account_id) if account_id is not None else ("person_id", person_id)
+    return dict(await repository.rows_of(session, column, id_ or ""))
+
+
+async def mentions(session: AsyncSession, account_id: str, words: list[str]) -> list[int]:
+    """Notes of CSMs about an account that hold one of these words. They are the CSMs' own text: a person must correct them."""
+    return await repository.notes_with(session, account_id, words)
+
+
+async def addresses(session: AsyncSession, account_id: str) -> list[str]:
+    """E-mail addresses of an account's people."""
+    return [person.email for person in await repository.people_of(session, account_id) if person.email]

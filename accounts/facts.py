@@ -6,6 +6,7 @@ field in common, and a body for a customer is built from the first alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -73,7 +74,7 @@ class PlanFacts(_Facts):
 class Usage(_Facts):
     """How much of one limit is used. A limit of None is unlimited where `known`."""
 
-    used: int
+    used: int | float = Field(description="whole where it is; a share of a gigabyte is not nothing")
     limit: int | None
     known: bool = Field(description="whether the plan says anything of a limit")
     per: Literal["day", "month", "now"]
@@ -104,7 +105,7 @@ class CustomerFacts(_Facts):
     plan: PlanFacts
     limits: dict[str, int | None] = Field(description="by name; None is unlimited, a name that is missing is not known")
     features: list[str]
-    usage: dict[str, int] = Field(description="what articles may speak of: seats_used, runs, api_calls …")
+    usage: dict[str, int | float] = Field(description="what articles may speak of: seats_used, runs, api_calls …")
     meters: dict[str, Usage] = Field(description="the same by the name of the limit, with the limit")
     renews_on: date | None
     auto_renew: bool | None
@@ -301,13 +302,23 @@ def _per(meter: Meter) -> Literal["day", "month", "now"]:
     return "now" if meter.attribute else meter.per
 
 
-def _metered(meter: Meter, rows: Sequence[repository.Row], attributes: Mapping[str, Any], today: date) -> int | None:
+def _metered(
+    meter: Meter, rows: Sequence[repository.Row], attributes: Mapping[str, Any], today: date
+) -> int | float | None:
     if meter.attribute:
         value = attributes.get(meter.attribute)
-        return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            return None
+        return _plain(value)
     days = (today,) if meter.per == "day" else None
     mine = (row for row in rows if row["name"] == meter.event and (days is None or row["day"] in days))
-    return int(sum((row["quantity"] for row in mine), Decimal(0)))
+    return _plain(sum((row["quantity"] for row in mine), Decimal(0)))
+
+
+def _plain(used: Decimal | float) -> int | float:
+    """A whole number where it is one to two decimals, which is as fine as a person reads it."""
+    fine = round(float(used), 2)
+    return int(fine) if fine.is_integer() else fine
 
 
 def _invoice(invoice: m.Invoice, now: datetime) -> InvoiceFacts:

@@ -25,6 +25,7 @@ from kit.errors import NotFound
 from kit.files import read_yaml
 from kit.ids import new_id
 
+DEFAULT = Path(__file__).with_name("greetings.yml")
 WORDS = {"product", "name", "account", "plan", "step", "renewal"}
 """What a greeting may speak of in braces. All but `product` need a customer."""
 
@@ -60,7 +61,9 @@ class When(_Frozen):
 class Reply(_Frozen):
     """A button under a greeting. A click sends the label, with the id as the choice."""
 
-    id: str
+    id: str = Field(
+        pattern=r"^(onboarding|plan|usage|renewal|invoice|human|article:.+)$", description="what a click does"
+    )
     label: Localised
 
 
@@ -119,7 +122,7 @@ def load_greetings(company: Company) -> Greetings:
     Raises:
         UserError: it is wrong; names the line.
     """
-    return read_yaml(company.file("greetings.yml", Path(__file__).parent / "greetings.yml"), Greetings)
+    return read_yaml(company.file("greetings.yml", DEFAULT), Greetings)
 
 
 def choose(

@@ -47,6 +47,7 @@ class ImportReport(BaseModel):
     wrong: list[WrongRow]
     wrong_count: int
     written: bool = Field(description="false for a dry run and wherever a row was wrong")
+    accounts: list[str] = Field(exclude=True, description="accounts whose facts may have changed")
 
 
 async def import_csv(
@@ -102,7 +103,13 @@ async def import_csv(
         wrong=sorted(wrong, key=lambda each: each.line)[:SHOWN],
         wrong_count=len(wrong),
         written=not wrong and not dry_run,
+        accounts=sorted(_touched(rules.kind, rows)),
     )
+
+
+def _touched(kind: str, rows: Sequence[tuple[str, BaseModel]]) -> set[str]:
+    found = (key if kind == "accounts" else getattr(payload, "account_id", None) for key, payload in rows)
+    return {account for account in found if account}
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:

@@ -25,10 +25,10 @@ CHUNK = 5_000
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
-def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+def chunks(items: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
     """Lots of a size that one statement takes well."""
     rest = iter(items)
-    while chunk := list(islice(rest, CHUNK)):
+    while chunk := list(islice(rest, size)):
         yield chunk
 
 
@@ -663,6 +663,11 @@ async def period_figures(
     return found
 
 
+async def use_begins(session: AsyncSession) -> date | None:
+    """The first day of which any use is known; None where none is."""
+    return (await session.execute(select(func.min(m.DailyUsage.day)))).scalar_one()
+
+
 async def last_ends(session: AsyncSession) -> dict[str, datetime]:
     """When each account that has no running subscription any more ended its last one."""
     result = await session.execute(
@@ -685,7 +690,7 @@ async def erase_person(session: AsyncSession, person_id: str, stand_in: str) -> 
     for query in (
         "DELETE FROM events WHERE person_id = :id",
         "UPDATE daily_people SET person_id = :stand_in WHERE person_id = :id",
-        "UPDATE surveys SET person_id = :stand_in, comment = NULL WHERE person_id = :id",
+        "UPDATE surveys SET person_id = :stand_in, comment = NULL, conversation_id = NULL WHERE person_id = :id",
         "UPDATE tickets SET person_id = NULL, subject = NULL WHERE person_id = :id",
         "UPDATE trainings SET person_id = NULL WHERE person_id = :id",
         "DELETE FROM greetings WHERE visitor = :id",
@@ -693,6 +698,36 @@ async def erase_person(session: AsyncSession, person_id: str, stand_in: str) -> 
     ):
         wanted = {name: value for name, value in given.items() if f":{name}" in query}
         await session.execute(text(query), wanted)
+
+
+_WHOSE = {("people", "person_id"): "id", ("greetings", "person_id"): "visitor", ("accounts", "account_id"): "id"}
+"""Which column of a table names the person or the account, where it is not called so."""
+
+
+async def rows_of(session: AsyncSession, column: str, id_: str) -> dict[str, list[Row]]:
+    """Every row of this room's tables that belongs to an account or a person, by table, as plain data.
+
+    Args:
+        column: `account_id` or `person_id`.
+    """
+    found: dict[str, list[Row]] = {}
+    for model in vars(m).values():
+        if isinstance(model, type) and issubclass(model, Base) and model.__module__ == m.__name__:
+            table = _table(model)
+            name = _WHOSE.get((table.name, column), column)
+            if name in table.c:
+                query = text(f"SELECT to_jsonb(t) FROM {table.name} t WHERE t.{name} = :id ORDER BY 1")  # noqa: S608
+                found[table.name] = list((await session.execute(query, {"id": id_})).scalars())
+    return found
+
+
+async def notes_with(session: AsyncSession, account_id: str, words: Collection[str]) -> list[int]:
+    """Ids of an account's notes that hold one of these words, in any case."""
+    query = text(
+        "SELECT id FROM account_notes WHERE account_id = :account "
+        "AND EXISTS (SELECT FROM unnest(CAST(:words AS text[])) AS w WHERE strpos(lower(text), lower(w)) > 0) ORDER BY id"
+    )
+    return list((await session.execute(query, {"account": account_id, "words": list(words)})).scalars())
 
 
 # --- surveys and greetings

@@ -32,7 +32,9 @@ async def score_accounts(
     facts = await all_health_facts(session, catalog, ids, now)
     before = await repository.bands_before(session, ids, now.date())
     rows = [
-        score_row(catalog.health, key, known, now, cast("Band | None", before.get(key))) for key, known in facts.items()
+        # In the order of ids: two that score the same accounts at once wait for each other, never in a circle.
+        score_row(catalog.health, key, known, now, cast("Band | None", before.get(key)))
+        for key, known in sorted(facts.items(), key=lambda each: each[0])
     ]
     await repository.upsert(session, m.HealthScore, rows, on=["account_id", "day"])
     return len(rows)

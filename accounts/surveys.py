@@ -10,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import models as m
 from accounts import repository
+from kit.company import Company
 from kit.errors import Conflict, NotFound, UserError
+from kit.files import read_yaml
 from kit.ids import new_id
 
 Kind = Literal["csat", "nps"]
@@ -25,6 +27,16 @@ class SurveyRules(BaseModel):
     nps_every: int = Field(90, ge=1, description="between two NPS questions to one person")
     nps_after: int = Field(30, ge=0, description="after a person is first known, until the first")
     rest: int = Field(14, ge=0, description="after any survey, answered or not, in which a person is not asked again")
+
+
+def load_rules(company: Company) -> SurveyRules:
+    """The company's `surveys.yml`, or the product's rules.
+
+    Raises:
+        UserError: it is wrong; names the line.
+    """
+    own = company.folder / "surveys.yml"
+    return read_yaml(own, SurveyRules) if own.exists() else SurveyRules()
 
 
 def is_due(

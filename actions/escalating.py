@@ -15,7 +15,7 @@ async def consult(turn: Turn) -> Raised | None:
     Returns:
         what it led to; None where nobody need come in.
     """
-    facts = await gather(turn)
+    facts = turn.asked = await gather(turn)
     rule = policy.decide(turn.rooms.policy, facts)
     if rule is None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actions import dialogue, human
 from actions.texts import TEXTS
-from actions.turn import Turn
+from actions.turn import Act, Turn
 from conversations.bodies import Answer, Body, Choice, Choices, Citation, Text
 from kit.errors import Unavailable
 from knowledge_base.schemas import AnswerReply, Asker, Values
@@ -12,8 +12,8 @@ from knowledge_base.schemas import AnswerReply, Asker, Values
 ARTICLE = "article:"
 """Choice ids that name an article begin so."""
 NONE_OF_THESE = "none"
-ONBOARDING = "onboarding"
-"""Id of the greeting's button that asks for the next onboarding step."""
+QUICK_REPLIES = ("onboarding", "plan", "usage", "renewal", "invoice")
+"""Ids of greetings' buttons that ask for a fact of the account: each is the function of `actions/account.py` that answers it."""
 UNLIKELY = ("out_of_scope", "nlu_fallback")
 """Understood as something else: the help content must be sure before it speaks up."""
 
@@ -57,10 +57,11 @@ async def choose(turn: Turn) -> list[Body]:
         return await answer_text(turn, turn.text, choice.removeprefix(ARTICLE))
     if choice == dialogue.HUMAN:
         return await human.wish(turn)
-    if choice == ONBOARDING:
+    if choice in QUICK_REPLIES:
         from actions import account  # which answers visitors from here
 
-        return await account.onboarding(turn)
+        act: Act = getattr(account, choice)
+        return await act(turn)
     turn.decision = "abstain"
     return [human.offer(turn, TEXTS.say("none_of_these", turn.lang))]
 

@@ -15,6 +15,7 @@ from actions.rooms import Rooms
 from conversations import turns
 from conversations.bodies import Body
 from conversations.turns import TurnClaims
+from escalations.policy import Facts
 from kit.company import Language
 
 
@@ -28,6 +29,7 @@ class Turn:
         internal: what only CSMs may see; it decides, and is never said.
         decision, confidence, article_id: what the knowledge base decided, where it was asked.
         wish: the customer asks for a person.
+        asked: what the escalation policy was asked, once it was.
     """
 
     rooms: Rooms
@@ -45,6 +47,7 @@ class Turn:
     article_id: str | None = None
     wish: bool = False
     substantive: bool = True
+    asked: Facts | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -73,3 +76,4 @@ async def record(turn: Turn) -> None:
     """Notes what was decided beside the owed turn, for reports and for finding gaps."""
     owed = await turns.owed(turn.session, turn.claims)
     owed.decision, owed.confidence, owed.article_id = turn.decision, turn.confidence, turn.article_id
+    owed.facts = turn.asked.model_dump(mode="json") if turn.asked is not None else None

@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from accounts import catalog
+from accounts import catalog, greetings
+from accounts.greetings import Greetings
 from api import audit, keys
 from api.models import ApiKey, AuditEntry
 from escalations import csms, policy
@@ -131,7 +132,8 @@ def check_files(company: Company, more: Sequence[tuple[Path, type[BaseModel]]] =
     """
     policy_file: tuple[Path, type[BaseModel]] = (company.file("escalation.yml", policy.DEFAULT), Policy)
     company_file: tuple[Path, type[BaseModel]] = (company.folder / "company.yml", Company)
-    files = [company_file, policy_file, *catalog.files(company), *more]
+    greeting_file: tuple[Path, type[BaseModel]] = (company.file("greetings.yml", greetings.DEFAULT), Greetings)
+    files = [company_file, policy_file, *catalog.files(company), greeting_file, *more]
     return [_check(company, path, model) for path, model in files]
 
 

@@ -16,13 +16,17 @@ from fastapi.middleware.gzip import GZipMiddleware
 from sqlalchemy.exc import SQLAlchemyError
 
 from accounts.catalog import load_catalog
+from accounts.greetings import load_greetings
 from accounts.scoring import score_accounts
-from api import articles, chat, errors, health, ingestion, site, stream
+from accounts.surveys import load_rules
+from api import aftercare, articles, chat, errors, health, ingestion, site, stream
 from api.console import mount as mount_console
 from api.hub import Hub
 from api.identity import Identities
+from api.rescoring import Rescoring
 from api.runner import TurnRunner
 from api.services import Services
+from conversations import erasing
 from escalations import outbox, queue
 from kit.clock import now
 from kit.company import load_company
@@ -47,18 +51,22 @@ def create_app(settings: Settings, url: str) -> FastAPI:
         UserError: the company's files are wrong, or production lacks a secret.
     """
     company = load_company(settings.company)
+    catalog = load_catalog(company)
     database, hub = Database(url), Hub(url)
     http = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=settings.turn_workers))
     made = Services(
         settings=settings,
         company=company,
-        catalog=load_catalog(company),
+        catalog=catalog,
+        greetings=load_greetings(company),
+        surveys=load_rules(company),
         database=database,
         hub=hub,
         identities=Identities(settings),
         knowledge_base=KnowledgeBase(settings.knowledge_base_url),
         http=http,
         runner=TurnRunner(database, settings, http, hub.owed),
+        rescoring=Rescoring(database, catalog),
     )
     app = FastAPI(title="Kotae", version="1", lifespan=_lifespan, docs_url=None, redoc_url=None)
     app.state.services = made
@@ -107,6 +115,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         _sweeping(services),
         _delivering(services),
         _scoring(services),
+        services.rescoring.run(),
     ]
     tasks = [asyncio.create_task(loop) for loop in loops]
     for task in tasks:
@@ -132,6 +141,8 @@ async def _sweeping(services: Services) -> None:
         try:
             async with services.database.begin() as session:
                 await queue.sweep(session, services.company, now())
+                await erasing.sweep(session)
+                await aftercare.ask_nps(session, now(), services.surveys)
         except SQLAlchemyError as error:
             logger.warning("sweep_failed", reason=type(error).__name__)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import facts
-from api import access, greeting
+from api import access, aftercare, greeting
 from api.schemas import (
     ConversationOut,
     EmailIn,
     IdentityIn,
+    MessageFrame,
     MessageIn,
     MessageOut,
     MessagesOut,
@@ -35,12 +37,12 @@ async def start(request: Request, services: ServicesDep, body: StartIn | None = 
     moment = now()
     lang = wanted.lang or services.company.default_language
     async with services.database.begin() as session:
-        conversation = None
-        known = None
+        conversation, known, before = None, None, None
         if who is not None:
             known = await facts.customer_facts(session, services.catalog, who.account_id, who.person_id, moment)
-            if wanted.resume:
-                conversation = await log.resume(session, who.account_id, who.person_id, moment, greeting.RESUME_WITHIN)
+            before = await log.latest(session, who.account_id, who.person_id)
+            if wanted.resume and before is not None and before.last_at >= moment - greeting.RESUME_WITHIN:
+                conversation = before
         if conversation is None:
             conversation = await log.start(
                 session,
@@ -50,8 +52,7 @@ async def start(request: Request, services: ServicesDep, body: StartIn | None = 
                 person_id=who.person_id if who else None,
                 page_url=wanted.page_url,
             )
-            for said in greeting.bodies(services.company, known, lang):
-                await log.append(session, conversation.id, "bot", said, moment)
+            await greeting.greet(session, services, conversation, known, moment, first_visit=before is None)
         token = await log.mint_token(session, conversation.id, who.expires_at if who else None)
         messages = await log.history(session, conversation.id)
         return StartOut(
@@ -83,14 +84,23 @@ async def send(conversation_id: str, body: MessageIn, request: Request, services
     """Takes a message. From this answer on it cannot be lost; the same `client_id` again is the same message."""
     async with services.database.begin() as session:
         await access.opened(request, services, session, conversation_id)
-        accepted = await log.accept(
-            session, conversation_id, body.client_id, body.text, now(), body.choice, services.runner.lease
-        )
-    taken(services, accepted)
+        accepted = await accept(services, session, conversation_id, body)
+    begin(services, accepted)
     return MessageOut(seq=accepted.seq)
 
 
-def taken(services: Services, accepted: log.Accepted) -> None:
+async def accept(
+    services: Services, session: AsyncSession, conversation_id: str, said: MessageIn | MessageFrame
+) -> log.Accepted:
+    """Takes a message in the session's transaction, with its turn where this process has a hand free."""
+    accepted = await log.accept(
+        session, conversation_id, said.client_id, said.text, now(), said.choice, services.runner.lease
+    )
+    await aftercare.clicked(session, conversation_id, accepted, said.choice, now())
+    return accepted
+
+
+def begin(services: Services, accepted: log.Accepted) -> None:
     """What follows once a message is safe: it is counted, and its turn begins."""
     if not accepted.duplicate:
         MESSAGES.labels("customer").inc()

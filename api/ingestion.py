@@ -8,16 +8,16 @@ import gzip
 import io
 import zlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from starlette.requests import HTTPConnection
 
-from accounts import ingestion, records
+from accounts import ingestion, records, repository
 from accounts.schemas import IngestResult, PutAccount, PutPerson
-from api import keys
+from api import keys, personal_data
 from api.access import bearer
 from api.services import Services, ServicesDep
 from kit.clock import now
@@ -41,6 +41,7 @@ async def put_account(account_id: str, body: PutAccount, request: Request, servi
             plans=services.catalog.plans,
             currency=services.company.currency,
         )
+    services.rescoring.changed([account_id])
     return Response(status_code=204)
 
 
@@ -50,6 +51,18 @@ async def put_person(person_id: str, body: PutPerson, request: Request, services
     async with services.database.begin() as session:
         await keys.check(session, bearer(request), "accounts")
         await records.put_person(session, person_id, body, now())
+        person = await repository.person(session, person_id)
+    services.rescoring.changed([person.account_id if person is not None else None])
+    return Response(status_code=204)
+
+
+@router.delete("/{kind}/{id_}", status_code=204)
+async def erase(kind: Literal["people", "accounts"], id_: str, request: Request, services: ServicesDep) -> Response:
+    """Erases a person or an account for good, in every room; needs a key with the scope `erase`."""
+    subject: personal_data.Kind = "person" if kind == "people" else "account"
+    async with services.database.begin() as session:
+        key = await keys.check(session, bearer(request), "erase")
+        await personal_data.erase(session, subject, id_, f"key: {key.name}", now())
     return Response(status_code=204)
 
 
@@ -64,6 +77,7 @@ async def import_accounts(request: Request, services: ServicesDep) -> dict[str, 
     async with services.database.begin() as session:
         await keys.check(session, bearer(request), "accounts")
         await records.put_accounts(session, parsed, plans=services.catalog.plans, currency=services.company.currency)
+    services.rescoring.changed(account_id for account_id, _, _ in parsed)
     return {"accounts": len(parsed)}
 
 
@@ -99,7 +113,9 @@ async def _ingest(
 ) -> IngestResult:
     async with services.database.begin() as session:
         await keys.check(session, _write_key(request), "events")
-        return await ingestion.ingest(session, messages, now(), sent_at=sent_at)
+        result = await ingestion.ingest(session, messages, now(), sent_at=sent_at)
+    services.rescoring.changed(result.accounts)
+    return result
 
 
 def _write_key(connection: HTTPConnection) -> str | None:

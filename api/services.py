@@ -10,8 +10,11 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from accounts.catalog import Catalog
+from accounts.greetings import Greetings
+from accounts.surveys import SurveyRules
 from api.hub import Hub
 from api.identity import Identities
+from api.rescoring import Rescoring
 from api.runner import TurnRunner
 from kit.company import Company
 from kit.database import Database
@@ -26,12 +29,15 @@ class Services:
     settings: Settings
     company: Company
     catalog: Catalog
+    greetings: Greetings
+    surveys: SurveyRules
     database: Database
     hub: Hub
     identities: Identities
     knowledge_base: KnowledgeBase
     http: httpx.AsyncClient
     runner: TurnRunner
+    rescoring: Rescoring
 
 
 def services(connection: HTTPConnection) -> Services:

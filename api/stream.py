@@ -12,8 +12,8 @@ import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
-from api import access
-from api.chat import csm_name, taken
+from api import access, aftercare
+from api.chat import accept, begin, csm_name
 from api.hub import Event
 from api.schemas import (
     FRAME,
@@ -149,25 +149,19 @@ class Window:
             return
         async with self._services.database.begin() as session:
             if isinstance(frame, MessageFrame):
-                accepted = await log.accept(
-                    session,
-                    self._id,
-                    frame.client_id,
-                    frame.text,
-                    now(),
-                    frame.choice,
-                    self._services.runner.lease,
-                )
+                accepted = await accept(self._services, session, self._id, frame)
             elif isinstance(frame, TypingFrame):
                 await repository.notify(session, json.dumps({"c": self._id, "typing": "customer"}))
             elif isinstance(frame, ReadFrame):
                 await log.mark_read(session, self._id, frame.seq, "customer")
             elif isinstance(frame, FeedbackFrame):
-                await log.give_feedback(session, self._id, frame.seq, now(), helpful=frame.helpful)
+                await aftercare.helped(session, self._id, frame.seq, frame.helpful, now())
             elif isinstance(frame, SurveyFrame):
-                await log.give_feedback(session, self._id, frame.seq, now(), score=frame.score, comment=frame.comment)
+                account = await aftercare.answered(session, self._id, frame.seq, frame.score, frame.comment, now())
+        if isinstance(frame, SurveyFrame):
+            self._services.rescoring.changed([account])
         if isinstance(frame, MessageFrame):
-            taken(self._services, accepted)
+            begin(self._services, accepted)
             await self._send({"type": "ack", "client_id": frame.client_id, "seq": accepted.seq})
 
     async def _error(self, code: str, message: str, client_id: str | None = None) -> None:

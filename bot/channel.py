@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 KEY_VARIABLE = "KOTAE_SECRET_KEY"
 AUDIENCE = "turn"
+PARSE_AUDIENCE = "parse"
+"""Of tokens that may only ask how a text is understood: none of them runs a turn, and no turn token is needed to ask."""
 SWITCH_LANGUAGE = "switch_language"
 CHOOSE = "choose"
 
@@ -73,6 +75,9 @@ class KotaeChannel(InputChannel):
       action failed or nothing was said
     - 400 the request is not a turn; 401 the token does not hold or is for another conversation
     - 500 `{"error": str}` anything else
+
+    `POST /webhooks/kotae/parse`, body `{"text": str, "lang": str|null}`, a token of the same key for `parse`: how the text is understood,
+    `{"intent": {"name", "confidence"}, "ranking": [the same], "mood": object, "lang": str}`. Nothing is answered or kept. Same errors.
     """
 
     def __init__(self, key: str) -> None:
@@ -102,7 +107,11 @@ class KotaeChannel(InputChannel):
 
         @routes.route("/turn", methods=["POST"])
         async def turn(request: Request) -> HTTPResponse:
-            return await self._answer(request, on_new_message)
+            return await self._guarded(self._answered(request, on_new_message))
+
+        @routes.route("/parse", methods=["POST"])
+        async def parse(request: Request) -> HTTPResponse:
+            return await self._guarded(self._parsed(request))
 
         @routes.route("/readyz", methods=["GET"])
         async def readyz(request: Request) -> HTTPResponse:
@@ -112,11 +121,34 @@ class KotaeChannel(InputChannel):
 
         return routes
 
-    async def _answer(self, request: Request, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> HTTPResponse:
+    async def _answered(
+        self, request: Request, on_new_message: Callable[[UserMessage], Awaitable[Any]]
+    ) -> Dict[str, Any]:
+        body = _body_of(request)
+        claims = self._claims(request, AUDIENCE)
+        if claims.get("conversation") != body["conversation"]:
+            raise Unproved("the turn token is for another conversation")
+        return await _run(request, body, claims, on_new_message)
+
+    async def _parsed(self, request: Request) -> Dict[str, Any]:
+        body = request.json
+        if not isinstance(body, dict) or not isinstance(body.get("text"), str):
+            raise BadTurn("text must be a text")
+        self._claims(request, PARSE_AUDIENCE)
+        text = harmless(body["text"])
+        lang = body.get("lang") if body.get("lang") in ("en", "ja") else None
+        understood = await _understand(request, text, None, {"lang": lang})
+        return {
+            "intent": _named(understood[INTENT]),
+            "ranking": [_named(intent) for intent in understood.get(INTENT_RANKING_KEY) or []],
+            "mood": understood.get("mood") or {},
+            "lang": _language(text, understood, lang),
+        }
+
+    async def _guarded(self, answer: Awaitable[Dict[str, Any]]) -> HTTPResponse:
+        """The answer as JSON, or what went wrong with its status."""
         try:
-            body = _body_of(request)
-            claims = self._claims(request, body["conversation"])
-            return response.json(await _run(request, body, claims, on_new_message))
+            return response.json(await answer)
         except BadTurn as error:
             return response.json({"error": str(error)}, status=400)
         except Unproved as error:
@@ -125,18 +157,16 @@ class KotaeChannel(InputChannel):
             logger.exception("turn failed")
             return response.json({"error": type(error).__name__}, status=500)
 
-    def _claims(self, request: Request, conversation: str) -> Dict[str, Any]:
+    def _claims(self, request: Request, audience: str) -> Dict[str, Any]:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unproved("a turn token is needed")
         try:
             claims = jwt.decode(
-                token, self._key, algorithms=["HS256"], audience=AUDIENCE, options={"require": ["exp", "aud"]}
+                token, self._key, algorithms=["HS256"], audience=audience, options={"require": ["exp", "aud"]}
             )
         except jwt.PyJWTError as error:
             raise Unproved(f"the turn token is not valid: {error}") from None
-        if claims.get("conversation") != conversation:
-            raise Unproved("the turn token is for another conversation")
         return {**claims, "token": token}
 
 
@@ -180,13 +210,14 @@ async def _run(
         )
     return {
         "messages": output.messages,
-        "intent": {
-            "name": understood[INTENT][INTENT_NAME_KEY],
-            "confidence": understood[INTENT][PREDICTED_CONFIDENCE_KEY],
-        },
+        "intent": _named(understood[INTENT]),
         "lang": lang,
         "failed": bool(failed) or not output.messages,
     }
+
+
+def _named(intent: Dict[str, Any]) -> Dict[str, Any]:
+    return {"name": intent.get(INTENT_NAME_KEY), "confidence": intent.get(PREDICTED_CONFIDENCE_KEY)}
 
 
 def harmless(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,22 +11,27 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
+from accounts import backtest as past
 from accounts import facts, fitting
 from accounts import kpi as key_figures
 from accounts.catalog import load_catalog
 from accounts.facts import CustomerFacts, InternalFacts
+from accounts.health import Health, Indicator, Reason
 from accounts.importing import ImportReport, import_csv
 from accounts.kpi import KpiReport, Kpis, Movements, Rate
-from cli import prepare
+from accounts.scoring import score_accounts
+from cli import pictures, prepare
 from cli.output import notes, print_json, screen, with_database
 from kit.clock import now
-from kit.company import load_company
+from kit.company import in_language, load_company
 from kit.database import Database
 from kit.errors import KotaeError
 from kit.settings import load_settings
 
 app = typer.Typer(help="Accounts: import, look at, measure.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
+SCORED_AT_ONCE = 10_000
+"""Accounts of an import that are scored with it; the health of more is worked out in the night."""
 Kind = Literal["accounts", "people", "tickets", "invoices", "surveys", "trainings"]
 
 
@@ -39,7 +45,8 @@ def import_(
 ) -> None:
     """Import a CSV: all rows or none, with every wrong row named."""
     settings = load_settings()
-    currency = load_company(settings.company).currency
+    company = load_company(settings.company)
+    catalog, currency = load_catalog(company), company.currency
 
     async def work(database: Database, show: Progress) -> ImportReport:
         task = show.add_task(f"Import of {file.name}", total=None, detail="")
@@ -48,9 +55,14 @@ def import_(
             show.update(task, completed=done, total=total, detail=f"{done * 100 // total} %")
 
         async with database.begin() as session:
-            return await import_csv(
+            report = await import_csv(
                 session, file, mapping, now=now(), dry_run=dry_run, progress=tell, kind=kind, currency=currency
             )
+        if report.written and len(report.accounts) <= SCORED_AT_ONCE:
+            show.update(task, description="Health of the accounts", detail="")
+            async with database.begin() as session:
+                await score_accounts(session, catalog, now(), ids=report.accounts)
+        return report
 
     with prepare.progress() as show:
         report = with_database(settings, lambda database: work(database, show))
@@ -91,12 +103,21 @@ def show(
     if json:
         print_json({"account": known, "internal": internal})
     else:
-        _print_account(known, internal, explain=explain)
+        _print_account(known, internal, catalog.health if explain else None)
 
 
-def _print_account(known: CustomerFacts, internal: InternalFacts, *, explain: bool) -> None:
+_PERIODS = {1: "a month", 3: "a quarter", 12: "a year"}
+
+
+def _print_account(known: CustomerFacts, internal: InternalFacts, explained: Health | None) -> None:
+    """Prints an account.
+
+    Args:
+        explained: the health file, where every indicator is to be shown with its curve.
+    """
     grid = Table.grid(padding=(0, 2))
-    price = f"{known.plan.price} {known.plan.currency} every {known.plan.per_months} months" if known.plan.price else ""
+    period = _PERIODS.get(known.plan.per_months, f"every {known.plan.per_months} months")
+    price = f"{known.plan.price} {known.plan.currency} {period}" if known.plan.price else ""
     used = [f"{name} {meter.used}/{_limit(meter)}" for name, meter in known.meters.items()]
     score = "unknown" if internal.health_score is None else f"{internal.health_score:.0f}"
     trend = [f"{internal.trend.days_7:+.0f} in 7 days"] if internal.trend.days_7 is not None else []
@@ -116,11 +137,40 @@ def _print_account(known: CustomerFacts, internal: InternalFacts, *, explain: bo
     for label, value in lines:
         grid.add_row(f"[bold]{label}[/bold]", str(value))
     screen.print(grid)
+    if internal.reasons:
+        screen.print(_reasons(internal.reasons if explained else internal.reasons[:5], explained))
+
+
+def _reasons(reasons: Sequence[Reason], explained: Health | None) -> Table:
     table = Table("indicator", "group", "fact", "points", "weight", "lost", title="Why the health score is what it is")
-    for reason in internal.reasons if explain else internal.reasons[:5]:
-        cells = (reason.indicator, reason.group, str(reason.fact), f"{reason.points:.0f}", f"{reason.weight:.2f}")
-        table.add_row(*cells, f"{reason.lost:.1f}")
-    screen.print(table)
+    if explained is not None:
+        table.add_column("curve: points at a fact")
+    for reason in reasons:
+        name = f"{reason.indicator}: {in_language(reason.label, 'en')}" if explained else reason.indicator
+        cells = [
+            name,
+            reason.group,
+            _fact(reason),
+            f"{reason.points:.0f}",
+            f"{reason.weight:.1%}",
+            f"{reason.lost:.1f}",
+        ]
+        table.add_row(*cells, *([_curve(explained.indicators[reason.indicator])] if explained else []))
+    return table
+
+
+def _fact(reason: Reason) -> str:
+    fact = f"{reason.fact:.3g}" if isinstance(reason.fact, float) and abs(reason.fact) < 1000 else str(reason.fact)
+    return f"{fact} {reason.unit}".strip()
+
+
+def _curve(indicator: Indicator) -> str:
+    """The points an indicator gives: straight between those listed, level outside them."""
+    if indicator.curve is not None:
+        given = [f"{points:g} at {fact:g}" for fact, points in indicator.curve]
+    else:
+        given = [f"{points:g} for {text}" for text, points in (indicator.levels or {}).items()]
+    return ", ".join(given + ([f"{indicator.missing:g} where missing"] if indicator.missing is not None else []))
 
 
 def _limit(meter: Any) -> str:
@@ -163,6 +213,39 @@ def _rate(rate: Rate) -> str:
     return "–" if rate.value is None else f"{rate.value:.3g} ({rate.part:.6g} of {rate.whole:.6g})"
 
 
+@app.command()
+def backtest(
+    days: Annotated[int, typer.Option("--days", min=7, max=366, help="how long before the score is asked")] = 90,
+    moments: Annotated[int, typer.Option("--moments", min=1, max=40, help="how many times, so far apart")] = 4,
+    json: Json = False,
+) -> None:
+    """What the health score said some time before of those who then left, from the company's own history."""
+    settings = load_settings()
+    catalog = load_catalog(load_company(settings.company))
+
+    async def work(database: Database) -> past.Backtest:
+        async with database.begin() as session:
+            return await past.backtest(session, catalog, now(), days=days, moments=moments)
+
+    report = with_database(settings, work)
+    if json:
+        print_json(report)
+        return
+    whens = ", ".join(f"{when:%Y-%m-%d}" for when in report.moments)
+    screen.print(f"Scored on {whens}; left within {report.days} days after: {report.left} of {report.customers}.")
+    table = Table("band", "customers", "left", "share")
+    for band, outcome in report.bands.items():
+        share = "–" if outcome.rate is None else f"{outcome.rate:.1%}"
+        table.add_row(band.replace("_", " "), str(outcome.customers), str(outcome.left), share)
+    screen.print(table)
+    if report.auc is not None:
+        screen.print(
+            f"AUC {report.auc:.3f}; the worst tenth left {report.lift_worst_decile:.1f} times as often as all."
+        )
+    if report.note:
+        screen.print(f"No AUC: {report.note}.")
+
+
 @app.command("fit-health")
 def fit_health(
     file: Annotated[Path, typer.Argument(help="CSV of customers, with a header")],
@@ -173,6 +256,7 @@ def fit_health(
     ] = None,
     leave_out: Annotated[list[str] | None, typer.Option("--leave-out", help="do not use this column")] = None,
     write: Annotated[Path | None, typer.Option("--write", help="write the health.yml to this file")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="draw predicted against observed: .png, .svg")] = None,
     json: Json = False,
 ) -> None:
     """Fit a health score to who really left; print how well it tells them apart, cross-validated."""
@@ -189,6 +273,8 @@ def fit_health(
         notes.print(f"[yellow]{warning}[/yellow]")
     if write is not None:
         write.write_text(report.health_yml, encoding="utf-8")
+    if plot is not None:
+        pictures.calibration(report, plot)
     if json:
         print_json(report)
         return

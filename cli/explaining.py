@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 from accounts import facts as account_facts
 from accounts.catalog import load_catalog
 from accounts.facts import CustomerFacts, InternalFacts
 from cli.output import with_database
 from escalations.policy import Facts
+from kit import tokens
 from kit.clock import now
 from kit.company import load_company
 from kit.database import Database
 from kit.errors import UserError
 from kit.settings import Settings
+
+SMALL_TALK = ("greet", "thanks", "goodbye", "affirm", "deny", "ask_capabilities", "switch_language")
+"""Intents the bot answers by itself: about these the policy is not asked in a conversation."""
 
 
 def facts_of(settings: Settings, account_id: str | None, text: str, intent: str) -> Facts:
@@ -26,7 +33,7 @@ def facts_of(settings: Settings, account_id: str | None, text: str, intent: str)
     if not text and not intent:
         raise UserError("nothing to explain", "give --text or --intent")
     known, internal = _account(settings, account_id) if account_id else (None, None)
-    name = intent or _understood(settings, text)
+    name, mood = (intent, {}) if intent else _understood(settings, text)
     return Facts(
         known=known is not None,
         band=internal.band if internal else None,
@@ -38,6 +45,9 @@ def facts_of(settings: Settings, account_id: str | None, text: str, intent: str)
         stage=known.stage if known else None,
         intent=name,
         wish=name == "ask_human",
+        substantive=name not in SMALL_TALK,
+        anger=mood.get("anger", 0),
+        urgency=mood.get("urgency", 0),
     )
 
 
@@ -54,8 +64,8 @@ def _account(settings: Settings, account_id: str) -> tuple[CustomerFacts, Intern
     return with_database(settings, look)
 
 
-def _understood(settings: Settings, text: str) -> str:
-    """The intent of a text, by the running bot; nothing is stored.
+def _understood(settings: Settings, text: str) -> tuple[str, dict[str, Any]]:
+    """The intent of a text and the mood heard in it, by the running bot; nothing is stored.
 
     Raises:
         Unavailable: the bot does not run.
@@ -64,10 +74,23 @@ def _understood(settings: Settings, text: str) -> str:
 
     from kit.errors import Unavailable
 
+    proof = tokens.sign({}, settings.signing_key, audience="parse", now=now(), lifetime=timedelta(minutes=1))
     try:
         answer = httpx.post(
-            f"{settings.rasa_url}/webhooks/kotae/parse", json={"text": text}, timeout=5, trust_env=False
+            f"{settings.rasa_url}/webhooks/kotae/parse",
+            json={"text": text},
+            headers={"Authorization": f"Bearer {proof}"},
+            timeout=5,
+            trust_env=False,
         )
-        return str(answer.raise_for_status().json()["intent"]["name"])
+        understood: dict[str, Any] = answer.raise_for_status().json()
+        return str(understood["intent"]["name"]), understood["mood"]
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        raise Unavailable(
+            f"the bot on port {settings.rasa_port} refused ({status})", "is it of this home folder? See kotae up"
+        ) from None
     except (httpx.HTTPError, KeyError, ValueError):
-        raise Unavailable("the bot does not run", "start it with kotae up, or give --intent") from None
+        raise Unavailable(
+            f"the bot does not run on port {settings.rasa_port}", "start it with kotae up, or give --intent"
+        ) from None

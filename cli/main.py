@@ -36,7 +36,7 @@ app.add_typer(keys.app, name="key")
 
 Company = Annotated[Path | None, typer.Option("--company", help="the company's folder; demo where left out")]
 Account = Annotated[str | None, typer.Option("--account", help="ask as a customer of this account; else as a visitor")]
-Person = Annotated[str | None, typer.Option("--person", help="which person of the account")]
+Person = Annotated[str | None, typer.Option("--person", help="id of the person")]
 Lang = Annotated[Literal["en", "ja"] | None, typer.Option("--lang", help="language of the conversation")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 
@@ -97,6 +97,25 @@ def token(
     from cli import talk
 
     screen.print(talk.token(load_settings(), account, person), soft_wrap=True)
+
+
+Subject = Annotated[str | None, typer.Option("--account", help="the account, with all its people")]
+
+
+@app.command()
+def erase(person: Person = None, account: Subject = None, json: Json = False) -> None:
+    """Forget a person or an account for good, in every room. There is no way back."""
+    from cli import personal_data
+
+    personal_data.erase(person, account, json=json)
+
+
+@app.command()
+def export(person: Person = None, account: Subject = None, json: Json = True) -> None:
+    """All that is kept of a person or an account, as one JSON document."""
+    from cli import personal_data
+
+    personal_data.export(person, account)
 
 
 def _settings(company: Path | None) -> Settings:

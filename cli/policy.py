@@ -66,6 +66,28 @@ def explain(
         screen.print("No rule fires: nobody need come in.")
 
 
+@app.command()
+def simulate(
+    file: File = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="of the past to replay")] = 30,
+    csms: Annotated[int | None, typer.Option("--csms", min=0, help="another number of CSMs than there are")] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--handle-minutes", min=0.1, help="another time than one took on average")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="one JSON document on standard output")] = False,
+) -> None:
+    """Replay stored conversations: who would have come in, how long customers would have waited, beside today's policy."""
+    from cli import simulating
+
+    today = load(None)
+    tried = [("in force", today[1])] + ([(str(file), load(file)[1])] if file is not None else [])
+    report = simulating.simulate(load_settings(), tried, days, csms, minutes)
+    if json:
+        print_json(report)
+    else:
+        simulating.show(report)
+
+
 def load(file: Path | None) -> tuple[Path, Policy]:
     """The policy of a file, or the one in force, and where it is from."""
     company = load_company(load_settings().company)

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
+from accounts.surveys import load_rules
+from api import aftercare
 from cli.output import print_json, screen, with_database
 from escalations import csms
 from escalations import queue as service
@@ -18,6 +20,7 @@ from escalations.csms import CsmEntry
 from escalations.models import Csm, Escalation
 from escalations.queue import Entry
 from kit.clock import now
+from kit.company import load_company
 from kit.database import Database
 from kit.errors import UserError
 from kit.settings import load_settings
@@ -77,7 +80,8 @@ def resolve(
     id_: Id, as_: As, reason: Annotated[str, typer.Option("--reason", help="what it was")] = "", json: Json = False
 ) -> None:
     """Close a conversation's escalation; the customer is asked how it was."""
-    _change(lambda session, who: service.resolve(session, id_, who, now(), reason=reason), as_, json)
+    rules = load_rules(load_company(load_settings().company))
+    _change(lambda session, who: aftercare.resolve(session, id_, who, now(), rules, reason=reason), as_, json)
 
 
 @csm.command()

@@ -77,11 +77,9 @@ async def mint_token(session: AsyncSession, conversation_id: str, expires_at: da
     return token
 
 
-async def resume(
-    session: AsyncSession, account_id: str, person_id: str, now: datetime, within: timedelta
-) -> Conversation | None:
-    """The person's latest conversation, if it had a message lately."""
-    return await repository.latest_of_person(session, account_id, person_id, now - within)
+async def latest(session: AsyncSession, account_id: str, person_id: str) -> Conversation | None:
+    """The person's latest conversation, if they ever had one."""
+    return await repository.latest_of_person(session, account_id, person_id)
 
 
 async def open_by_token(
@@ -371,6 +369,12 @@ async def give_feedback(
             "created_at": now,
         },
     )
+
+
+async def survey_kind(session: AsyncSession, conversation_id: str, seq: int) -> str:
+    """What a message asks, `csat` or `nps`; empty where it is no survey."""
+    row = await repository.message(session, conversation_id, seq)
+    return str(row.body.get("survey", "")) if row is not None else ""
 
 
 def _checked(client_id: str, text: str) -> str:

@@ -100,6 +100,7 @@ class Turn(Base):
     decision: Mapped[str | None] = mapped_column(Text)
     confidence: Mapped[float | None]
     article_id: Mapped[str | None] = mapped_column(Text)
+    facts: Mapped[Json | None] = mapped_column(comment="internal; null where the policy was not asked")
 
 
 class Note(Base):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import RowMapping, func, select, text, update
+from sqlalchemy import ColumnElement, RowMapping, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -42,14 +43,10 @@ async def token(session: AsyncSession, token_hash: str, now: datetime) -> Conver
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def latest_of_person(
-    session: AsyncSession, account_id: str, person_id: str, since: datetime
-) -> Conversation | None:
+async def latest_of_person(session: AsyncSession, account_id: str, person_id: str) -> Conversation | None:
     query = (
         select(Conversation)
-        .where(
-            Conversation.account_id == account_id, Conversation.person_id == person_id, Conversation.last_at >= since
-        )
+        .where(Conversation.account_id == account_id, Conversation.person_id == person_id)
         .order_by(Conversation.last_at.desc())
         .limit(1)
     )
@@ -204,6 +201,18 @@ async def offered(session: AsyncSession, conversation_id: str) -> set[str]:
     return {choice["id"] for body in bodies if body["type"] == "choices" for choice in body["choices"]}
 
 
+async def asked_of_policy(
+    session: AsyncSession, since: datetime, until: datetime
+) -> Sequence[tuple[str, datetime, dict[str, Any]]]:
+    """Conversation, time and facts of every turn on which the policy was asked, in order within each conversation."""
+    query = (
+        select(Turn.conversation_id, Turn.created_at, Turn.facts)
+        .where(Turn.created_at >= since, Turn.created_at < until, Turn.facts.is_not(None))
+        .order_by(Turn.conversation_id, Turn.seq)
+    )
+    return [(one, at, facts or {}) for one, at, facts in (await session.execute(query)).all()]
+
+
 _VOLUME = text(
     """
     SELECT day, count(*) FILTER (WHERE begun) AS conversations, count(*) FILTER (WHERE NOT begun) AS messages
@@ -260,3 +269,76 @@ async def thumbs(session: AsyncSession, since: datetime, until: datetime) -> tup
     ).where(Feedback.created_at >= since, Feedback.created_at < until)
     helpful, not_helpful = (await session.execute(query)).one()
     return helpful, not_helpful
+
+
+# --- erasure and export
+
+_TRACKERS = "rasa.rasa_trackers"
+"""Rasa's memory of each conversation, by its id: `bot/tracker_store.py` makes the table when Rasa first starts."""
+
+
+async def conversations_of(
+    session: AsyncSession, account_id: str | None, person_id: str | None, emails: Sequence[str]
+) -> list[str]:
+    """Ids of an account's or a person's conversations and of visitors who left one of the addresses; locked."""
+    given = [address.lower() for address in emails]
+    whose: list[ColumnElement[bool]] = [func.lower(Conversation.email).in_(given) & Conversation.account_id.is_(None)]
+    whose += [Conversation.account_id == account_id] if account_id is not None else []
+    whose += [Conversation.person_id == person_id] if person_id is not None else []
+    query = select(Conversation.id).where(or_(*whose)).order_by(Conversation.id).with_for_update()
+    return list((await session.execute(query)).scalars())
+
+
+async def delete_conversations(session: AsyncSession, ids: Sequence[str]) -> None:
+    """Removes conversations; their messages, turns, notes, tokens, feedback and escalations go with them."""
+    await session.execute(delete(Conversation).where(Conversation.id.in_(ids)))
+    if await _has_trackers(session):
+        statement = text(f"DELETE FROM {_TRACKERS} WHERE sender_id = ANY(:ids)")  # noqa: S608  # a constant
+        await session.execute(statement, {"ids": list(ids)})
+
+
+async def delete_orphaned_trackers(session: AsyncSession) -> int:
+    """Removes what Rasa kept of conversations that are gone."""
+    if not await _has_trackers(session):
+        return 0
+    statement = text(
+        f"DELETE FROM {_TRACKERS} t WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = t.sender_id) "  # noqa: S608
+        "RETURNING sender_id"
+    )
+    return len((await session.execute(statement)).all())
+
+
+async def _has_trackers(session: AsyncSession) -> bool:
+    found = await session.execute(text("SELECT to_regclass(:name)"), {"name": _TRACKERS})
+    return found.scalar_one() is not None
+
+
+_EXPORT = text(
+    """
+    SELECT to_jsonb(c) || jsonb_build_object(
+        'messages', coalesce((SELECT jsonb_agg(to_jsonb(m) - 'conversation_id' ORDER BY m.seq)
+                              FROM messages m WHERE m.conversation_id = c.id), '[]'),
+        'turns', coalesce((SELECT jsonb_agg(to_jsonb(t) - 'conversation_id' - 'facts' ORDER BY t.seq)
+                           FROM turns t WHERE t.conversation_id = c.id), '[]'),
+        'feedback', coalesce((SELECT jsonb_agg(to_jsonb(f) - 'conversation_id' ORDER BY f.seq)
+                              FROM feedback f WHERE f.conversation_id = c.id), '[]'))
+    FROM conversations c WHERE c.id = ANY(:ids) ORDER BY c.created_at, c.id
+    """
+)
+
+
+async def exported(session: AsyncSession, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Conversations with all that was said, as plain data."""
+    return list((await session.execute(_EXPORT, {"ids": list(ids)})).scalars())
+
+
+async def facts_of(session: AsyncSession, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """What the policy was asked about the turns of these conversations, as plain data. Internal."""
+    query = select(Turn.id, Turn.facts).where(Turn.conversation_id.in_(ids), Turn.facts.is_not(None))
+    return [{"turn": row.id, "facts": row.facts} for row in await session.execute(query.order_by(Turn.created_at))]
+
+
+async def notes_of(session: AsyncSession, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The internal notes beside these conversations, as plain data."""
+    query = text("SELECT to_jsonb(n) FROM notes n WHERE conversation_id = ANY(:ids) ORDER BY created_at, id")
+    return list((await session.execute(query, {"ids": list(ids)})).scalars())

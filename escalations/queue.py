@@ -274,8 +274,13 @@ async def load(session: AsyncSession) -> dict[str, int]:
     return await repository.claimed_by_each(session)
 
 
-async def resolve(session: AsyncSession, id_: str, csm: Csm, now: datetime, *, reason: str = "") -> Escalation:
+async def resolve(
+    session: AsyncSession, id_: str, csm: Csm, now: datetime, *, reason: str = "", ask: bool = True
+) -> Escalation:
     """The matter is settled; the customer is told and asked how it was.
+
+    Args:
+        ask: False where they were asked too lately.
 
     Raises:
         Conflict: this CSM does not hold it.
@@ -285,8 +290,9 @@ async def resolve(session: AsyncSession, id_: str, csm: Csm, now: datetime, *, r
     await _close(session, found, "resolved", csm.id, now, reason)
     text = TEXTS.say("resolved", found.lang)
     await log.append(session, found.conversation_id, "system", Handover(status="resolved", text=text), now)
-    survey = Survey(survey="csat", text=TEXTS.say("csat", found.lang), low=1, high=5)
-    await log.append(session, found.conversation_id, "system", survey, now)
+    if ask:
+        survey = Survey(survey="csat", text=TEXTS.say("csat", found.lang), low=1, high=5)
+        await log.append(session, found.conversation_id, "system", survey, now)
     return found
 
 

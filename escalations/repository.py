@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    delete,
     exists,
     extract,
     func,
@@ -270,6 +271,27 @@ async def idle_watches(session: AsyncSession, before: datetime) -> Sequence[Esca
     return (await session.execute(query)).scalars().all()
 
 
+async def at_rest(session: AsyncSession, since: datetime, until: datetime) -> Sequence[Conversation]:
+    """Conversations of known people that nobody holds or waits for, in which the bot had the last word in that time; locked."""
+    query = (
+        select(Conversation)
+        .join(MessageRow, and_(MessageRow.conversation_id == Conversation.id, MessageRow.seq == Conversation.last_seq))
+        .where(
+            Conversation.last_at >= since,
+            Conversation.last_at < until,
+            Conversation.person_id.is_not(None),
+            Conversation.holder == "bot",
+            MessageRow.sender == "bot",
+            MessageRow.turn_id.is_not(None),
+            ~exists().where(Escalation.conversation_id == Conversation.id, Escalation.state.in_(OPEN)),
+        )
+        .order_by(Conversation.id)
+        .limit(100)
+        .with_for_update(of=Conversation, skip_locked=True)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
 async def events(session: AsyncSession, escalation_id: str) -> Sequence[EscalationEvent]:
     query = select(EscalationEvent).where(EscalationEvent.escalation_id == escalation_id).order_by(EscalationEvent.id)
     return (await session.execute(query)).scalars().all()
@@ -306,6 +328,42 @@ async def due_notifications(session: AsyncSession, now: datetime, limit: int) ->
 async def tell(session: AsyncSession, escalation_id: str) -> None:
     """Tells every console, when this transaction commits."""
     await notify(session, json.dumps({"queue": escalation_id}))
+
+
+async def delete_notifications(session: AsyncSession, conversation_ids: Sequence[str]) -> None:
+    await session.execute(delete(OutboxItem).where(OutboxItem.payload["conversation"].astext.in_(conversation_ids)))
+
+
+async def capacity(session: AsyncSession) -> tuple[int, int]:
+    """How many CSMs may sign in, and how many conversations they hold at once, all together."""
+    query = select(func.count(), func.coalesce(func.sum(Csm.capacity), 0)).where(Csm.active)
+    number, slots = (await session.execute(query)).one()
+    return int(number), int(slots)
+
+
+async def handling(session: AsyncSession, since: datetime, until: datetime) -> tuple[int, float | None]:
+    """Conversations claimed in a period and closed since, and the mean minutes from the one to the other."""
+    minutes = extract("epoch", Escalation.closed_at - Escalation.claimed_at) / 60
+    query = select(func.count(), func.avg(minutes)).where(
+        Escalation.claimed_at >= since, Escalation.claimed_at < until, Escalation.closed_at.is_not(None)
+    )
+    number, mean = (await session.execute(query)).one()
+    return int(number), None if mean is None else float(mean)
+
+
+_EXPORT = text(
+    """
+    SELECT to_jsonb(e) || jsonb_build_object('events', coalesce(
+        (SELECT jsonb_agg(to_jsonb(v) - 'escalation_id' ORDER BY v.id) FROM escalation_events v WHERE v.escalation_id = e.id),
+        '[]'))
+    FROM escalations e WHERE e.conversation_id = ANY(:ids) ORDER BY e.created_at, e.id
+    """
+)
+
+
+async def exported(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The escalations of these conversations with their events, as plain data."""
+    return list((await session.execute(_EXPORT, {"ids": list(conversation_ids)})).scalars())
 
 
 _SECONDS = "extract(epoch FROM {} - e.created_at)"

@@ -12,6 +12,7 @@ from nicegui.events import GenericEventArguments
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.facts import CustomerFacts
+from api import aftercare
 from api.console.composer import Composer
 from api.console.desk import Desk
 from api.console.dialogs import ask_colleague, ask_reason
@@ -197,7 +198,7 @@ class Talk:
             return
 
         async def work(database: AsyncSession, csm: Csm, moment: datetime) -> Escalation:
-            return await queue.resolve(database, self._id, csm, moment, reason=why)
+            return await aftercare.resolve(database, self._id, csm, moment, self._desk.services.surveys, reason=why)
 
         if await self._desk.act(work) is not None:
             self._desk.notice(self._desk.say("done_resolved"))

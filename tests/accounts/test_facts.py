@@ -52,6 +52,20 @@ async def a_customer(session: AsyncSession, catalog: Catalog, now: datetime) -> 
     await add_note(session, "a", "hana@x", "SECRET note", now)
 
 
+@pytest.mark.parametrize(
+    ("stated", "used"), [(0.4, 0.4), (0.456, 0.46), (61, 61), (61.0, 61), (0, 0), (-1, None), ("lots", None)]
+)
+async def test_a_part_of_a_gigabyte_is_not_nothing(
+    session: AsyncSession, catalog: Catalog, now: datetime, stated: object, used: float | None
+) -> None:
+    """To two decimals, whole where it is; what is no amount is not shown."""
+    account = PutAccount(plan="pro", attributes={"storage_gb": stated})
+    await put_account(session, "a", account, now, plans=catalog.plans)
+    meters = (await customer_facts(session, catalog, "a", None, now)).meters
+    assert (meters["storage_gb"].used if "storage_gb" in meters else None) == used
+    assert "storage_gb" not in meters or isinstance(meters["storage_gb"].used, type(used))
+
+
 async def test_customer_facts(session: AsyncSession, catalog: Catalog, now: datetime) -> None:
     """Plan, limits, use of this month and today, renewal, bills and steps."""
     await a_customer(session, catalog, now)

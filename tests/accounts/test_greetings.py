@@ -116,8 +116,8 @@ async def test_nobody_is_greeted_too_often(session: AsyncSession, catalog: Catal
 def test_a_rule_that_makes_no_sense_is_refused(wrong: dict[str, Any], words: str) -> None:
     """Internal words, words a visitor has no value for, a broken expression, a slip."""
     with pytest.raises(ValidationError, match=words):
-        Rule.model_validate({"id": "r", "replies": [{"id": "x", "label": "X"}], **wrong})
-    rule = {"id": "r", "text": "x", "replies": [{"id": "x", "label": "X"}]}
+        Rule.model_validate({"id": "r", "replies": [{"id": "human", "label": "X"}], **wrong})
+    rule = {"id": "r", "text": "x", "replies": [{"id": "human", "label": "X"}]}
     with pytest.raises(ValidationError, match="same id"):
         Greetings.model_validate({"rules": [rule, rule]})
 

@@ -133,9 +133,12 @@ async def test_backtest_says_what_the_score_knew(session: AsyncSession, catalog:
     assert report.auc == 1.0
     assert report.lift_worst_decile == 2.0
     assert sum(band.customers for band in report.bands.values()) == 24
-    few = await backtest(session, catalog, now - timedelta(days=300), moments=1)
-    assert (few.customers, few.auc) == (24, None)
+    few = await backtest(session, catalog, now - timedelta(days=60), moments=1)
+    assert (few.customers, few.left, few.auc) == (24, 0, None)
     assert "too few" in few.note
+    before = await backtest(session, catalog, now - timedelta(days=70), moments=3)
+    assert (before.moments, before.customers, before.bands["at_risk"].rate) == ([], 0, None)
+    assert "no past to ask" in before.note
 
 
 async def test_an_attribute_can_be_an_indicator(session: AsyncSession, catalog: Catalog, now: datetime) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import KOTAE, ROOT
+from tests.support import KOTAE, ROOT, free_ports
 
 
 def kotae(home: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -142,3 +142,9 @@ def test_every_command_explains_itself(home: Path) -> None:
         done = kotae(home, *words, "--help")
         assert done.returncode == 0
         assert "Usage: kotae" in done.stdout
+
+
+def test_explaining_a_text_without_the_stack(home: Path) -> None:
+    """The port is named, and the two ways out."""
+    done = kotae(home, "policy", "explain", "--text", "hello", KOTAE_RASA_PORT=str(free_ports(1)[0]))
+    one_line(done, 1, "does not run", "kotae up", "--intent")

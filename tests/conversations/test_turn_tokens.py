@@ -19,10 +19,9 @@ KEY = "k" * 40
 @pytest.fixture
 async def leased(session: AsyncSession) -> turns.Leased:
     made = await log.start(session, lang="ja", now=now() - timedelta(days=400), account_id="acme", person_id="ann")
-    await log.accept(session, made.id, "a", "こんにちは", now() - timedelta(days=400))
-    turn = await turns.lease(session, now(), timedelta(minutes=1))
-    assert turn is not None
-    return turn
+    accepted = await log.accept(session, made.id, "a", "こんにちは", now(), lease=timedelta(minutes=1))
+    assert accepted.leased is not None
+    return accepted.leased
 
 
 async def test_it_says_whose_turn_it_is(leased: turns.Leased) -> None:

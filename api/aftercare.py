@@ -1,0 +1,116 @@
+"""What follows a conversation beyond the conversation itself: asking how it was, and what a greeting led to.
+
+The rooms know nothing of each other: a survey is a message in the log and a line of the account's history, and resolving an escalation ends
+a conversation that a greeting may have begun. Here the two sides are done together, in one transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from accounts import greetings, surveys
+from accounts import repository as known
+from accounts.surveys import SCALES, Kind, SurveyRules
+from api.texts import TEXTS
+from conversations import log
+from conversations.bodies import Survey
+from conversations.log import Accepted
+from escalations import inbox, queue
+from escalations.models import Csm, Escalation
+
+QUIET = timedelta(minutes=3)
+"""A conversation that the bot answered and in which nothing is said for this long is over for now: a moment to ask."""
+FORGOTTEN = timedelta(minutes=30)
+"""After this the person has surely gone, and would find the question out of place."""
+FIRST_REPLY = 2
+"""Place of the first message after a greeting."""
+
+
+async def resolve(
+    session: AsyncSession, id_: str, csm: Csm, now: datetime, rules: SurveyRules, *, reason: str = ""
+) -> Escalation:
+    """A CSM has settled the matter: the customer is told, asked how it was where they are due, and a greeting that began it has led to something.
+
+    Raises:
+        Conflict: this CSM does not hold it.
+    """
+    found = await queue.existing(session, id_)
+    conversation = await log.existing(session, found.conversation_id)
+    asked = await surveys.ask(
+        session,
+        "csat",
+        now,
+        account_id=conversation.account_id,
+        person_id=conversation.person_id,
+        conversation_id=conversation.id,
+        rules=rules,
+    )
+    done = await queue.resolve(session, id_, csm, now, reason=reason, ask=asked is not None)
+    await greetings.resolved(session, conversation.id, now)
+    return done
+
+
+async def clicked(
+    session: AsyncSession, conversation_id: str, accepted: Accepted, choice: str | None, now: datetime
+) -> None:
+    """Counts a click on the greeting: a button that is the first thing a customer does in a conversation."""
+    if choice is None or accepted.duplicate or accepted.seq != FIRST_REPLY:
+        return
+    shown = await known.greeting_in(session, conversation_id)
+    if shown is not None:
+        await greetings.clicked(session, shown.id, now)
+
+
+async def helped(session: AsyncSession, conversation_id: str, seq: int, helpful: bool, now: datetime) -> None:
+    """Keeps a thumb up or down; up, the greeting that began the conversation has led to something."""
+    await log.give_feedback(session, conversation_id, seq, now, helpful=helpful)
+    if helpful:
+        await greetings.resolved(session, conversation_id, now)
+
+
+async def answered(
+    session: AsyncSession, conversation_id: str, seq: int, score: int, comment: str | None, now: datetime
+) -> str | None:
+    """Keeps the answer to a survey beside the message that asked, and in the account's history, which health reads.
+
+    Returns:
+        the account whose facts changed.
+    Raises:
+        NotFound: no such message.
+        UserError: a score off the scale.
+        Conflict: it was answered otherwise before.
+    """
+    await log.give_feedback(session, conversation_id, seq, now, score=score, comment=comment)
+    kind: str = await log.survey_kind(session, conversation_id, seq)
+    survey = await known.survey_of(session, conversation_id, kind)
+    if survey is not None:
+        await surveys.answer(session, survey.id, score, now, comment=comment)
+    return survey.account_id if survey is not None else None
+
+
+async def ask_nps(session: AsyncSession, now: datetime, rules: SurveyRules) -> int:
+    """Asks people whether they would recommend the product, once a conversation with the bot has come to rest and they are due.
+
+    Returns:
+        how many were asked.
+    """
+    number = 0
+    kind: Kind = "nps"
+    for conversation in await inbox.at_rest(session, now - FORGOTTEN, now - QUIET):
+        asked = await surveys.ask(
+            session,
+            kind,
+            now,
+            account_id=conversation.account_id,
+            person_id=conversation.person_id,
+            conversation_id=conversation.id,
+            rules=rules,
+        )
+        if asked is not None:
+            low, high = SCALES[kind]
+            body = Survey(survey=kind, text=TEXTS.say("nps", conversation.lang), low=low, high=high)
+            await log.append(session, conversation.id, "system", body, now)
+            number += 1
+    return number

@@ -1,0 +1,54 @@
+"""Forgetting whole conversations, and handing them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from conversations import repository
+
+
+async def find(
+    session: AsyncSession, *, account_id: str | None = None, person_id: str | None = None, emails: Sequence[str] = ()
+) -> list[str]:
+    """The conversations of a person or of an account.
+
+    Args:
+        account_id: all of this account.
+        person_id: all of this person.
+        emails: and those of visitors who left one of these addresses.
+    Returns:
+        their ids.
+    """
+    return await repository.conversations_of(session, account_id, person_id, emails)
+
+
+async def erase(session: AsyncSession, conversation_ids: Sequence[str]) -> None:
+    """Removes conversations with every message, note, turn, token, escalation, and what Rasa kept of them."""
+    await repository.delete_conversations(session, conversation_ids)
+
+
+async def sweep(session: AsyncSession) -> int:
+    """Removes what Rasa kept of conversations that are gone: it may have been answering one while it was erased.
+
+    Returns:
+        how many were removed.
+    """
+    return await repository.delete_orphaned_trackers(session)
+
+
+async def export(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Each conversation with its messages, turns and feedback, oldest first; what CSMs noted is left out."""
+    return await repository.exported(session, conversation_ids)
+
+
+async def export_notes(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """What CSMs noted beside these conversations. Internal."""
+    return await repository.notes_of(session, conversation_ids)
+
+
+async def export_facts(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """What the escalation policy was told of each turn. Internal."""
+    return await repository.facts_of(session, conversation_ids)

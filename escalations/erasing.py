@@ -1,0 +1,20 @@
+"""Forgetting what was told of conversations, and handing out what was decided about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from escalations import repository
+
+
+async def erase(session: AsyncSession, conversation_ids: Sequence[str]) -> None:
+    """Removes notifications of conversations, sent or not. Their escalations go with the conversations themselves."""
+    await repository.delete_notifications(session, conversation_ids)
+
+
+async def export(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The escalations of conversations, each with everything that happened to it. Internal."""
+    return await repository.exported(session, conversation_ids)

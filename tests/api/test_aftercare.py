@@ -1,0 +1,197 @@
+"""Greetings counted, surveys asked and fed to health: what lies between the log and the accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from accounts import facts
+from accounts import repository as known
+from accounts.catalog import Catalog, load_catalog
+from accounts.greetings import Greetings, load_greetings
+from accounts.records import put_account, put_person
+from accounts.schemas import PutAccount, PutPerson
+from accounts.surveys import SurveyRules
+from api import aftercare, greeting
+from conversations import log, repository
+from conversations.bodies import Text
+from conversations.models import Conversation
+from escalations import csms, policy, queue
+from escalations.csms import CsmEntry
+from escalations.models import Csm
+from escalations.policy import Facts
+from escalations.queue import Asker
+from kit.company import Company, load_company
+from kit.errors import Conflict, UserError
+from kit.ids import new_id
+
+NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+RULES = SurveyRules()
+WISH = next(rule for rule in policy.load(policy.DEFAULT).rules if rule.id == "wish")
+
+
+@dataclass(frozen=True)
+class Front:
+    """What greeting needs of the front door's services."""
+
+    company: Company
+    catalog: Catalog
+    greetings: Greetings
+
+
+@pytest.fixture(scope="module")
+def front(root: Path) -> Any:
+    company = load_company(root / "demo")
+    return cast("Any", Front(company, load_catalog(company), load_greetings(company)))
+
+
+async def customer(session: AsyncSession, front: Front, age: int) -> None:
+    """Pat of an account that came so many days ago."""
+    account = PutAccount(name="A", plan="pro", created_at=NOW - timedelta(days=age))
+    await put_account(session, "a", account, NOW, plans=front.catalog.plans)
+    await put_person(session, "p", PutPerson(account_id="a", name="Pat", created_at=NOW - timedelta(days=age)), NOW)
+
+
+async def begin(
+    session: AsyncSession, front: Any, at: datetime = NOW, *, page: str = "", first: bool = False, lang: str = "en"
+) -> Conversation:
+    made = await log.start(session, lang=lang, now=at, account_id="a", person_id="p", page_url=page)
+    who = await facts.customer_facts(session, front.catalog, "a", "p", at)
+    await greeting.greet(session, front, made, who, at, first_visit=first)
+    return made
+
+
+async def body(session: AsyncSession, conversation: Conversation, seq: int = 1) -> dict[str, Any]:
+    row = await repository.message(session, conversation.id, seq)
+    assert row is not None
+    return row.body
+
+
+async def counted(session: AsyncSession) -> dict[str, tuple[int, int, int]]:
+    rows = await known.greeting_counts(session, NOW - timedelta(days=1), NOW + timedelta(days=30))
+    return {row["rule"]: (row["shown"], row["clicked"], row["resolved"]) for row in rows}
+
+
+async def test_a_greeting_is_shown_clicked_and_resolved(session: AsyncSession, front: Any) -> None:
+    """Each is counted once; a second conversation soon after begins plainly."""
+    await customer(session, front, age=2)
+    conversation = await begin(session, front, first=True)
+    said = await body(session, conversation)
+    assert "Welcome" in said["text"]
+    assert [choice["id"] for choice in said["choices"]] == ["onboarding"]
+    assert await counted(session) == {"welcome": (1, 0, 0)}
+    for client_id in ("c1", "c1"):
+        accepted = await log.accept(session, conversation.id, client_id, "Start", NOW, "onboarding")
+        await aftercare.clicked(session, conversation.id, accepted, "onboarding", NOW)
+    assert await counted(session) == {"welcome": (1, 1, 0)}
+    await aftercare.helped(session, conversation.id, 1, False, NOW)
+    assert await counted(session) == {"welcome": (1, 1, 0)}
+    await aftercare.helped(session, conversation.id, 1, True, NOW)
+    assert await counted(session) == {"welcome": (1, 1, 1)}
+    again = await begin(session, front, NOW + timedelta(hours=1))
+    assert "Welcome" not in (await body(session, again))["text"]
+    assert await counted(session) == {"welcome": (1, 1, 1)}
+
+
+async def test_what_is_written_instead_of_clicked_is_no_click(session: AsyncSession, front: Any) -> None:
+    """Nor is a button of a later answer."""
+    await customer(session, front, age=2)
+    conversation = await begin(session, front, first=True)
+    accepted = await log.accept(session, conversation.id, "c1", "hello", NOW)
+    await aftercare.clicked(session, conversation.id, accepted, None, NOW)
+    later = await log.accept(session, conversation.id, "c2", "Start", NOW, "onboarding")
+    await aftercare.clicked(session, conversation.id, later, "onboarding", NOW)
+    assert await counted(session) == {"welcome": (1, 0, 0)}
+
+
+async def test_nothing_of_an_upgrade_for_an_account_that_is_not_healthy(session: AsyncSession, front: Any) -> None:
+    """On the page of prices an account of which nothing good is known is greeted plainly."""
+    await customer(session, front, age=300)
+    internal = await facts.internal_facts(session, front.catalog, "a", NOW)
+    assert internal.band != "healthy"
+    conversation = await begin(session, front, page="https://acme.example/pricing")
+    assert "pricing_customer" not in await counted(session)
+    assert "choices" not in await body(session, conversation) or "plan" not in str(
+        (await body(session, conversation))["choices"]
+    )
+
+
+async def held(session: AsyncSession, conversation: Conversation, at: datetime) -> tuple[str, Csm]:
+    """A conversation that a CSM has claimed."""
+    csm = await csms.add(session, CsmEntry(email=f"{new_id('dana')}@acme.example", name="Dana"), None, at)
+    company = Company(name="A", product="A", summary={"en": ""}, support={"email": "help@acme.example"})
+    raised = await queue.raise_(
+        session,
+        company,
+        conversation_id=conversation.id,
+        rule=WISH,
+        facts=Facts(known=True),
+        asker=Asker(account_id="a", account_name="A"),
+        lang="en",
+        now=at,
+    )
+    await queue.claim(session, raised.escalation.id, csm, at)
+    return raised.escalation.id, csm
+
+
+async def test_the_answer_to_csat_reaches_health(session: AsyncSession, front: Any) -> None:
+    """Asked when a CSM resolves, kept in the account's history, and again only after the rest."""
+    await customer(session, front, age=300)
+    conversation = await begin(session, front)
+    escalation, csm = await held(session, conversation, NOW)
+    await aftercare.resolve(session, escalation, csm, NOW, RULES)
+    assert (await body(session, conversation, conversation.last_seq))["survey"] == "csat"
+    asked = conversation.last_seq
+    assert (await facts.all_health_facts(session, front.catalog, ["a"], NOW))["a"]["csat"] is None
+    with pytest.raises(UserError, match="scale"):
+        await aftercare.answered(session, conversation.id, asked, 6, None, NOW)
+    await aftercare.answered(session, conversation.id, asked, 2, "slow", NOW)
+    assert (await facts.all_health_facts(session, front.catalog, ["a"], NOW))["a"]["csat"] == 2
+    with pytest.raises(Conflict):
+        await aftercare.answered(session, conversation.id, asked, 5, None, NOW)
+    for days, due in ((13, False), (14, True)):
+        at = NOW + timedelta(days=days)
+        other = await begin(session, front, at)
+        escalation, csm = await held(session, other, at)
+        await aftercare.resolve(session, escalation, csm, at, RULES)
+        assert ("survey" in await body(session, other, other.last_seq)) is due
+
+
+async def spoken(session: AsyncSession, front: Any, at: datetime) -> Conversation:
+    """A conversation that ends with the bot's answer at that time."""
+    conversation = await begin(session, front, at)
+    accepted = await log.accept(session, conversation.id, "c1", "Which plan am I on?", at, lease=timedelta(seconds=30))
+    assert accepted.leased is not None
+    assert await log.settle(session, accepted.leased.id, [Text(text="Pro.")], "answered", at)
+    return conversation
+
+
+async def test_nps_is_asked_once_a_conversation_rests(session: AsyncSession, front: Any) -> None:
+    """Not while they talk, nor when they are long gone; once in its period; the answer reaches health."""
+    await customer(session, front, age=300)
+    conversation = await spoken(session, front, NOW)
+    assert await aftercare.ask_nps(session, NOW + aftercare.QUIET, RULES) == 0
+    assert await aftercare.ask_nps(session, NOW + aftercare.FORGOTTEN + timedelta(seconds=1), RULES) == 0
+    later = NOW + aftercare.QUIET + timedelta(seconds=1)
+    assert await aftercare.ask_nps(session, later, RULES) == 1
+    assert (await body(session, conversation, conversation.last_seq))["survey"] == "nps"
+    assert await aftercare.ask_nps(session, later, RULES) == 0
+    await aftercare.answered(session, conversation.id, conversation.last_seq, 9, None, later)
+    assert (await facts.all_health_facts(session, front.catalog, ["a"], later))["a"]["nps"] == 9
+    for days, asked in ((89, 0), (91, 1)):
+        at = NOW + timedelta(days=days)
+        await spoken(session, front, at)
+        assert await aftercare.ask_nps(session, at + timedelta(minutes=4), RULES) == asked
+
+
+async def test_nps_leaves_alone_who_waits_for_a_person(session: AsyncSession, front: Any) -> None:
+    """An open escalation is no moment to ask."""
+    await customer(session, front, age=300)
+    conversation = await spoken(session, front, NOW)
+    await held(session, conversation, NOW)
+    assert await aftercare.ask_nps(session, NOW + timedelta(minutes=4), RULES) == 0

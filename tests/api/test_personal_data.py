@@ -1,0 +1,196 @@
+"""Forgetting and handing out, over every room at once."""
+
+from __future__ import annotations
+
+import ast
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from accounts import greetings, surveys
+from accounts.greetings import Chosen
+from accounts.ingestion import ingest
+from accounts.records import add_note, put_account, put_person, put_records
+from accounts.schemas import PutAccount, PutInvoice, PutPerson, PutTicket, PutTraining
+from api import audit, personal_data
+from conversations import erasing, log
+from conversations.bodies import Choice, Choices
+from escalations import csms, policy, queue
+from escalations.csms import CsmEntry
+from escalations.policy import Facts
+from escalations.queue import Asker
+from kit.company import Company, Support
+from kit.errors import NotFound
+from kit.ids import new_id
+
+NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+COMPANY = Company(name="Acme", product="Acme", summary={"en": "", "ja": ""}, support=Support(email="help@acme.example"))
+RULES = {rule.id: rule for rule in policy.load(policy.DEFAULT).rules}
+PAT = ("zq-pat-id", "zq-pat@mail.example", "Zqpatricia", "zq-secret-words")
+"""Everything by which the person is known: id, address, name, and the words they wrote."""
+
+
+def rasa_table(root: Path) -> list[str]:
+    """The statements with which Rasa's side makes its table, read from its source: that environment is another."""
+    tree = ast.parse((root / "bot" / "tracker_store.py").read_text())
+    wanted = next(
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_SET_UP"
+    )
+    return [part for part in ast.literal_eval(wanted).split(";") if part.strip()]
+
+
+async def everywhere(session: AsyncSession, root: Path) -> str:
+    """An account `zq-corp` with Pat in every table of every room that can hold a person. Returns Pat's conversation."""
+    id_, email, name, words = PAT
+    await put_account(session, "zq-corp", PutAccount(name="Zqcorp", plan="pro", owner="owner@acme.example"), NOW)
+    await put_person(session, id_, PutPerson(account_id="zq-corp", email=email, name=name), NOW)
+    await put_person(session, "zq-colleague", PutPerson(account_id="zq-corp", name="Colleague"), NOW)
+    track = {"type": "track", "userId": id_, "event": "run", "properties": {"by": name}, "messageId": new_id("evt")}
+    await ingest(session, [track], NOW)
+    mine = {"account_id": "zq-corp", "person_id": id_}
+    await put_records(session, [PutTicket(id="zq-t", subject=words, opened_at=NOW, **mine)])
+    await put_records(session, [PutTraining(id="zq-l", name="Basics", held_on=NOW.date(), **mine)])
+    await put_records(
+        session,
+        [
+            PutInvoice(
+                id="zq-i", account_id="zq-corp", issued_on=NOW.date(), due_on=NOW.date(), amount=1, currency="USD"
+            )
+        ],
+    )
+    await add_note(session, "zq-corp", "csm@acme.example", "a plain note", NOW)
+    conversation = (await log.start(session, lang="en", now=NOW, account_id="zq-corp", person_id=id_)).id
+    survey = await surveys.ask(session, "csat", NOW, account_id="zq-corp", person_id=id_, conversation_id=conversation)
+    assert survey is not None
+    await surveys.answer(session, survey, 4, NOW, comment=words)
+    shown = Chosen(rule="welcome", text="", replies=[])
+    await greetings.show(session, shown, NOW, visitor=id_, account_id="zq-corp", conversation_id=conversation)
+    await log.mint_token(session, conversation, None)
+    await log.leave_email(session, conversation, email)
+    await log.append(
+        session, conversation, "bot", Choices(text=f"Hello {name}", choices=[Choice(id="x", label="X")]), NOW
+    )
+    await log.accept(session, conversation, "c1", words, NOW)
+    await log.give_feedback(session, conversation, 1, NOW, helpful=False, comment=words)
+    csm = await csms.add(session, CsmEntry(email=f"{new_id('dana')}@acme.example", name="Dana"), None, NOW)
+    await log.add_note(session, conversation, csm.id, f"{name} sounds upset", NOW)
+    raised = await queue.raise_(
+        session,
+        COMPANY,
+        conversation_id=conversation,
+        rule=RULES["wish"],
+        facts=Facts(known=True),
+        asker=Asker(account_id="zq-corp", account_name="Zqcorp"),
+        lang="en",
+        now=NOW,
+    )
+    await queue.claim(session, raised.escalation.id, csm, NOW)
+    await queue.resolve(session, raised.escalation.id, csm, NOW, reason=f"helped {name}")
+    visitor = (await log.start(session, lang="en", now=NOW)).id
+    await log.leave_email(session, visitor, email.upper())
+    await log.accept(session, visitor, "c1", words, NOW)
+    for statement in rasa_table(root):
+        await session.execute(text(statement))
+    for kept in (conversation, visitor):
+        await session.execute(
+            text("INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES (:id, :events)"),
+            {"id": kept, "events": f'[{{"text": "{words}"}}]'},
+        )
+    return conversation
+
+
+async def dump(session: AsyncSession) -> str:
+    """Every row of every table of every schema, as text."""
+    tables = await session.execute(
+        text(
+            "SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables "
+            "WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')"
+        )
+    )
+    parts = [
+        (await session.execute(text(f"SELECT t::text FROM {name} AS t"))).scalars().all()  # noqa: S608
+        for name in tables.scalars().all()
+    ]
+    return "\n".join(row for part in parts for row in part)
+
+
+async def test_nothing_of_a_person_is_left_anywhere(session: AsyncSession, root: Path) -> None:
+    """A dump of the whole database holds neither id, address, name nor a word they wrote; figures and others stay."""
+    conversation = await everywhere(session, root)
+    before = await dump(session)
+    assert all(mark.lower() in before.lower() for mark in PAT), "the search must be able to find them"
+    assert conversation in before
+    done = await personal_data.erase(session, "person", PAT[0], "a test", NOW)
+    rest = (await dump(session)).lower()
+    assert [mark for mark in (*PAT, conversation) if mark.lower() in rest] == []
+    assert "zq-colleague" in rest
+    assert done.conversations == 2
+    assert done.mentions == []
+    people = "SELECT people FROM daily_usage WHERE account_id = 'zq-corp'"
+    assert (await session.execute(text(people))).scalar_one() == 1
+    with pytest.raises(NotFound):
+        await personal_data.erase(session, "person", PAT[0], "a test", NOW)
+
+
+async def test_nothing_of_an_account_is_left_anywhere(session: AsyncSession, root: Path) -> None:
+    """Nor of its people, nor in what was to be sent to the team."""
+    conversation = await everywhere(session, root)
+    assert "zqcorp" in (await dump(session)).lower()
+    await personal_data.erase(session, "account", "zq-corp", "a test", NOW)
+    rest = (await dump(session)).lower()
+    assert [mark for mark in (*PAT, "zq-corp", "zqcorp", "zq-colleague", conversation) if mark.lower() in rest] == []
+    with pytest.raises(NotFound):
+        await personal_data.erase(session, "account", "zq-corp", "a test", NOW)
+
+
+async def test_the_audit_log_says_that_it_was_done(session: AsyncSession, root: Path) -> None:
+    """Who did it and when, and for whom to one who knows the id; the id itself is not there."""
+    await everywhere(session, root)
+    await personal_data.erase(session, "person", PAT[0], "the operator", NOW)
+    newest = (await audit.recent(session, 1))[0]
+    assert (newest.action, newest.actor, newest.at) == ("erase", "the operator", NOW)
+    assert newest.detail["what"] == "person"
+    assert PAT[0] not in str(newest.detail)
+
+
+async def test_notes_that_name_the_person_are_pointed_out(session: AsyncSession, root: Path) -> None:
+    """A CSM's own text is not cut up; the operator is told which notes to correct."""
+    await everywhere(session, root)
+    await add_note(session, "zq-corp", "csm@acme.example", f"Call {PAT[2].upper()} on Monday", NOW)
+    done = await personal_data.erase(session, "person", PAT[0], "a test", NOW)
+    (note,) = done.mentions
+    found = await session.execute(text("SELECT text FROM account_notes WHERE id = :id"), {"id": note})
+    assert found.scalar_one() == "Call ZQPATRICIA on Monday"
+
+
+async def test_what_rasa_keeps_of_a_conversation_that_is_gone_goes_too(session: AsyncSession, root: Path) -> None:
+    """It may save a conversation just after that was erased."""
+    conversation = await everywhere(session, root)
+    await personal_data.erase(session, "person", PAT[0], "a test", NOW)
+    await session.execute(
+        text("INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES (:id, '[]')"), {"id": conversation}
+    )
+    assert await erasing.sweep(session) >= 1
+    assert conversation not in await dump(session)
+
+
+async def test_export_is_everything_with_internal_apart(session: AsyncSession, root: Path) -> None:
+    """What they wrote is in it, what CSMs noted is apart, and secrets are not in it."""
+    conversation = await everywhere(session, root)
+    document = await personal_data.export(session, "person", PAT[0], "a test", NOW + timedelta(minutes=1))
+    assert document["facts"]["people"][0]["email"] == PAT[1]
+    mine = next(each for each in document["conversations"] if each["id"] == conversation)
+    assert PAT[3] in [message["body"].get("text") for message in mine["messages"]]
+    assert "sounds upset" not in str([document["facts"], document["conversations"]])
+    assert "sounds upset" in str(document["internal"]["notes"])
+    assert document["internal"]["escalations"][0]["events"][0]["kind"] == "raised"
+    assert "hash" not in str(document)
+    whole = await personal_data.export(session, "account", "zq-corp", "a test", NOW)
+    assert {person["id"] for person in whole["facts"]["people"]} == {PAT[0], "zq-colleague"}
+    with pytest.raises(NotFound):
+        await personal_data.export(session, "person", "nobody", "a test", NOW)
