@@ -83,7 +83,7 @@ async def send(conversation_id: str, body: MessageIn, request: Request, services
     async with services.database.begin() as session:
         await access.opened(request, services, session, conversation_id)
         accepted = await log.accept(session, conversation_id, body.client_id, body.text, now(), body.choice)
-        await aftercare.clicked(session, conversation_id, accepted, body.choice, now())
+        await aftercare.accepted(session, conversation_id, accepted, body.choice, now())
     if not accepted.duplicate:
         MESSAGES.labels("customer").inc()
     return MessageOut(seq=accepted.seq)

@@ -151,7 +151,7 @@ class Window:
         async with self._services.database.begin() as session:
             if isinstance(frame, MessageFrame):
                 accepted = await log.accept(session, self._id, frame.client_id, frame.text, now(), frame.choice)
-                await aftercare.clicked(session, self._id, accepted, frame.choice, now())
+                await aftercare.accepted(session, self._id, accepted, frame.choice, now())
             elif isinstance(frame, TypingFrame):
                 await repository.notify(session, json.dumps({"c": self._id, "typing": "customer"}))
             elif isinstance(frame, ReadFrame):
