@@ -221,17 +221,19 @@ async def next_for(session: AsyncSession, csm: Csm, now: datetime) -> Escalation
         Conflict: they hold as many conversations as they can.
     """
     await csms.seen(session, csm.id, now)
-    everyone = await repository.csms(session)
-    await session.refresh(csm)
-    holds = await load(session)
+    everyone, holds = await repository.csms(session), await load(session)
+    csm = next(each for each in everyone if each.id == csm.id)
     if holds.get(csm.id, 0) >= csm.capacity:
         raise Conflict(f"you hold {csm.capacity} conversations already", "resolve or hand over one first")
+    first = await repository.first_takeover(session, now)
+    if first is None:
+        return None
+    if csm.id in routing.offered(first, everyone, holds, now):  # as nearly always: not many need be read
+        return await claim(session, first.id, csm, now)
     for found in await repository.queued_takeovers(session, now):
-        if csm.id in routing.offered(found, everyone, holds, now):
-            try:
-                return await claim(session, found.id, csm, now)
-            except Conflict:  # a colleague was quicker
-                continue
+        offer = csm.id in routing.offered(found, everyone, holds, now)
+        if offer and await repository.try_lock(session, found.id):  # else a colleague is just taking it
+            return await claim(session, found.id, csm, now)
     return None
 
 

@@ -88,7 +88,8 @@ async def claim(session: AsyncSession, escalation_id: str, csm_id: str, now: dat
     return (await session.execute(query)).scalar_one_or_none() is not None
 
 
-def _order(now: datetime) -> list[Any]:
+def order(now: datetime) -> list[Any]:
+    """What to help with first: take-overs, service levels about to break, urgency with ageing, value at risk, waiting."""
     breaking = case((Escalation.due_at <= now + BREAKING, 0), else_=1)
     steps = cast(
         extract("epoch", now - Escalation.created_at) / AGEING.total_seconds(), Integer
@@ -114,7 +115,7 @@ async def listing(
             (MessageRow.conversation_id == Conversation.id) & (MessageRow.seq == Conversation.last_seq),
         )
         .where(Escalation.state == state if state else Escalation.state.in_(OPEN))
-        .order_by(*_order(now))
+        .order_by(*order(now))
         .limit(limit)
     )
     if csm_id is not None:
@@ -200,7 +201,7 @@ async def conversations(
             tables.outerjoin(MessageRow, and_(MessageRow.conversation_id == Conversation.id, MessageRow.seq == seq))
         )
         .where(*conditions)
-        .order_by(*([Conversation.last_at.desc()] if wanted.view == "all" else _order(now)))
+        .order_by(*([Conversation.last_at.desc()] if wanted.view == "all" else order(now)))
         .limit(limit)
     )
     return (await session.execute(query)).all()
@@ -346,10 +347,27 @@ async def seen(session: AsyncSession, csm_id: str, now: datetime) -> None:
     )
 
 
-async def queued_takeovers(session: AsyncSession, now: datetime) -> Sequence[Escalation]:
-    """What waits to be taken over, in the order it should be helped; what is snoozed comes when it wakes."""
+async def first_takeover(session: AsyncSession, now: datetime) -> Escalation | None:
+    """What waits to be taken over and should be helped first, locked; those a colleague is just taking are left out."""
     query = select(Escalation).where(Escalation.state == "queued", Escalation.mode == "takeover")
-    return (await session.execute(query.order_by(*_order(now)).limit(500))).scalars().all()
+    query = query.order_by(*order(now)).limit(1).with_for_update(skip_locked=True)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def queued_takeovers(session: AsyncSession, now: datetime, limit: int = 500) -> Sequence[Escalation]:
+    """What waits to be taken over, in the order it should be helped."""
+    query = select(Escalation).where(Escalation.state == "queued", Escalation.mode == "takeover")
+    return (await session.execute(query.order_by(*order(now)).limit(limit))).scalars().all()
+
+
+async def try_lock(session: AsyncSession, escalation_id: str) -> bool:
+    """Holds a queued escalation; False, without waiting, where another has it in hand."""
+    query = (
+        select(Escalation.id)
+        .where(Escalation.id == escalation_id, Escalation.state == "queued")
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.execute(query)).scalar_one_or_none() is not None
 
 
 async def last_resolved(session: AsyncSession, conversation_id: str, since: datetime) -> Escalation | None:
@@ -381,7 +399,8 @@ async def to_follow_up(session: AsyncSession, today: date) -> Sequence[Escalatio
 
 
 async def csms(session: AsyncSession) -> Sequence[Csm]:
-    return (await session.execute(select(Csm).order_by(Csm.name))).scalars().all()
+    query = select(Csm).order_by(Csm.name).execution_options(populate_existing=True)
+    return (await session.execute(query)).scalars().all()
 
 
 async def enqueue(session: AsyncSession, values: dict[str, object]) -> None:
