@@ -23,6 +23,7 @@ async def consult(turn: Turn) -> Raised | None:
     asker = Asker(
         account_id=turn.claims.account_id,
         account_name=customer.account_name if customer else None,
+        owner=internal.owner if internal else None,
         value=internal.lifetime_value if internal else None,
         currency=internal.currency if internal else None,
     )

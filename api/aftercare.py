@@ -17,13 +17,18 @@ from api.texts import TEXTS
 from conversations import log
 from conversations.bodies import Survey
 from conversations.log import Accepted
-from escalations import inbox, queue
+from escalations import inbox, outbox, queue
 from escalations.models import Csm, Escalation
+from kit.company import Company
 
 QUIET = timedelta(minutes=3)
 """A conversation that the bot answered and in which nothing is said for this long is over for now: a moment to ask."""
 FORGOTTEN = timedelta(minutes=30)
 """After this the person has surely gone, and would find the question out of place."""
+UNSEEN = timedelta(minutes=2)
+"""A CSM's reply that the customer has not seen for this long goes to them by e-mail."""
+TOO_OLD = timedelta(days=1)
+"""After which an e-mail would surprise more than it helps: the process was down meanwhile."""
 FIRST_REPLY = 2
 """Place of the first message after a greeting."""
 
@@ -52,11 +57,16 @@ async def resolve(
     return done
 
 
-async def clicked(
-    session: AsyncSession, conversation_id: str, accepted: Accepted, choice: str | None, now: datetime
+async def accepted(
+    session: AsyncSession, conversation_id: str, message: Accepted, choice: str | None, now: datetime
 ) -> None:
-    """Counts a click on the greeting: a button that is the first thing a customer does in a conversation."""
-    if choice is None or accepted.duplicate or accepted.seq != FIRST_REPLY:
+    """A customer's message came in: where a person holds the conversation, it is put aside no longer.
+
+    A button that is the first thing a customer does in a conversation counts as a click on its greeting.
+    """
+    if not message.owed and not message.duplicate:
+        await queue.heard(session, conversation_id, now)
+    if choice is None or message.duplicate or message.seq != FIRST_REPLY:
         return
     shown = await known.greeting_in(session, conversation_id)
     if shown is not None:
@@ -112,5 +122,33 @@ async def ask_nps(session: AsyncSession, now: datetime, rules: SurveyRules) -> i
             low, high = SCALES[kind]
             body = Survey(survey=kind, text=TEXTS.say("nps", conversation.lang), low=low, high=high)
             await log.append(session, conversation.id, "system", body, now)
+            number += 1
+    return number
+
+
+async def write_to_who_left(session: AsyncSession, company: Company, now: datetime) -> int:
+    """Sends a CSM's reply by e-mail where the customer has left the page, and left an address or is known with one.
+
+    Returns:
+        how many are to be told; each is told once, until they have been back.
+    """
+    number = 0
+    for conversation, reply in await inbox.unread_replies(session, now - TOO_OLD, now - UNSEEN):
+        to = conversation.email
+        if to is None and conversation.person_id is not None:
+            person = await known.person(session, conversation.person_id)
+            to = person.email if person is not None else None
+        if to is not None:
+            await outbox.tell_customer(
+                session,
+                company,
+                conversation_id=conversation.id,
+                to=to,
+                lang=conversation.lang,
+                csm=reply.name or company.name,
+                words=str(reply.body.get("text", "")),
+                after=conversation.customer_read_seq,
+                now=now,
+            )
             number += 1
     return number

@@ -143,6 +143,7 @@ async def _sweeping(services: Services) -> None:
                 await queue.sweep(session, services.company, now())
                 await erasing.sweep(session)
                 await aftercare.ask_nps(session, now(), services.surveys)
+                await aftercare.write_to_who_left(session, services.company, now())
         except SQLAlchemyError as error:
             logger.warning("sweep_failed", reason=type(error).__name__)
 
@@ -164,7 +165,7 @@ async def _scoring(services: Services) -> None:
 
 async def _delivering(services: Services) -> None:
     """Sends notifications, for as long as the process lives."""
-    senders = outbox.senders(services.settings, services.http)
+    senders = outbox.senders(services.settings, services.http, services.database)
     while True:
         await asyncio.sleep(_OUTBOX_SECONDS)
         try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
+from html import escape
 
 from fastapi import APIRouter
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from api import widget
 from api.services import ServicesDep
@@ -17,6 +18,20 @@ router = APIRouter(tags=["widget"])
 async def widget_js() -> Response:
     """The chat widget: one module, no dependency."""
     return Response(_widget(), media_type="text/javascript", headers={"Cache-Control": "public, max-age=300"})
+
+
+@router.get("/conversation", include_in_schema=False)
+async def conversation(services: ServicesDep) -> Response:
+    """The page a link in an e-mail opens: a conversation and nothing else. Which one stands behind the `#` and never comes here."""
+    page = (widget.HERE / "conversation.html").read_text(encoding="utf-8")
+    headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+    return Response(page.replace("{company}", escape(services.company.name)), media_type="text/html", headers=headers)
+
+
+@router.get("/conversation.js", include_in_schema=False)
+async def conversation_js() -> FileResponse:
+    """What opens it."""
+    return FileResponse(widget.HERE / "conversation.js", media_type="text/javascript")
 
 
 @cache

@@ -35,6 +35,7 @@ class CsmEntry(BaseModel):
     name: str
     role: str = "csm"
     languages: list[str] = Field(default_factory=lambda: ["en"])
+    skills: list[str] = Field(default_factory=list)
     capacity: int = 5
 
 
@@ -67,6 +68,7 @@ async def add(session: AsyncSession, entry: CsmEntry, password: str | None, now:
         name=entry.name.strip() or email,
         role=entry.role,
         languages=entry.languages,
+        skills=entry.skills,
         capacity=entry.capacity,
         password_hash=hashed,
         failures=0,
@@ -123,6 +125,18 @@ async def change(
     if not any(each.active and each.role == "admin" for each in await repository.csms(session)):
         raise Conflict("nobody would be left who is an admin", "make somebody else an admin first")
     return found
+
+
+async def seen(session: AsyncSession, csm_id: str, now: datetime) -> None:
+    """A CSM's console gave a sign."""
+    await repository.seen(session, csm_id, now)
+
+
+async def set_away(session: AsyncSession, csm: Csm, away: bool) -> None:
+    """A CSM takes no new conversations for a while, or does again."""
+    found = await one(session, csm.id)
+    found.away = away
+    await session.flush()
 
 
 def stamp(csm: Csm) -> str:

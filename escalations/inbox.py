@@ -86,6 +86,13 @@ async def at_rest(session: AsyncSession, since: datetime, until: datetime) -> Se
     return await repository.at_rest(session, since, until)
 
 
+async def unread_replies(
+    session: AsyncSession, since: datetime, until: datetime
+) -> Sequence[tuple[Conversation, MessageRow]]:
+    """Conversations with a CSM's latest reply, written in that time and not seen by the customer."""
+    return [(row[0], row[1]) for row in await repository.unread_replies(session, since, until)]
+
+
 @dataclass(frozen=True)
 class Terms:
     """Words to look for.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Numeric, Text, text
@@ -22,7 +22,10 @@ class Csm(Base):
     name: Mapped[str] = mapped_column(Text)
     role: Mapped[str] = mapped_column(Text)
     languages: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    skills: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     capacity: Mapped[int] = mapped_column(default=5)
+    seen_at: Mapped[datetime | None] = mapped_column(comment="when their console last gave a sign")
+    away: Mapped[bool] = mapped_column(server_default=text("false"), comment="they take no new conversations")
     password_hash: Mapped[str | None] = mapped_column(Text)
     failures: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None]
@@ -47,6 +50,7 @@ class Escalation(Base):
             postgresql_where=text("state IN ('queued', 'claimed')"),
         ),
         Index("ix_escalations_queue", "mode", "due_at", postgresql_where=text("state = 'queued'")),
+        Index("ix_escalations_follow_up", "follow_up_on", postgresql_where=text("follow_up_on IS NOT NULL")),
         Index("ix_escalations_csm", "csm_id", postgresql_where=text("state = 'claimed'")),
     )
 
@@ -66,6 +70,11 @@ class Escalation(Base):
     value_at_risk: Mapped[Decimal | None] = mapped_column(Numeric(18, 2))
     currency: Mapped[str | None] = mapped_column(Text)
     csm_id: Mapped[str | None] = mapped_column(ForeignKey("csms.id"))
+    owner_id: Mapped[str | None] = mapped_column(ForeignKey("csms.id"), comment="who is offered it first")
+    skill: Mapped[str | None] = mapped_column(Text)
+    snoozed_until: Mapped[datetime | None]
+    muted: Mapped[bool] = mapped_column(server_default=text("false"), comment="watched by nobody until it needs more")
+    follow_up_on: Mapped[date | None]
     created_at: Mapped[datetime]
     due_at: Mapped[datetime]
     claimed_at: Mapped[datetime | None]

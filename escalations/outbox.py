@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from email.message import EmailMessage
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 import httpx
+import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from escalations import repository
-from escalations.models import Escalation
+from conversations import log
+from escalations import repository, webhooks
+from escalations.models import Escalation, EscalationEvent, OutboxItem
+from kit.catalogue import Catalogue
 from kit.clock import now as clock_now
 from kit.company import Company
 from kit.database import Database
+from kit.errors import Conflict, KotaeError, NotFound, UserError
 from kit.ids import new_id
 from kit.settings import Settings
 
-Sender = Callable[[Mapping[str, Any]], Awaitable[None]]
+TEXTS = Catalogue(Path(__file__).with_name("texts.yml"))
+State = Literal["waiting", "sent", "dead"]
+Sender = Callable[[OutboxItem], Awaitable[None]]
 MAX_ATTEMPTS = 12
+LINK_HOLDS = timedelta(days=7)
+"""How long the link of an e-mail opens the conversation."""
+MIN_SECRET = 24
 BACK_OFF = timedelta(seconds=10)
 """First wait after a failure; it doubles each time, so twelve attempts span about eleven hours."""
 
@@ -29,6 +39,7 @@ BACK_OFF = timedelta(seconds=10)
 async def announce(session: AsyncSession, escalation: Escalation, company: Company, now: datetime) -> None:
     """Tells the team that a conversation needs a person: once for each level it reaches."""
     who = escalation.account_name or "A visitor"
+    owner = await repository.csm(session, escalation.owner_id) if escalation.owner_id is not None else None
     subject = f"[{company.name}] {who}: {escalation.reason['en']}"
     for kind in ("slack", "email"):
         await _put(
@@ -38,11 +49,95 @@ async def announce(session: AsyncSession, escalation: Escalation, company: Compa
                 "subject": subject,
                 "text": f"{who}: {escalation.reason['en']}. Answer by {escalation.due_at:%Y-%m-%d %H:%M} UTC.",
                 "conversation": escalation.conversation_id,
-                "to": company.support.email,
+                "from": company.support.email,
+                # The owner first; from the second level on the whole team.
+                "to": owner.email if owner is not None and escalation.level == 1 else company.support.email,
             },
             f"{kind}:{escalation.id}:{escalation.mode}:{escalation.level}",
             now,
         )
+
+
+async def publish(session: AsyncSession, escalation: Escalation, event: EscalationEvent) -> None:
+    """Tells the company's other systems of a change of the queue. No customer's words, and nothing a CSM wrote."""
+    payload = {
+        "type": f"escalation.{event.kind}",
+        "timestamp": event.at.isoformat(),
+        "data": {
+            "id": escalation.id,
+            "conversation": escalation.conversation_id,
+            "account": escalation.account_id,
+            "mode": escalation.mode,
+            "state": escalation.state,
+            "priority": escalation.priority,
+            "level": escalation.level,
+            "rule": escalation.rule,
+            "csm": escalation.csm_id,
+            "due_at": escalation.due_at.isoformat(),
+        },
+        "conversation": escalation.conversation_id,
+    }
+    await _put(session, "webhook", payload, f"webhook:{event.id}", event.at)
+
+
+async def tell_customer(
+    session: AsyncSession,
+    company: Company,
+    *,
+    conversation_id: str,
+    to: str,
+    lang: str,
+    csm: str,
+    words: str,
+    after: int,
+    now: datetime,
+) -> None:
+    """Sends a CSM's words to a customer who has left: once, until the customer has been back.
+
+    Args:
+        csm: name of the CSM.
+        words: what they wrote.
+        after: the last message the customer has seen.
+    """
+    await _put(
+        session,
+        "customer_email",
+        {
+            "subject": TEXTS.say("mail_subject", lang, name=csm, company=company.name),
+            "text": TEXTS.say("mail_text", lang, name=csm, words=words),
+            "conversation": conversation_id,
+            "from": company.support.email,
+            "to": to,
+        },
+        f"customer_email:{conversation_id}:{after}",
+        now,
+    )
+
+
+async def listing(session: AsyncSession, state: State | None = None, limit: int = 200) -> Sequence[OutboxItem]:
+    """Notifications, the newest first; the dead ones are those that were given up.
+
+    Args:
+        state: only these.
+    """
+    return await repository.notifications(session, state, limit)
+
+
+async def retry(session: AsyncSession, id_: str, now: datetime) -> OutboxItem:
+    """Tries a dead notification again, from the beginning.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: it is not dead.
+    """
+    found = await repository.lock_notification(session, id_)
+    if found is None:
+        raise NotFound(f"no notification {id_}", "see kotae queue outbox")
+    if found.state != "dead":
+        raise Conflict(f"{id_} is {found.state}", "only what was given up can be tried again by hand")
+    found.state, found.attempts, found.next_at = "waiting", 0, now
+    await session.flush()
+    return found
 
 
 async def _put(session: AsyncSession, kind: str, payload: dict[str, Any], dedupe: str, now: datetime) -> None:
@@ -71,8 +166,8 @@ async def deliver(database: Database, senders: Mapping[str, Sender], now: dateti
             item.attempts += 1
             try:
                 if item.kind in senders:
-                    await senders[item.kind](item.payload)
-            except (httpx.HTTPError, aiosmtplib.SMTPException, OSError) as error:
+                    await senders[item.kind](item)
+            except (httpx.HTTPError, httpx.InvalidURL, aiosmtplib.SMTPException, KotaeError, OSError) as error:
                 item.last_error = f"{type(error).__name__}: {error}"[:500]
                 item.next_at = clock_now() + BACK_OFF * 2 ** (item.attempts - 1)
                 item.state = "dead" if item.attempts >= MAX_ATTEMPTS else "waiting"
@@ -81,18 +176,23 @@ async def deliver(database: Database, senders: Mapping[str, Sender], now: dateti
     return len(items)
 
 
-def senders(settings: Settings, client: httpx.AsyncClient) -> dict[str, Sender]:
+def senders(settings: Settings, client: httpx.AsyncClient, database: Database) -> dict[str, Sender]:
     """What this installation can send with: the channels its settings name."""
     made: dict[str, Sender] = {}
     if settings.slack_webhook_url is not None:
         made["slack"] = _slack(settings.slack_webhook_url.get_secret_value(), settings, client)
+    if settings.webhook_url is not None:
+        made["webhook"] = _webhook(settings.webhook_url, _webhook_secret(settings), client)
     if settings.smtp_url is not None:
-        made["email"] = _email(settings.smtp_url.get_secret_value(), settings)
+        url = settings.smtp_url.get_secret_value()
+        made["email"] = _email(url, settings)
+        made["customer_email"] = _customer_email(url, settings, database)
     return made
 
 
 def _slack(url: str, settings: Settings, client: httpx.AsyncClient) -> Sender:
-    async def send(payload: Mapping[str, Any]) -> None:
+    async def send(item: OutboxItem) -> None:
+        payload = item.payload
         link = f"{settings.site_url}/console/conversation/{payload['conversation']}"
         answer = await client.post(url, json={"text": f"{payload['text']}\n{link}"}, timeout=10)
         answer.raise_for_status()
@@ -100,23 +200,65 @@ def _slack(url: str, settings: Settings, client: httpx.AsyncClient) -> Sender:
     return send
 
 
-def _email(url: str, settings: Settings) -> Sender:
-    server = urlsplit(url)
-
-    async def send(payload: Mapping[str, Any]) -> None:
-        message = EmailMessage()
-        message["Subject"] = " ".join(str(payload["subject"]).split())
-        message["From"] = payload["to"]
-        message["To"] = payload["to"]
-        message.set_content(f"{payload['text']}\n{settings.site_url}/console/conversation/{payload['conversation']}")
-        await aiosmtplib.send(
-            message,
-            hostname=server.hostname or "localhost",
-            port=server.port or 25,
-            username=unquote(server.username) if server.username else None,
-            password=unquote(server.password) if server.password else None,
-            use_tls=server.scheme == "smtps",
-            timeout=10,
+def _webhook_secret(settings: Settings) -> str:
+    secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret is not None else ""
+    if len(secret) < MIN_SECRET:
+        raise UserError(
+            "KOTAE_WEBHOOK_URL is set without a secret", f"set KOTAE_WEBHOOK_SECRET, {MIN_SECRET} characters or more"
         )
+    return secret
+
+
+def _webhook(url: str, secret: str, client: httpx.AsyncClient) -> Sender:
+    async def send(item: OutboxItem) -> None:
+        body = orjson.dumps(item.payload)
+        headers = {"content-type": "application/json", **webhooks.signed(secret, item.id, body, clock_now())}
+        answer = await client.post(url, content=body, headers=headers, timeout=10)
+        answer.raise_for_status()
 
     return send
+
+
+def _email(url: str, settings: Settings) -> Sender:
+    async def send(item: OutboxItem) -> None:
+        payload = item.payload
+        link = f"{settings.site_url}/console/conversation/{payload['conversation']}"
+        await _mail(url, payload, f"{payload['text']}\n{link}")
+
+    return send
+
+
+def _customer_email(url: str, settings: Settings, database: Database) -> Sender:
+    """A CSM's answer to a customer who has left the page, with a link that opens the conversation again.
+
+    The link's token is made when the message is sent and never stored as it is; it stands behind the `#`, which browsers tell no server.
+    """
+
+    async def send(item: OutboxItem) -> None:
+        payload = item.payload
+        conversation, moment = str(payload["conversation"]), clock_now()
+        async with database.begin() as session:
+            await log.existing(session, conversation)
+            token = await log.mint_token(session, conversation, moment + LINK_HOLDS)
+        link = f"{settings.site_url}/conversation#{conversation}:{token}"
+        await _mail(url, payload, f"{payload['text']}\n\n{link}\n")
+
+    return send
+
+
+async def _mail(url: str, payload: Mapping[str, Any], text: str) -> None:
+    server = urlsplit(url)
+    message = EmailMessage()
+    message["Subject"] = " ".join(str(payload["subject"]).split())
+    message["From"] = payload["from"]
+    message["To"] = payload["to"]
+    message.set_content(text)
+    await aiosmtplib.send(
+        message,
+        hostname=server.hostname or "localhost",
+        port=server.port or 25,
+        username=unquote(server.username) if server.username else None,
+        password=unquote(server.password) if server.password else None,
+        use_tls=server.scheme == "smtps",
+        timeout=10,
+    )

@@ -74,6 +74,7 @@ class Rule(BaseModel):
     priority: Literal["urgent", "high", "normal", "low"]
     within_minutes: int = Field(gt=0, description="service level, in business minutes")
     route: Literal["owner", "pool"] = "pool"
+    skill: str | None = Field(None, description="what the CSM of the pool should be good at, as in csms.yml")
     reason: Localised
 
     @field_validator("when")

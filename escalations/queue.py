@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from conversations import log
 from conversations.bodies import Handover, Survey, Text
 from conversations.models import Conversation, MessageRow
-from escalations import hours, outbox, repository
+from escalations import csms, hours, outbox, repository, routing
 from escalations.models import Csm, Escalation, EscalationEvent
 from escalations.policy import PRIORITIES, Facts, Rule
 from kit.catalogue import Catalogue
 from kit.company import Company
 from kit.database import Json
-from kit.errors import Conflict, NotFound
+from kit.errors import Conflict, NotFound, UserError
 from kit.ids import new_id
 from kit.times import clock_words
 
@@ -30,16 +30,22 @@ SILENT_AFTER = timedelta(minutes=15)
 """A CSM who claimed and said nothing for this long loses the claim."""
 SECOND_CHANCE_MINUTES = 15
 """Service level, in business minutes, of a conversation that was let wait."""
+FOLLOW_UP_MINUTES = 8 * 60
+"""Service level, in business minutes, of a conversation whose follow-up day has come."""
 WATCH_IDLE = timedelta(hours=24)
 """A watched conversation without a word for this long needs no watching."""
 MAX_LEVEL = 3
+REOPENED_WITHIN = timedelta(days=7)
+"""A conversation that comes back this soon after it was resolved is offered to the same CSM first."""
+LONGEST_SNOOZE = timedelta(days=30)
 
 
 class Asker(BaseModel):
-    """Who an escalation is about, as the queue shows it."""
+    """Who an escalation is about, as the queue shows it. `owner` is the e-mail of the CSM who looks after the account."""
 
     account_id: str | None = None
     account_name: str | None = None
+    owner: str | None = None
     value: Decimal | None = None
     currency: str | None = None
 
@@ -91,6 +97,12 @@ async def raise_(
         lang: language of the conversation.
     """
     due_at = hours.due(company.support, now, rule.within_minutes)
+    before = await repository.last_resolved(session, conversation_id, now - REOPENED_WITHIN)
+    owner = None
+    if before is not None:
+        owner = await repository.csm(session, before.csm_id or "")
+    elif asker.owner and rule.route == "owner":
+        owner = await repository.csm_by_email(session, asker.owner)
     values: dict[str, object] = {
         "id": new_id("esc"),
         "conversation_id": conversation_id,
@@ -104,6 +116,8 @@ async def raise_(
         "reason": _texts(rule),
         "facts": facts.model_dump(mode="json"),
         "route": rule.route,
+        "skill": rule.skill,
+        "owner_id": owner.id if owner is not None else None,
         "lang": lang,
         "value_at_risk": asker.value,
         "currency": asker.currency,
@@ -116,6 +130,8 @@ async def raise_(
         raise NotFound("the escalation vanished")
     if created_id is not None:
         await _event(session, found, "raised", "policy", now, rule=rule.id)
+        if before is not None:
+            await _event(session, found, "reopened", "policy", now, of=before.id, csm=before.csm_id)
     else:
         await _heighten(session, found, rule, facts, due_at, now)
     if rule.mode == "takeover" and found.state == "queued":
@@ -133,7 +149,7 @@ async def _heighten(
     more_urgent = PRIORITIES[rule.priority] < found.priority
     if not (more_mode or (more_urgent and rule.mode == found.mode)):
         return
-    found.mode = rule.mode
+    found.mode, found.muted = rule.mode, found.muted and not more_mode
     found.priority = min(found.priority, PRIORITIES[rule.priority])
     found.due_at = due_at if more_mode else min(found.due_at, due_at)
     found.rule, found.reason, found.facts = rule.id, _texts(rule), facts.model_dump(mode="json")
@@ -196,6 +212,113 @@ async def claim(session: AsyncSession, id_: str, csm: Csm, now: datetime) -> Esc
     return found
 
 
+async def next_for(session: AsyncSession, csm: Csm, now: datetime) -> Escalation | None:
+    """Claims for a CSM what they should help with next: what is offered to them, in the order of the queue.
+
+    Returns:
+        None where nothing is offered to them now.
+    Raises:
+        Conflict: they hold as many conversations as they can.
+    """
+    await csms.seen(session, csm.id, now)
+    everyone, holds = await repository.csms(session), await load(session)
+    csm = next(each for each in everyone if each.id == csm.id)
+    if holds.get(csm.id, 0) >= csm.capacity:
+        raise Conflict(f"you hold {csm.capacity} conversations already", "resolve or hand over one first")
+    first = await repository.first_takeover(session, now)
+    if first is None:
+        return None
+    if csm.id in routing.offered(first, everyone, holds, now):  # as nearly always: not many need be read
+        return await claim(session, first.id, csm, now)
+    for found in await repository.queued_takeovers(session, now):
+        offer = csm.id in routing.offered(found, everyone, holds, now)
+        if offer and await repository.try_lock(session, found.id):  # else a colleague is just taking it
+            return await claim(session, found.id, csm, now)
+    return None
+
+
+async def snooze(session: AsyncSession, id_: str, csm: Csm, until: datetime, now: datetime) -> Escalation:
+    """The CSM puts the conversation aside until then, or until the customer writes.
+
+    Raises:
+        Conflict: this CSM does not hold it.
+        UserError: not a moment ahead, or too far.
+    """
+    found = await _held(session, id_, csm)
+    if not now < until <= now + LONGEST_SNOOZE:
+        raise UserError("that is no moment to come back at", f"choose one in the next {LONGEST_SNOOZE.days} days")
+    found.snoozed_until = until
+    await _event(session, found, "snoozed", csm.id, now, until=until.isoformat())
+    return found
+
+
+async def heard(session: AsyncSession, conversation_id: str, now: datetime) -> None:
+    """The customer wrote while a person holds the conversation: it is put aside no longer."""
+    found = await repository.lock_open(session, conversation_id)
+    if found is not None and found.snoozed_until is not None:
+        found.snoozed_until = None
+        await _event(session, found, "woken", "customer", now)
+
+
+async def mute(session: AsyncSession, id_: str, csm: Csm, now: datetime, *, muted: bool = True) -> Escalation:
+    """A watched conversation is no longer shown as such, until it needs somebody to take over.
+
+    Raises:
+        Conflict: it is not one that is only watched.
+    """
+    found = await existing(session, id_)
+    locked = await repository.lock_open(session, found.conversation_id)
+    if locked is None or locked.mode != "watch" or locked.state != "queued":
+        raise Conflict(f"{found.id} is not only watched", "snooze or resolve it instead")
+    locked.muted = muted
+    await _event(session, locked, "muted" if muted else "unmuted", csm.id, now)
+    return locked
+
+
+async def prioritise(
+    session: AsyncSession, id_: str, csm: Csm, priority: str, reason: str, now: datetime
+) -> Escalation:
+    """Sets the priority by hand.
+
+    Args:
+        priority: urgent, high, normal or low.
+        reason: why, for the colleagues who find their order changed.
+    Raises:
+        UserError: no such priority, or no reason.
+        Conflict: it is closed.
+    """
+    if priority not in PRIORITIES:
+        raise UserError(f"no priority is called {priority!r}", f"there are {', '.join(PRIORITIES)}")
+    if not reason.strip():
+        raise UserError("the reason is missing", "say why, for your colleagues")
+    found = await existing(session, id_)
+    locked = await repository.lock_open(session, found.conversation_id)
+    if locked is None or locked.id != found.id:
+        raise Conflict(f"{found.id} is closed", "nobody waits in it")
+    before, locked.priority = locked.priority, PRIORITIES[priority]
+    await _event(
+        session, locked, "prioritised", csm.id, now, before=before, after=locked.priority, reason=reason.strip()
+    )
+    return locked
+
+
+async def follow_up(session: AsyncSession, id_: str, csm: Csm, day: date | None, now: datetime) -> Escalation:
+    """Notes a day on which the matter is to be looked at again; None takes it back. It may be resolved in the meantime.
+
+    Raises:
+        Forbidden: another CSM has or had it.
+        UserError: a day that has passed.
+    """
+    found = await existing(session, id_)
+    if found.csm_id != csm.id:
+        csms.require(csm, "lead")
+    if day is not None and day <= now.date():
+        raise UserError(f"{day} has come already", "choose a day ahead")
+    found.follow_up_on = day
+    await _event(session, found, "follow_up", csm.id, now, on=day.isoformat() if day else None)
+    return found
+
+
 async def step_in(session: AsyncSession, conversation_id: str, csm: Csm, now: datetime) -> Escalation:
     """A CSM takes any conversation, asked or not.
 
@@ -239,7 +362,7 @@ async def release(
     found = await _held(session, id_, csm)
     await log.give_back(session, found.conversation_id)
     if to == "queue":
-        found.state, found.csm_id, found.claimed_at = "queued", None, None
+        found.state, found.csm_id, found.claimed_at, found.snoozed_until = "queued", None, None, None
         await _event(session, found, "requeued", csm.id, now)
     else:
         await _close(session, found, "returned", csm.id, now, "handed back to the bot")
@@ -332,9 +455,15 @@ async def sweep(session: AsyncSession, company: Company, now: datetime) -> int:
             continue
         await _up(session, found, company, now, "late")
         moved += 1
+    for found in await repository.woken(session, now):
+        found.snoozed_until = None
+        await _event(session, found, "woken", "system", now)
+        moved += 1
+    for found in await repository.to_follow_up(session, now.date()):
+        moved += await _followed_up(session, found, company, now)
     for found in await repository.claimed_and_silent(session, now - SILENT_AFTER):
         await log.give_back(session, found.conversation_id)
-        found.state, found.csm_id, found.claimed_at = "queued", None, None
+        found.state, found.csm_id, found.claimed_at, found.snoozed_until = "queued", None, None, None
         await _up(session, found, company, now, "requeued")
         moved += 1
     for found in await repository.idle_watches(session, now - WATCH_IDLE):
@@ -342,6 +471,41 @@ async def sweep(session: AsyncSession, company: Company, now: datetime) -> int:
         moved += 1
     await session.flush()
     return moved
+
+
+async def _followed_up(session: AsyncSession, found: Escalation, company: Company, now: datetime) -> int:
+    """The day of a follow-up has come: an open one wakes, one that was closed is opened again for the same CSM."""
+    found.follow_up_on = None
+    if found.state in repository.OPEN:
+        found.snoozed_until = None
+        await _event(session, found, "woken", "system", now, why="follow_up")
+        return 1
+    rule = Rule(
+        id=repository.FOLLOW_UP,
+        mode="takeover",
+        priority="normal",
+        within_minutes=FOLLOW_UP_MINUTES,
+        route="owner",
+        reason={"en": "To be looked at again today", "ja": "本日フォローアップ予定"},
+    )
+    holder = await repository.csm(session, found.csm_id) if found.csm_id is not None else None
+    raised = await raise_(
+        session,
+        company,
+        conversation_id=found.conversation_id,
+        rule=rule,
+        facts=Facts(known=found.account_id is not None),
+        asker=Asker(
+            account_id=found.account_id,
+            account_name=found.account_name,
+            owner=holder.email if holder is not None else None,
+            value=found.value_at_risk,
+            currency=found.currency,
+        ),
+        lang=found.lang,
+        now=now,
+    )
+    return int(raised.created)
 
 
 async def _up(session: AsyncSession, found: Escalation, company: Company, now: datetime, text: str) -> None:
@@ -368,15 +532,17 @@ async def _held(session: AsyncSession, id_: str, csm: Csm) -> Escalation:
 async def _close(
     session: AsyncSession, found: Escalation, state: str, actor: str, now: datetime, resolution: str
 ) -> None:
-    found.state, found.closed_at, found.resolution = state, now, resolution or None
+    found.state, found.closed_at, found.resolution, found.snoozed_until = state, now, resolution or None, None
     await _event(session, found, state, actor, now, reason=resolution)
 
 
 async def _event(
     session: AsyncSession, found: Escalation, kind: str, actor: str, now: datetime, **detail: object
 ) -> None:
-    session.add(EscalationEvent(escalation_id=found.id, at=now, kind=kind, actor=actor, detail=detail))
+    event = EscalationEvent(escalation_id=found.id, at=now, kind=kind, actor=actor, detail=detail)
+    session.add(event)
     await session.flush()
+    await outbox.publish(session, found, event)
     await repository.tell(session, found.id)
 
 

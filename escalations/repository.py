@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from escalations.inbox import Terms, Wanted
 
 OPEN = ("queued", "claimed")
+FOLLOW_UP = "follow_up"
+"""The rule of what was opened again because its day had come."""
 BREAKING = timedelta(minutes=5)
 """A service level with less than this left goes before everything else."""
 AGEING = timedelta(minutes=30)
@@ -86,7 +88,8 @@ async def claim(session: AsyncSession, escalation_id: str, csm_id: str, now: dat
     return (await session.execute(query)).scalar_one_or_none() is not None
 
 
-def _order(now: datetime) -> list[Any]:
+def order(now: datetime) -> list[Any]:
+    """What to help with first: take-overs, service levels about to break, urgency with ageing, value at risk, waiting."""
     breaking = case((Escalation.due_at <= now + BREAKING, 0), else_=1)
     steps = cast(
         extract("epoch", now - Escalation.created_at) / AGEING.total_seconds(), Integer
@@ -112,7 +115,7 @@ async def listing(
             (MessageRow.conversation_id == Conversation.id) & (MessageRow.seq == Conversation.last_seq),
         )
         .where(Escalation.state == state if state else Escalation.state.in_(OPEN))
-        .order_by(*_order(now))
+        .order_by(*order(now))
         .limit(limit)
     )
     if csm_id is not None:
@@ -164,7 +167,7 @@ def _conversations(wanted: Wanted, terms: Terms | None, csm_id: str) -> tuple[Fr
         conditions += [Escalation.state == "claimed", Escalation.csm_id == csm_id]
     else:
         mode = "takeover" if wanted.view == "queue" else "watch"
-        conditions += [Escalation.state == "queued", Escalation.mode == mode]
+        conditions += [Escalation.state == "queued", Escalation.mode == mode, ~Escalation.muted]
     if wanted.lang:
         conditions.append(Conversation.lang == wanted.lang)
     if wanted.priority:
@@ -198,7 +201,7 @@ async def conversations(
             tables.outerjoin(MessageRow, and_(MessageRow.conversation_id == Conversation.id, MessageRow.seq == seq))
         )
         .where(*conditions)
-        .order_by(*([Conversation.last_at.desc()] if wanted.view == "all" else _order(now)))
+        .order_by(*([Conversation.last_at.desc()] if wanted.view == "all" else order(now)))
         .limit(limit)
     )
     return (await session.execute(query)).all()
@@ -221,7 +224,7 @@ async def counts(session: AsyncSession, csm_id: str) -> Row[int, int, int, int]:
     query = (
         select(
             func.count().filter(Escalation.state == "queued", Escalation.mode == "takeover"),
-            func.count().filter(Escalation.state == "queued", Escalation.mode == "watch"),
+            func.count().filter(Escalation.state == "queued", Escalation.mode == "watch", ~Escalation.muted),
             func.count().filter(mine),
             func.count().filter(mine, Conversation.last_seq > Conversation.csm_read_seq, unread),
         )
@@ -241,7 +244,12 @@ async def overdue(session: AsyncSession, now: datetime) -> Sequence[Escalation]:
     """Queued take-overs past their service level, locked; those another process works on are left out."""
     query = (
         select(Escalation)
-        .where(Escalation.state == "queued", Escalation.mode == "takeover", Escalation.due_at < now)
+        .where(
+            Escalation.state == "queued",
+            Escalation.mode == "takeover",
+            Escalation.due_at < now,
+            Escalation.rule != FOLLOW_UP,  # no customer waits there
+        )
         .with_for_update(skip_locked=True)
         .limit(100)
     )
@@ -252,7 +260,12 @@ async def claimed_and_silent(session: AsyncSession, before: datetime) -> Sequenc
     """Claimed before that moment and not answered since."""
     query = (
         select(Escalation)
-        .where(Escalation.state == "claimed", Escalation.answered_at.is_(None), Escalation.claimed_at < before)
+        .where(
+            Escalation.state == "claimed",
+            Escalation.answered_at.is_(None),
+            Escalation.claimed_at < before,
+            Escalation.snoozed_until.is_(None),
+        )
         .with_for_update(skip_locked=True)
         .limit(100)
     )
@@ -292,6 +305,26 @@ async def at_rest(session: AsyncSession, since: datetime, until: datetime) -> Se
     return (await session.execute(query)).scalars().all()
 
 
+async def unread_replies(
+    session: AsyncSession, since: datetime, until: datetime
+) -> Sequence[Row[Conversation, MessageRow]]:
+    """Conversations with a CSM's latest reply, written in that time and not seen by the customer."""
+    latest = (
+        select(MessageRow.conversation_id, func.max(MessageRow.seq).label("seq"))
+        .where(MessageRow.sender == "csm", MessageRow.created_at >= since, MessageRow.created_at < until)
+        .group_by(MessageRow.conversation_id)
+        .subquery()
+    )
+    query = (
+        select(Conversation, MessageRow)
+        .join(latest, latest.c.conversation_id == Conversation.id)
+        .join(MessageRow, and_(MessageRow.conversation_id == Conversation.id, MessageRow.seq == latest.c.seq))
+        .where(MessageRow.seq > Conversation.customer_read_seq)
+        .limit(100)
+    )
+    return (await session.execute(query)).all()
+
+
 async def events(session: AsyncSession, escalation_id: str) -> Sequence[EscalationEvent]:
     query = select(EscalationEvent).where(EscalationEvent.escalation_id == escalation_id).order_by(EscalationEvent.id)
     return (await session.execute(query)).scalars().all()
@@ -305,8 +338,69 @@ async def csm(session: AsyncSession, csm_id: str) -> Csm | None:
     return await session.get(Csm, csm_id)
 
 
+async def seen(session: AsyncSession, csm_id: str, now: datetime) -> None:
+    """Moves forward when a CSM was last seen; not for every click."""
+    await session.execute(
+        update(Csm)
+        .where(Csm.id == csm_id, or_(Csm.seen_at.is_(None), Csm.seen_at < now - timedelta(seconds=20)))
+        .values(seen_at=now)
+    )
+
+
+async def first_takeover(session: AsyncSession, now: datetime) -> Escalation | None:
+    """What waits to be taken over and should be helped first, locked; those a colleague is just taking are left out."""
+    query = select(Escalation).where(Escalation.state == "queued", Escalation.mode == "takeover")
+    query = query.order_by(*order(now)).limit(1).with_for_update(skip_locked=True)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def queued_takeovers(session: AsyncSession, now: datetime, limit: int = 500) -> Sequence[Escalation]:
+    """What waits to be taken over, in the order it should be helped."""
+    query = select(Escalation).where(Escalation.state == "queued", Escalation.mode == "takeover")
+    return (await session.execute(query.order_by(*order(now)).limit(limit))).scalars().all()
+
+
+async def try_lock(session: AsyncSession, escalation_id: str) -> bool:
+    """Holds a queued escalation; False, without waiting, where another has it in hand."""
+    query = (
+        select(Escalation.id)
+        .where(Escalation.id == escalation_id, Escalation.state == "queued")
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.execute(query)).scalar_one_or_none() is not None
+
+
+async def last_resolved(session: AsyncSession, conversation_id: str, since: datetime) -> Escalation | None:
+    """The conversation's latest escalation that a CSM resolved since."""
+    query = (
+        select(Escalation)
+        .where(
+            Escalation.conversation_id == conversation_id,
+            Escalation.state == "resolved",
+            Escalation.csm_id.is_not(None),
+            Escalation.closed_at >= since,
+        )
+        .order_by(Escalation.closed_at.desc())
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def woken(session: AsyncSession, now: datetime) -> Sequence[Escalation]:
+    """Snoozed ones whose time has come, locked."""
+    query = select(Escalation).where(Escalation.state.in_(OPEN), Escalation.snoozed_until <= now)
+    return (await session.execute(query.with_for_update(skip_locked=True).limit(100))).scalars().all()
+
+
+async def to_follow_up(session: AsyncSession, today: date) -> Sequence[Escalation]:
+    """Those to be looked at again on that day or before, locked."""
+    query = select(Escalation).where(Escalation.follow_up_on <= today)
+    return (await session.execute(query.with_for_update(skip_locked=True).limit(100))).scalars().all()
+
+
 async def csms(session: AsyncSession) -> Sequence[Csm]:
-    return (await session.execute(select(Csm).order_by(Csm.name))).scalars().all()
+    query = select(Csm).order_by(Csm.name).execution_options(populate_existing=True)
+    return (await session.execute(query)).scalars().all()
 
 
 async def enqueue(session: AsyncSession, values: dict[str, object]) -> None:
@@ -323,6 +417,17 @@ async def due_notifications(session: AsyncSession, now: datetime, limit: int) ->
         .with_for_update(skip_locked=True)
     )
     return (await session.execute(query)).scalars().all()
+
+
+async def notifications(session: AsyncSession, state: str | None, limit: int) -> Sequence[OutboxItem]:
+    query = select(OutboxItem).order_by(OutboxItem.created_at.desc(), OutboxItem.id).limit(limit)
+    if state is not None:
+        query = query.where(OutboxItem.state == state)
+    return (await session.execute(query)).scalars().all()
+
+
+async def lock_notification(session: AsyncSession, id_: str) -> OutboxItem | None:
+    return await session.get(OutboxItem, id_, with_for_update=True, populate_existing=True)
 
 
 async def tell(session: AsyncSession, escalation_id: str) -> None:

@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     oidc_client_secret: SecretStr | None = Field(None, description="client secret at that provider")
 
     slack_webhook_url: SecretStr | None = Field(None, description="Slack-compatible webhook for escalations")
+    webhook_url: str | None = Field(None, description="where signed webhooks of the queue go, https://…")
+    webhook_secret: SecretStr | None = Field(None, description="signs them; 24 characters or more, whsec_… or any text")
     smtp_url: SecretStr | None = Field(None, description="smtp://user:password@host:port for e-mail")
 
     @property

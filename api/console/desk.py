@@ -31,6 +31,7 @@ logger = structlog.get_logger()
 Result = TypeVar("Result")
 Work = Callable[[AsyncSession, Csm, datetime], Awaitable[Result]]
 _SETTLE_SECONDS = 0.08
+_SIGN_SECONDS = 30.0
 """Events that come this close together are shown together."""
 
 
@@ -118,6 +119,18 @@ class Desk:
         """
         task = background_tasks.create(self._follow(on_events), name="follow events")
         self.client.on_delete(task.cancel)
+        there = background_tasks.create(self._there(), name="give a sign")
+        self.client.on_delete(there.cancel)
+
+    async def _there(self) -> None:
+        """Says every half a minute that the CSM has the console open: conversations are offered to who is there."""
+
+        async def sign(database: AsyncSession, csm: Csm, moment: datetime) -> None:
+            await csms.seen(database, csm.id, moment)
+
+        while True:
+            await self.signal(sign)
+            await asyncio.sleep(_SIGN_SECONDS)
 
     async def _follow(self, on_events: Callable[[list[Event]], Awaitable[None]]) -> None:
         with self.services.hub.everything() as waiting:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-SCRIPT = Path(__file__).parent / "widget.js"
-SITE = Path(__file__).parent / "site"
+HERE = Path(__file__).parent
+SCRIPT = HERE / "widget.js"
+SITE = HERE / "site"
 """A small company site for the demo, to be served under `/demo/` in development."""
 
 # Comments of the forms our own source uses; none of them occurs inside a string there.

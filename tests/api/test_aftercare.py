@@ -21,7 +21,7 @@ from api import aftercare, greeting
 from conversations import log, repository
 from conversations.bodies import Text
 from conversations.models import Conversation
-from escalations import csms, policy, queue
+from escalations import csms, outbox, policy, queue
 from escalations.csms import CsmEntry
 from escalations.models import Csm
 from escalations.policy import Facts
@@ -87,7 +87,7 @@ async def test_a_greeting_is_shown_clicked_and_resolved(session: AsyncSession, f
     assert await counted(session) == {"welcome": (1, 0, 0)}
     for client_id in ("c1", "c1"):
         accepted = await log.accept(session, conversation.id, client_id, "Start", NOW, "onboarding")
-        await aftercare.clicked(session, conversation.id, accepted, "onboarding", NOW)
+        await aftercare.accepted(session, conversation.id, accepted, "onboarding", NOW)
     assert await counted(session) == {"welcome": (1, 1, 0)}
     await aftercare.helped(session, conversation.id, 1, False, NOW)
     assert await counted(session) == {"welcome": (1, 1, 0)}
@@ -103,9 +103,9 @@ async def test_what_is_written_instead_of_clicked_is_no_click(session: AsyncSess
     await customer(session, front, age=2)
     conversation = await begin(session, front, first=True)
     accepted = await log.accept(session, conversation.id, "c1", "hello", NOW)
-    await aftercare.clicked(session, conversation.id, accepted, None, NOW)
+    await aftercare.accepted(session, conversation.id, accepted, None, NOW)
     later = await log.accept(session, conversation.id, "c2", "Start", NOW, "onboarding")
-    await aftercare.clicked(session, conversation.id, later, "onboarding", NOW)
+    await aftercare.accepted(session, conversation.id, later, "onboarding", NOW)
     assert await counted(session) == {"welcome": (1, 0, 0)}
 
 
@@ -195,3 +195,31 @@ async def test_nps_leaves_alone_who_waits_for_a_person(session: AsyncSession, fr
     conversation = await spoken(session, front, NOW)
     await held(session, conversation, NOW)
     assert await aftercare.ask_nps(session, NOW + timedelta(minutes=4), RULES) == 0
+
+
+async def test_a_reply_goes_by_email_to_who_has_left(session: AsyncSession, front: Any) -> None:
+    """Not before two minutes, not where it was read; once until they have been back; to the address they left, else their own."""
+    company = Company(name="A", product="A", summary={"en": ""}, support={"email": "help@acme.example"})
+    await customer(session, front, age=300)
+    conversation = await begin(session, front)
+    _, csm = await held(session, conversation, NOW)
+    seq = await queue.reply(session, conversation.id, csm, "Here you are.", NOW)
+
+    async def told(minutes: float) -> int:
+        await aftercare.write_to_who_left(session, company, NOW + timedelta(minutes=minutes))
+        found = await outbox.listing(session)
+        return sum(item.kind == "customer_email" and item.payload["conversation"] == conversation.id for item in found)
+
+    assert await told(3) == 0  # nobody knows an address
+    await put_person(session, "p", PutPerson(email="pat@mail.example"), NOW + timedelta(seconds=1))
+    assert await told(2) == 0
+    assert await told(2.1) == 1
+    await queue.reply(session, conversation.id, csm, "And this.", NOW + timedelta(minutes=3))
+    assert await told(6) == 1
+    await log.mark_read(session, conversation.id, seq + 1, "customer")
+    assert await told(7) == 1
+    await log.leave_email(session, conversation.id, "left@mail.example")
+    await queue.reply(session, conversation.id, csm, "One more thing.", NOW + timedelta(minutes=8))
+    assert await told(11) == 2
+    newest = next(item for item in await outbox.listing(session) if item.payload.get("to") == "left@mail.example")
+    assert "One more thing." in newest.payload["text"]

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -22,6 +23,8 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from accounts.records import put_accounts, put_people
 from accounts.schemas import PutAccount, PutPerson
+from conversations import log
+from conversations.bodies import Text
 from kit.clock import now
 from kit.database import Database
 from kit.settings import Settings
@@ -203,4 +206,33 @@ def test_a_person_goes_on_with_the_same_conversation_on_another_device(browser: 
     expect(phone.get_by_text("as a visitor")).to_be_visible()
     assert desk.evaluate("kotae.thread.state.conversation_id") == phone.evaluate("kotae.thread.state.conversation_id")
     for page in (desk, phone):
+        page.context.close()
+
+
+def test_a_link_in_an_email_opens_the_conversation_again(
+    browser: Browser, front_door: FrontDoor, database_url: str
+) -> None:
+    """On a device that has never seen it; the token is gone from the address at once, and a wrong one opens nothing."""
+
+    async def made() -> tuple[str, str]:
+        database = Database(database_url)
+        async with database.begin() as session:
+            conversation = (await log.start(session, lang="en", now=now())).id
+            await log.append(session, conversation, "csm", Text(text="Your invoice is mended."), now(), name="Dana")
+            token = await log.mint_token(session, conversation, now() + timedelta(days=7))
+        await database.close()
+        return conversation, token
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        conversation, token = elsewhere.submit(asyncio.run, made()).result()
+    for right in (True, False):
+        page = browser.new_context(locale="en-GB").new_page()
+        page.goto(f"{front_door.url}/conversation#{conversation}:{token if right else token[::-1]}")
+        until(page, "Boolean(window.kotae?.thread) || Boolean(document.querySelector('kotae-chat')?.thread)")
+        assert "#" not in page.url
+        if right:
+            expect(page.get_by_text("Your invoice is mended.")).to_be_visible()
+        else:
+            until(page, "document.querySelector('kotae-chat').thread.state?.conversation_id !== " + repr(conversation))
+            expect(page.get_by_text("Your invoice is mended.")).to_have_count(0)
         page.context.close()

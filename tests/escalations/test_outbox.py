@@ -1,0 +1,250 @@
+"""What leaves the house: by real SMTP and real HTTP on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import re
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from email import policy as email_policy
+from typing import Any
+
+import httpx
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from pydantic import SecretStr
+
+from conversations import log
+from escalations import csms, outbox, policy, queue, webhooks
+from escalations.csms import CsmEntry
+from escalations.models import OutboxItem
+from escalations.policy import Facts
+from escalations.queue import Asker
+from kit.clock import now
+from kit.company import Company, Support
+from kit.database import Database
+from kit.errors import Conflict, NotFound, UserError
+from kit.ids import new_id
+from kit.settings import Settings, load_settings
+from tests.support import free_ports
+
+COMPANY = Company(name="Acme", product="Acme", summary={"en": "", "ja": ""}, support=Support(email="help@acme.example"))
+RULES = {rule.id: rule for rule in policy.load(policy.DEFAULT).rules}
+SECRET = "a secret of the two of us"
+NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+
+
+class Mailbox:
+    """Keeps what arrives."""
+
+    def __init__(self) -> None:
+        self.messages: list[email.message.EmailMessage] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's
+        assert isinstance(envelope.content, bytes)
+        self.messages.append(email.message_from_bytes(envelope.content, policy=email_policy.default))  # type: ignore[arg-type]
+        return "250 OK"
+
+    def to(self, address: str) -> list[email.message.EmailMessage]:
+        return [message for message in self.messages if message["To"] == address]
+
+
+@pytest.fixture
+def mailbox() -> Iterator[tuple[Mailbox, str]]:
+    """A mail server, and its address."""
+    box, (port,) = Mailbox(), free_ports(1)
+    server = Controller(box, hostname="127.0.0.1", port=port)
+    server.start()
+    yield box, f"smtp://127.0.0.1:{port}"
+    server.stop()
+
+
+class Receiver:
+    """Another system: answers with the statuses it is given, the last one for ever, and keeps what it got."""
+
+    def __init__(self) -> None:
+        self.statuses = [200]
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
+        raw = {line.split(": ", 1)[0].lower(): line.split(": ", 1)[1] for line in head[1:] if ": " in line}
+        self.got.append((raw, await reader.readexactly(int(headers["content-length"]))))
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    made = Receiver()
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    yield made
+    server.close()
+    await server.wait_closed()
+
+
+def configured(settings: Settings, **more: Any) -> Settings:
+    return load_settings(home=settings.home, public_url="https://help.acme.example", **more)
+
+
+async def raised(database: Database, owner: str | None = None) -> str:
+    """A customer who asks for a person; gives the conversation."""
+    async with database.begin() as session:
+        conversation = (await log.start(session, lang="en", now=NOW)).id
+        await queue.raise_(
+            session,
+            COMPANY,
+            conversation_id=conversation,
+            rule=RULES["cancel_high_value"],
+            facts=Facts(known=True),
+            asker=Asker(account_id="acme", account_name="Acme", owner=owner),
+            lang="en",
+            now=NOW,
+        )
+    return conversation
+
+
+async def delivered(database: Database, settings: Settings, at: datetime) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        senders = outbox.senders(settings, client, database)
+        while await outbox.deliver(database, senders, at):
+            pass
+
+
+async def items(database: Database, conversation: str, kind: str) -> list[OutboxItem]:
+    async with database.begin() as session:
+        every = await outbox.listing(session, limit=5000)
+        return [item for item in every if item.kind == kind and item.payload["conversation"] == conversation]
+
+
+def about(receiver: Receiver, conversation: str) -> list[tuple[dict[str, str], bytes]]:
+    return [(headers, body) for headers, body in receiver.got if conversation.encode() in body]
+
+
+async def test_a_change_of_the_queue_is_told_signed(database: Database, settings: Settings, receiver: Receiver) -> None:
+    """The receiver can prove that it is ours, of now and unchanged; none of the customer's facts are in it."""
+    conversation = await raised(database)
+    await delivered(database, configured(settings, webhook_url=receiver.url, webhook_secret=SecretStr(SECRET)), NOW)
+    ((headers, body),) = about(receiver, conversation)
+    assert b'"type":"escalation.raised"' in body
+    assert b"cancel_high_value" in body
+    moment = now()
+    assert webhooks.genuine(SECRET, headers, body, moment)
+    assert not webhooks.genuine("another secret of somebody", headers, body, moment)
+    assert not webhooks.genuine(SECRET, headers, body + b" ", moment)
+    assert not webhooks.genuine(SECRET, {**headers, "webhook-id": "out_other"}, body, moment)
+    assert not webhooks.genuine(SECRET, headers, body, moment + webhooks.TOLERANCE + timedelta(minutes=1))
+    assert not webhooks.genuine(SECRET, {}, body, moment)
+
+
+async def test_a_delivery_is_tried_again_with_the_same_id(
+    database: Database, settings: Settings, receiver: Receiver
+) -> None:
+    """Refused, it waits and comes again later, not before; taken, it is sent."""
+    chosen = configured(settings, webhook_url=receiver.url, webhook_secret=SecretStr(SECRET))
+    receiver.statuses = [500]
+    conversation = await raised(database)
+    await delivered(database, chosen, NOW)
+    (item,) = await items(database, conversation, "webhook")
+    assert (item.state, item.attempts) == ("waiting", 1)
+    assert "500" in str(item.last_error)
+    tries = len(about(receiver, conversation))
+    await delivered(database, chosen, item.next_at - timedelta(milliseconds=1))
+    assert len(about(receiver, conversation)) == tries
+    receiver.statuses = [200]
+    await delivered(database, chosen, item.next_at)
+    assert (await items(database, conversation, "webhook"))[0].state == "sent"
+    ids = {headers["webhook-id"] for headers, _ in about(receiver, conversation)}
+    assert ids == {item.id}
+
+
+async def test_what_nobody_takes_is_dead_until_a_person_tries_again(
+    database: Database, settings: Settings, receiver: Receiver
+) -> None:
+    """After twelve tries it is listed with the reason; tried again by hand it goes."""
+    chosen = configured(settings, webhook_url=receiver.url, webhook_secret=SecretStr(SECRET))
+    receiver.statuses = [503]
+    conversation = await raised(database)
+    for _ in range(outbox.MAX_ATTEMPTS):
+        (item,) = await items(database, conversation, "webhook")
+        await delivered(database, chosen, item.next_at)
+    (item,) = await items(database, conversation, "webhook")
+    assert (item.state, item.attempts) == ("dead", outbox.MAX_ATTEMPTS)
+    async with database.begin() as session:
+        assert item.id in [dead.id for dead in await outbox.listing(session, "dead")]
+    receiver.statuses = [200]
+    async with database.begin() as session:
+        await outbox.retry(session, item.id, NOW)
+    await delivered(database, chosen, NOW)
+    assert (await items(database, conversation, "webhook"))[0].state == "sent"
+    async with database.begin() as session:
+        with pytest.raises(Conflict):
+            await outbox.retry(session, item.id, NOW)
+        with pytest.raises(NotFound):
+            await outbox.retry(session, "out_none", NOW)
+
+
+async def test_a_webhook_without_a_secret_is_refused(database: Database, settings: Settings) -> None:
+    """At the start, in one line."""
+    async with httpx.AsyncClient() as client:
+        for more in ({}, {"webhook_secret": SecretStr("short")}):
+            with pytest.raises(UserError, match="KOTAE_WEBHOOK_SECRET"):
+                outbox.senders(configured(settings, webhook_url="http://127.0.0.1:9/", **more), client, database)
+
+
+async def test_the_owner_is_written_to_first(
+    database: Database, settings: Settings, mailbox: tuple[Mailbox, str]
+) -> None:
+    """By real SMTP; one level up the whole team."""
+    box, url = mailbox
+    owner = f"{new_id('dana')}@acme.example"
+    async with database.begin() as session:
+        await csms.add(session, CsmEntry(email=owner, name="Dana"), None, NOW)
+    conversation = await raised(database, owner)
+    await delivered(database, configured(settings, smtp_url=SecretStr(url)), NOW)
+    (message,) = box.to(owner)
+    assert message["Subject"] == "[Acme] Acme: A high-value account wants to cancel"
+    assert f"https://help.acme.example/console/conversation/{conversation}" in message.get_content()
+
+
+async def test_the_link_of_an_email_opens_the_conversation(
+    database: Database, settings: Settings, mailbox: tuple[Mailbox, str]
+) -> None:
+    """The token is not stored with the message; it opens this conversation, and for seven days."""
+    box, url = mailbox
+    to = f"{new_id('pat')}@mail.example"
+    async with database.begin() as session:
+        conversation = (await log.start(session, lang="ja", now=NOW)).id
+        for _ in range(2):  # the same words are told once, until the customer was back
+            await outbox.tell_customer(
+                session,
+                COMPANY,
+                conversation_id=conversation,
+                to=to,
+                lang="ja",
+                csm="Hana",
+                words="請求書をお送りしました。",
+                after=0,
+                now=NOW,
+            )
+    await delivered(database, configured(settings, smtp_url=SecretStr(url)), NOW)
+    (message,) = box.to(to)
+    assert "Hana" in message["Subject"]
+    assert "請求書をお送りしました。" in message.get_content()
+    found = re.search(rf"https://help\.acme\.example/conversation#{conversation}:(\S+)", message.get_content())
+    assert found is not None
+    token = found.group(1)
+    (item,) = await items(database, conversation, "customer_email")
+    assert token not in str(item.payload)
+    async with database.begin() as session:
+        _, until = await log.open_by_token(session, conversation, token, now())
+        assert until is not None
+        with pytest.raises(NotFound):
+            await log.open_by_token(session, conversation, token, until + timedelta(seconds=1))

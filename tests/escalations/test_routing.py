@@ -1,0 +1,233 @@
+"""Who is offered a conversation, and what a CSM can do with one besides answering."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from conversations import log
+from escalations import csms, policy, queue, routing
+from escalations.csms import CsmEntry
+from escalations.models import Csm, Escalation
+from escalations.policy import Facts
+from escalations.queue import Asker, Raised
+from kit.company import Company, Support
+from kit.errors import Conflict, Forbidden, UserError
+from kit.ids import new_id
+
+NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+COMPANY = Company(name="Acme", product="Acme", summary={"en": "", "ja": ""}, support=Support(email="help@acme.example"))
+RULES = {rule.id: rule for rule in policy.load(policy.DEFAULT).rules}
+
+
+def member(name: str, **more: Any) -> Csm:
+    """A CSM who is there, speaks English and has room."""
+    given = {"languages": ["en"], "skills": [], "capacity": 2, "active": True, "away": False, "seen_at": NOW}
+    return Csm(id=name, **(given | more))
+
+
+def waiting(**more: Any) -> Escalation:
+    """Raised an hour ago for two hours: its owner's share is over exactly now."""
+    given = {"lang": "en", "created_at": NOW - timedelta(hours=1), "due_at": NOW + timedelta(hours=1)}
+    return Escalation(id="e", **(given | more))
+
+
+EARLY = NOW - timedelta(seconds=1)
+"""A second before the owner's share is over."""
+
+
+@pytest.mark.parametrize(
+    ("escalation", "at", "load", "change", "to"),
+    [
+        ({}, EARLY, {}, {}, {"own", "pool", "ja"}),  # nobody owns it: everybody who speaks English
+        ({"owner_id": "own"}, EARLY, {}, {}, {"own"}),
+        ({"owner_id": "own"}, NOW, {}, {}, {"own", "pool", "ja"}),  # the owner's share is over
+        ({"owner_id": "own"}, EARLY, {"own": 1}, {}, {"own"}),
+        ({"owner_id": "own"}, EARLY, {"own": 2}, {}, {"pool", "ja"}),  # the owner has no room
+        ({"owner_id": "own"}, EARLY, {}, {"own": {"away": True}}, {"pool", "ja"}),
+        ({"owner_id": "own"}, EARLY, {}, {"own": {"seen_at": EARLY - routing.PRESENT_FOR}}, {"own"}),
+        ({"owner_id": "own"}, EARLY, {}, {"own": {"seen_at": EARLY - timedelta(seconds=91)}}, {"pool", "ja"}),
+        ({"owner_id": "own"}, EARLY, {}, {"own": {"seen_at": None}}, {"pool", "ja"}),
+        ({"owner_id": "own"}, EARLY, {}, {"own": {"active": False}}, {"pool", "ja"}),
+        ({"lang": "ja"}, EARLY, {}, {}, {"ja"}),
+        ({"lang": "ja"}, EARLY, {"ja": 2}, {}, {"own", "pool"}),  # nobody speaks it: better anybody than nobody
+        ({"skill": "billing"}, EARLY, {}, {"pool": {"skills": ["billing"]}}, {"pool"}),
+        ({"skill": "billing", "lang": "ja"}, EARLY, {}, {"pool": {"skills": ["billing"]}}, {"ja"}),  # language first
+        ({}, EARLY, {"own": 2, "pool": 3, "ja": 2}, {}, set()),
+    ],
+)
+def test_owner_first_then_the_pool(
+    escalation: dict[str, Any], at: datetime, load: dict[str, int], change: dict[str, Any], to: set[str]
+) -> None:
+    """Below, at and above each limit."""
+    team = [
+        member("own", **change.get("own", {})),
+        member("pool", **change.get("pool", {})),
+        member("ja", languages=["ja", "en"]),
+    ]
+    assert set(routing.offered(waiting(**escalation), team, load, at)) == to
+
+
+async def new_csm(session: AsyncSession, name: str, role: str = "csm", **more: Any) -> Csm:
+    entry = CsmEntry(email=f"{new_id(name.lower())}@acme.example", name=name, role=role, **more)
+    made = await csms.add(session, entry, None, NOW)
+    await csms.seen(session, made.id, NOW)
+    await session.refresh(made)
+    return made
+
+
+@pytest.fixture
+async def empty_queue(session: AsyncSession) -> None:
+    """What other tests committed is out of the way, in this test's transaction."""
+    await session.execute(update(Escalation).where(Escalation.state == "queued").values(state="returned"))
+
+
+async def raised(
+    session: AsyncSession,
+    rule: str = "wish",
+    owner: str | None = None,
+    conversation: str | None = None,
+    at: datetime = NOW,
+) -> Raised:
+    conversation = conversation or (await log.start(session, lang="en", now=at)).id
+    return await queue.raise_(
+        session,
+        COMPANY,
+        conversation_id=conversation,
+        rule=RULES[rule],
+        facts=Facts(known=True),
+        asker=Asker(account_id="acme", account_name="Acme", owner=owner),
+        lang="en",
+        now=at,
+    )
+
+
+async def kinds(session: AsyncSession, escalation: Escalation) -> list[str]:
+    return [event.kind for event in await queue.events(session, escalation.id)]
+
+
+@pytest.mark.usefixtures("empty_queue")
+async def test_next_is_the_owners_then_the_pools_until_there_is_no_room(session: AsyncSession) -> None:
+    """A rule that goes to the owner waits for them; one for the pool goes to whoever asks; full is full."""
+    owner, other = await new_csm(session, "Owner", capacity=1), await new_csm(session, "Other", capacity=1)
+    theirs = await raised(session, "cancel_high_value", owner.email)
+    assert theirs.escalation.owner_id == owner.id
+    assert await queue.next_for(session, other, NOW) is None
+    got = await queue.next_for(session, owner, NOW)
+    assert got is not None
+    assert (got.id, got.csm_id) == (theirs.escalation.id, owner.id)
+    pool = await raised(session, "wish", owner.email)
+    assert pool.escalation.owner_id is None
+    with pytest.raises(Conflict, match="you hold 1"):
+        await queue.next_for(session, owner, NOW)
+    mine = await queue.next_for(session, other, NOW)
+    assert mine is not None
+    assert mine.id == pool.escalation.id
+
+
+async def test_what_comes_back_within_a_week_goes_to_the_same_csm(session: AsyncSession) -> None:
+    """At seven days it still does, after that it is like any other."""
+    for late, same in ((timedelta(), True), (timedelta(seconds=1), False)):
+        csm = await new_csm(session, "Dana")
+        first = (await raised(session)).escalation
+        await queue.claim(session, first.id, csm, NOW)
+        await queue.resolve(session, first.id, csm, NOW)
+        again = await raised(session, conversation=first.conversation_id, at=NOW + queue.REOPENED_WITHIN + late)
+        assert again.escalation.id != first.id
+        assert (again.escalation.owner_id == csm.id) is same
+        assert ("reopened" in await kinds(session, again.escalation)) is same
+
+
+async def test_a_snoozed_conversation_wakes_in_time_or_when_the_customer_writes(session: AsyncSession) -> None:
+    """And is not taken away for silence meanwhile."""
+    csm = await new_csm(session, "Dana")
+    found = (await raised(session)).escalation
+    with pytest.raises(Conflict):
+        await queue.snooze(session, found.id, csm, NOW + timedelta(days=1), NOW)
+    await queue.claim(session, found.id, csm, NOW)
+    for wrong in (NOW, NOW + queue.LONGEST_SNOOZE + timedelta(seconds=1)):
+        with pytest.raises(UserError):
+            await queue.snooze(session, found.id, csm, wrong, NOW)
+    until = NOW + timedelta(days=1)
+    await queue.snooze(session, found.id, csm, until, NOW)
+    await queue.sweep(session, COMPANY, until - timedelta(seconds=1))
+    assert (found.state, found.snoozed_until) == ("claimed", until)
+    await queue.heard(session, found.conversation_id, NOW)
+    assert found.snoozed_until is None
+    await queue.snooze(session, found.id, csm, until, NOW)
+    found.answered_at = NOW
+    await session.flush()
+    await queue.sweep(session, COMPANY, until)
+    assert (found.state, found.snoozed_until) == ("claimed", None)
+    assert (await kinds(session, found))[-4:] == ["snoozed", "woken", "snoozed", "woken"]
+
+
+async def test_a_muted_watch_is_heard_of_again_when_it_needs_somebody(session: AsyncSession) -> None:
+    """Watching it again changes nothing; a takeover shows it."""
+    csm = await new_csm(session, "Dana")
+    found = (await raised(session, "watch_at_risk")).escalation
+    await queue.mute(session, found.id, csm, NOW)
+    await raised(session, "watch_at_risk", conversation=found.conversation_id)
+    assert found.muted
+    await raised(session, "cancel_at_risk", conversation=found.conversation_id)
+    assert not found.muted
+    with pytest.raises(Conflict):
+        await queue.mute(session, found.id, csm, NOW)
+
+
+async def test_a_priority_by_hand_has_a_reason(session: AsyncSession) -> None:
+    """It changes the order, and colleagues can read why."""
+    csm = await new_csm(session, "Dana")
+    first, second = (await raised(session)).escalation, (await raised(session)).escalation
+    for priority, reason in (("urgent", "  "), ("huge", "because")):
+        with pytest.raises(UserError):
+            await queue.prioritise(session, second.id, csm, priority, reason, NOW)
+    await queue.prioritise(session, second.id, csm, "urgent", "their launch is today", NOW)
+    order = [entry.escalation.id for entry in await queue.listing(session, NOW, state="queued")]
+    assert order.index(second.id) < order.index(first.id)
+    event = (await queue.events(session, second.id))[-1]
+    assert (event.kind, event.actor, event.detail) == (
+        "prioritised",
+        csm.id,
+        {"before": 3, "after": 1, "reason": "their launch is today"},
+    )
+
+
+async def test_a_follow_up_comes_back_to_who_promised_it(session: AsyncSession) -> None:
+    """On its day, once, though it was resolved; only their own may set it, or a lead."""
+    csm, other = await new_csm(session, "Dana"), await new_csm(session, "Other")
+    found = (await raised(session)).escalation
+    await queue.claim(session, found.id, csm, NOW)
+    day = (NOW + timedelta(days=20)).date()
+    with pytest.raises(Forbidden):
+        await queue.follow_up(session, found.id, other, day, NOW)
+    with pytest.raises(UserError):
+        await queue.follow_up(session, found.id, csm, NOW.date(), NOW)
+    await queue.follow_up(session, found.id, csm, day, NOW)
+    await queue.resolve(session, found.id, csm, NOW)
+    await queue.sweep(session, COMPANY, NOW + timedelta(days=19))
+    assert await queue.open_of(session, found.conversation_id) is None
+    at = NOW + timedelta(days=20)
+    await queue.sweep(session, COMPANY, at)
+    again = await queue.open_of(session, found.conversation_id)
+    assert again is not None
+    assert (again.rule, again.owner_id, found.follow_up_on) == ("follow_up", csm.id, None)
+    words = (await log.existing(session, found.conversation_id)).last_seq
+    await queue.sweep(session, COMPANY, at + timedelta(days=3))
+    assert (await log.existing(session, found.conversation_id)).last_seq == words, (
+        "nobody waits: nobody is apologised to"
+    )
+
+
+async def test_who_is_away_is_offered_nothing(session: AsyncSession) -> None:
+    """Until they are back."""
+    csm = await new_csm(session, "Dana")
+    await raised(session)
+    await csms.set_away(session, csm, True)
+    assert await queue.next_for(session, csm, NOW) is None
+    await csms.set_away(session, csm, False)
+    assert await queue.next_for(session, csm, NOW) is not None
