@@ -26,6 +26,8 @@ from kit.errors import NotFound
 
 WINDOW = 84
 """Days of use that are looked at."""
+SCORE_HOLDS = timedelta(days=2)
+"""How old a kept health score may be to decide about a turn; accounts are scored each night."""
 KNOWN = frozenset(
     [
         "tenure_days",
@@ -173,6 +175,83 @@ class InternalFacts(_Facts):
         return self.value.currency
 
 
+class Standing(_Facts):
+    """What decides about a turn and is never said in it: the score that stands, and what the account is worth."""
+
+    account: str
+    owner: str | None
+    health_score: float | None
+    band: Band | None
+    tier: Tier
+    lifetime_value: Decimal
+    currency: str
+    complaints_90d: int
+    days_to_renewal: int | None
+
+
+class Subscribed(BaseModel):
+    """A subscription, as far as the asker's facts need it."""
+
+    plan: str | None
+    seats: int | None
+    amount: Decimal | None
+    currency: str
+    per_months: int
+    started_at: datetime
+    cancelled_at: datetime | None
+    renews_on: date | None
+    auto_renew: bool | None
+
+
+class Billed(BaseModel):
+    """An invoice, as far as the asker's facts need it."""
+
+    id: str
+    issued_on: date
+    due_on: date
+    paid_on: date | None
+    amount: Decimal
+    refunded: Decimal
+    currency: str
+
+
+class Metered(BaseModel):
+    """How much of something was used on a day."""
+
+    name: str
+    day: date
+    quantity: Decimal
+
+
+class Scored(BaseModel):
+    """The newest health score that is kept."""
+
+    score: float | None
+    band: Band | None
+
+
+class Asker(BaseModel):
+    """Everything that is stored of the account that asks and that a turn may need, read at once."""
+
+    id: str
+    name: str
+    created_at: datetime
+    attributes: dict[str, Any]
+    owner: str | None
+    potential_seats: int | None
+    person_name: str | None
+    person_role: str | None
+    person_lang: str | None
+    members: int
+    subscriptions: list[Subscribed]
+    invoices: list[Billed]
+    firsts: dict[str, datetime]
+    marks: dict[str, datetime]
+    used: list[Metered]
+    complaints: int
+    scored: Scored | None
+
+
 async def customer_facts(
     session: AsyncSession, catalog: Catalog, account_id: str, person_id: str | None, now: datetime
 ) -> CustomerFacts:
@@ -184,26 +263,79 @@ async def customer_facts(
     Raises:
         NotFound: there is no such account.
     """
-    account = await repository.account(session, account_id)
-    if account is None:
+    return _customer(catalog, await _asker(session, catalog, account_id, person_id, now), now)
+
+
+async def facts_of_turn(
+    session: AsyncSession, catalog: Catalog, account_id: str, person_id: str | None, now: datetime
+) -> tuple[CustomerFacts, Standing]:
+    """What may be said in a turn, and what decides about it. One round trip to the database.
+
+    The health is that of the last scoring: every account is scored nightly, and again soon after its facts changed. One that was not
+    scored yet is scored on the spot.
+
+    Args:
+        account_id: from the proof of who is asking, and from nowhere else.
+        person_id: whose role and language count; someone of another account counts as nobody.
+    Raises:
+        NotFound: there is no such account.
+    """
+    asker = await _asker(session, catalog, account_id, person_id, now)
+    scored = asker.scored
+    if scored is None:
+        known = await internal_facts(session, catalog, account_id, now)
+        scored = Scored(score=known.health_score, band=known.band)
+    running = [each for each in asker.subscriptions if _runs(each, now)]
+    worth, touch = _worth(catalog, running, asker.potential_seats)
+    renews_on = _renewal(asker.subscriptions, now)
+    standing = Standing(
+        account=asker.id,
+        owner=asker.owner,
+        health_score=scored.score,
+        band=scored.band,
+        tier=touch,
+        lifetime_value=worth.amount,
+        currency=worth.currency,
+        complaints_90d=asker.complaints,
+        days_to_renewal=(renews_on - now.date()).days if renews_on else None,
+    )
+    return _customer(catalog, asker, now), standing
+
+
+async def _asker(
+    session: AsyncSession, catalog: Catalog, account_id: str, person_id: str | None, now: datetime
+) -> Asker:
+    today = now.date()
+    row = await repository.asker(
+        session,
+        account=account_id,
+        person=person_id,
+        now=now,
+        day=today,
+        since=today.replace(day=1),
+        scored_since=today - SCORE_HOLDS,
+        steps=sorted({step.event for step in catalog.onboarding.steps if step.event}),
+        metered=sorted({meter.event for meter in catalog.plans.meters.values() if meter.event}),
+    )
+    if row is None:
         raise NotFound(f"there is no account {account_id}", "put the account first")
-    person = await repository.person(session, person_id) if person_id else None
-    if person is not None and person.account_id != account_id:
-        person = None
-    every = await repository.subscriptions(session, [account_id])
-    main = _main(every, now)
-    renews_on = _renewal(every, now)
+    return Asker.model_validate(row)
+
+
+def _customer(catalog: Catalog, asker: Asker, now: datetime) -> CustomerFacts:
+    main = _main(asker.subscriptions, now)
+    renews_on = _renewal(asker.subscriptions, now)
     plan = catalog.plans.named(main.plan if main else None)
-    steps = await _progress(session, catalog, account, main.plan if main else None, now)
-    meters = await _meters(session, catalog, account, plan.limits, now)
-    invoices = await repository.last_invoices(session, account_id, now)
+    done = _done(catalog, asker.firsts, asker.marks)
+    steps = progress(catalog.onboarding, plan=main.plan if main else None, since=asker.created_at, done=done, now=now)
+    meters = _meters(catalog, asker, plan.limits, now)
     return CustomerFacts(
-        account_id=account.id,
-        account_name=account.name,
-        person_name=person.name if person else None,
-        person_role=person.role if person else None,
-        person_lang=person.lang if person else None,
-        stage=_stage(catalog, account.created_at, renews_on, steps, now),
+        account_id=asker.id,
+        account_name=asker.name,
+        person_name=asker.person_name,
+        person_role=asker.person_role,
+        person_lang=asker.person_lang,
+        stage=_stage(catalog, asker.created_at, renews_on, steps, now),
         plan=PlanFacts(
             id=plan.id,
             name=plan.name,
@@ -219,18 +351,32 @@ async def customer_facts(
         renews_on=renews_on,
         auto_renew=main.auto_renew if main else None,
         cancelled_on=main.cancelled_at.date() if main and main.cancelled_at else None,
-        invoices=[_invoice(invoice, now) for invoice in invoices],
+        invoices=[_invoice(invoice, now) for invoice in asker.invoices],
         steps=steps.steps,
         onboarding_percent=steps.percent,
     )
 
 
-def _runs(subscription: m.Subscription, now: datetime) -> bool:
+def _worth(
+    catalog: Catalog, running: Sequence[Subscribed | m.Subscription], potential_seats: int | None
+) -> tuple[Value, Tier]:
+    """What the running subscriptions are worth, and the touch tier that follows."""
+    value = lifetime_value(
+        catalog.value,
+        [Payment(amount=each.amount, currency=each.currency, per_months=each.per_months) for each in running],
+        catalog.company.currency,
+    )
+    seats = [each.seats for each in running if each.seats is not None]
+    bought = sum(seats) if seats else None
+    return value, tier(catalog.value, value=value.amount, seats=bought, potential_seats=potential_seats)
+
+
+def _runs(subscription: Subscribed | m.Subscription, now: datetime) -> bool:
     over = subscription.cancelled_at is not None and subscription.cancelled_at <= now
     return subscription.started_at <= now and not over
 
 
-def _main(every: Sequence[m.Subscription], now: datetime) -> m.Subscription | None:
+def _main(every: Sequence[Subscribed], now: datetime) -> Subscribed | None:
     """The subscription that stands for the account: the dearest that runs, or, where none does, the one that ended last."""
     running = [each for each in every if _runs(each, now)]
     if running:
@@ -238,20 +384,10 @@ def _main(every: Sequence[m.Subscription], now: datetime) -> m.Subscription | No
     return max(every, key=lambda each: each.cancelled_at or each.started_at, default=None)
 
 
-def _renewal(every: Sequence[m.Subscription], now: datetime) -> date | None:
+def _renewal(every: Sequence[Subscribed], now: datetime) -> date | None:
     """The next renewal of anything that runs."""
     dates = [each.renews_on for each in every if _runs(each, now) and each.renews_on and each.renews_on >= now.date()]
     return min(dates, default=None)
-
-
-async def _progress(
-    session: AsyncSession, catalog: Catalog, account: m.Account, plan: str | None, now: datetime
-) -> Progress:
-    events = {step.event for step in catalog.onboarding.steps if step.event}
-    firsts, marks = await repository.steps_done(session, account.id, events)
-    return progress(
-        catalog.onboarding, plan=plan, since=account.created_at, done=_done(catalog, firsts, marks), now=now
-    )
 
 
 def _done(catalog: Catalog, firsts: Mapping[str, Any], marks: Mapping[str, Any]) -> dict[str, datetime]:
@@ -280,18 +416,12 @@ def _stage(catalog: Catalog, created_at: datetime, renews_on: date | None, steps
     return catalog.health.profile(facts).id
 
 
-async def _meters(
-    session: AsyncSession, catalog: Catalog, account: m.Account, limits: Mapping[str, int | None], now: datetime
-) -> dict[str, Usage]:
+def _meters(catalog: Catalog, asker: Asker, limits: Mapping[str, int | None], now: datetime) -> dict[str, Usage]:
     """How much is used of what the plans meter; seats are counted from the people."""
-    meters = catalog.plans.meters
-    names = {meter.event for meter in meters.values() if meter.event}
-    today = now.date()
-    rows = await repository.metered(session, account.id, names, today.replace(day=1), today) if names else []
     found: dict[str, Usage] = {}
     for name, used, per in [
-        ("seats", await repository.people_count(session, account.id), "now"),
-        *((name, _metered(meter, rows, account.attributes, today), _per(meter)) for name, meter in meters.items()),
+        ("seats", asker.members, "now"),
+        *((name, _metered(meter, asker, now.date()), _per(meter)) for name, meter in catalog.plans.meters.items()),
     ]:
         if used is not None and (used or name in limits or name == "seats"):
             found[name] = Usage(used=used, limit=limits.get(name), known=name in limits, per=per)
@@ -302,17 +432,15 @@ def _per(meter: Meter) -> Literal["day", "month", "now"]:
     return "now" if meter.attribute else meter.per
 
 
-def _metered(
-    meter: Meter, rows: Sequence[repository.Row], attributes: Mapping[str, Any], today: date
-) -> int | float | None:
+def _metered(meter: Meter, asker: Asker, today: date) -> int | float | None:
     if meter.attribute:
-        value = attributes.get(meter.attribute)
+        value = asker.attributes.get(meter.attribute)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             return None
         return _plain(value)
     days = (today,) if meter.per == "day" else None
-    mine = (row for row in rows if row["name"] == meter.event and (days is None or row["day"] in days))
-    return _plain(sum((row["quantity"] for row in mine), Decimal(0)))
+    mine = (each for each in asker.used if each.name == meter.event and (days is None or each.day in days))
+    return _plain(sum((each.quantity for each in mine), Decimal(0)))
 
 
 def _plain(used: Decimal | float) -> int | float:
@@ -321,7 +449,7 @@ def _plain(used: Decimal | float) -> int | float:
     return int(fine) if fine.is_integer() else fine
 
 
-def _invoice(invoice: m.Invoice, now: datetime) -> InvoiceFacts:
+def _invoice(invoice: Billed, now: datetime) -> InvoiceFacts:
     paid = invoice.paid_on is not None and invoice.paid_on <= now.date()
     late = not paid and invoice.due_on < now.date()
     return InvoiceFacts(
@@ -350,12 +478,7 @@ async def internal_facts(session: AsyncSession, catalog: Catalog, account_id: st
     history = await repository.scores_between(session, account_id, now.date() - timedelta(days=37), now.date())
     assessment = assess(catalog.health, facts, now=now, before=_band(history))
     running = [each for each in await repository.subscriptions(session, [account_id]) if _runs(each, now)]
-    value = lifetime_value(
-        catalog.value,
-        [Payment(amount=each.amount, currency=each.currency, per_months=each.per_months) for each in running],
-        catalog.company.currency,
-    )
-    seats = [each.seats for each in running if each.seats is not None]
+    value, touch = _worth(catalog, running, account.potential_seats)
     return InternalFacts(
         account=account_id,
         owner=account.owner,
@@ -367,12 +490,7 @@ async def internal_facts(session: AsyncSession, catalog: Catalog, account_id: st
         health_groups=assessment.groups,
         trend=trend(assessment, history),
         value=value,
-        tier=tier(
-            catalog.value,
-            value=value.amount,
-            seats=sum(seats) if seats else None,
-            potential_seats=account.potential_seats,
-        ),
+        tier=touch,
         signals=assessment.signals,
         complaints_90d=rows[0]["complaints"] or 0,
         days_to_renewal=(rows[0]["renews_on"] - now.date()).days if rows[0]["renews_on"] else None,

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import Column, ColumnElement, Table, Text, bindparam, delete, func, select, text
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import BIT
+from sqlalchemy.dialects.postgresql import ARRAY, BIT
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import models as m
@@ -266,24 +266,8 @@ async def saw_people(session: AsyncSession, seen: Mapping[str, datetime]) -> Non
         )
 
 
-async def people_count(session: AsyncSession, account_id: str) -> int:
-    query = select(func.count()).where(m.Person.account_id == account_id, m.Person.left_at.is_(None))
-    return (await session.execute(query)).scalar_one()
-
-
 async def people_of(session: AsyncSession, account_id: str) -> list[m.Person]:
     query = select(m.Person).where(m.Person.account_id == account_id).order_by(m.Person.id)
-    return list((await session.execute(query)).scalars())
-
-
-async def last_invoices(session: AsyncSession, account_id: str, now: datetime, limit: int = 5) -> list[m.Invoice]:
-    """The latest invoices, newest first."""
-    query = (
-        select(m.Invoice)
-        .where(m.Invoice.account_id == account_id, m.Invoice.issued_on <= now.date())
-        .order_by(m.Invoice.issued_on.desc(), m.Invoice.id.desc())
-        .limit(limit)
-    )
     return list((await session.execute(query)).scalars())
 
 
@@ -340,29 +324,37 @@ async def refresh_usage(session: AsyncSession, days: Iterable[tuple[str, date]])
         )
 
 
-async def metered(
-    session: AsyncSession, account_id: str, names: Collection[str], since: date, until: date
-) -> list[Row]:
-    """Quantity by event name and day."""
-    query = select(m.DailyEvent.name, m.DailyEvent.day, m.DailyEvent.quantity).where(
-        m.DailyEvent.account_id == account_id,
-        m.DailyEvent.day.between(since, until),
-        _any(m.DailyEvent.name, names),
-    )
-    return [dict(row) for row in (await session.execute(query)).mappings()]
+# Everything that a turn asks of one account, in one round trip. Money travels as text, so that no cent is lost in jsonb.
+_ASKER = text("""
+SELECT a.id, a.name, a.created_at, a.attributes, a.owner, a.potential_seats,
+       p.name AS person_name, p.role AS person_role, p.lang AS person_lang,
+       (SELECT count(*) FROM people WHERE account_id = a.id AND left_at IS NULL) AS members,
+       (SELECT coalesce(jsonb_agg(to_jsonb(s) || jsonb_build_object('amount', s.amount::text) ORDER BY s.started_at, s.id), '[]')
+          FROM subscriptions AS s WHERE s.account_id = a.id) AS subscriptions,
+       (SELECT coalesce(jsonb_agg(to_jsonb(i) || jsonb_build_object('amount', i.amount::text, 'refunded', i.refunded::text)
+                                  ORDER BY i.issued_on DESC, i.id DESC), '[]')
+          FROM (SELECT * FROM invoices WHERE account_id = a.id AND issued_on <= :day
+                ORDER BY issued_on DESC, id DESC LIMIT 5) AS i) AS invoices,
+       (SELECT coalesce(jsonb_object_agg(name, first_at), '{}') FROM account_events
+         WHERE account_id = a.id AND name = ANY(:steps)) AS firsts,
+       (SELECT coalesce(jsonb_object_agg(step, done_at), '{}') FROM onboarding_marks WHERE account_id = a.id) AS marks,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'day', day, 'quantity', quantity::text)), '[]')
+          FROM daily_events
+         WHERE account_id = a.id AND day BETWEEN :since AND :day AND name = ANY(:metered)) AS used,
+       (SELECT count(*) FROM tickets
+         WHERE account_id = a.id AND kind = 'complaint' AND opened_at <= :now AND opened_at > :now - interval '90 days')
+         AS complaints,
+       (SELECT jsonb_build_object('score', score, 'band', band) FROM health_scores
+         WHERE account_id = a.id AND day BETWEEN :scored_since AND :day ORDER BY day DESC LIMIT 1) AS scored
+FROM accounts AS a LEFT JOIN people AS p ON p.id = :person AND p.account_id = a.id
+WHERE a.id = :account
+""").bindparams(bindparam("steps", type_=ARRAY(Text)), bindparam("metered", type_=ARRAY(Text)))
 
 
-async def steps_done(session: AsyncSession, account_id: str, events: Collection[str]) -> tuple[Row, Row]:
-    """When each of these events first happened, and when each step was marked by hand."""
-    firsts = await session.execute(
-        select(m.AccountEvent.name, m.AccountEvent.first_at).where(
-            m.AccountEvent.account_id == account_id, _any(m.AccountEvent.name, events)
-        )
-    )
-    marks = await session.execute(
-        select(m.OnboardingMark.step, m.OnboardingMark.done_at).where(m.OnboardingMark.account_id == account_id)
-    )
-    return {row.name: row.first_at for row in firsts}, {row.step: row.done_at for row in marks}
+async def asker(session: AsyncSession, **values: Any) -> Row | None:
+    """One account, and a person of it, as `accounts.facts.Asker` reads it; None where there is no such account."""
+    found = (await session.execute(_ASKER, values)).mappings().one_or_none()
+    return None if found is None else dict(found)
 
 
 # --- health

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import facts as account_facts
-from accounts.facts import CustomerFacts, InternalFacts
+from accounts.facts import CustomerFacts, Standing
 from actions.rooms import Rooms
 from conversations import turns
 from conversations.bodies import Body
@@ -41,7 +41,7 @@ class Turn:
     slots: Mapping[str, Any]
     understood: Mapping[str, Any]
     customer: CustomerFacts | None = None
-    internal: InternalFacts | None = None
+    internal: Standing | None = None
     decision: str | None = None
     confidence: float | None = None
     article_id: str | None = None
@@ -66,10 +66,9 @@ async def look_up(turn: Turn) -> None:
     account_id = turn.claims.account_id
     if account_id is None:
         return
-    turn.customer = await account_facts.customer_facts(
+    turn.customer, turn.internal = await account_facts.facts_of_turn(
         turn.session, turn.rooms.catalog, account_id, turn.claims.person_id, turn.now
     )
-    turn.internal = await account_facts.internal_facts(turn.session, turn.rooms.catalog, account_id, turn.now)
 
 
 async def record(turn: Turn) -> None:

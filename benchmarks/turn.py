@@ -38,7 +38,7 @@ from sqlalchemy import select
 from websockets.asyncio.client import ClientConnection, connect
 
 from accounts.catalog import load_catalog
-from accounts.facts import customer_facts, internal_facts
+from accounts.facts import facts_of_turn
 from benchmarks import stock
 from benchmarks.quality import EVAL, ROOT
 from cli.prepare import progress
@@ -358,8 +358,7 @@ class Parts:
 
     async def _look_up(self) -> None:
         async with self._database.begin() as session:
-            await customer_facts(session, self._catalog, ACCOUNT, PERSON, now())
-            await internal_facts(session, self._catalog, ACCOUNT, now())
+            await facts_of_turn(session, self._catalog, ACCOUNT, PERSON, now())
 
     async def _log_and_rasa(self) -> None:
         """A greeting, which Rasa answers without an action: written down, understood and decided, and settled."""

@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.catalog import Catalog
-from accounts.facts import CustomerFacts, InternalFacts, customer_facts, internal_facts
+from accounts.facts import CustomerFacts, InternalFacts, Standing, customer_facts, facts_of_turn, internal_facts
 from accounts.ingestion import ingest
 from accounts.records import add_note, mark_step, put_account, put_people, put_records
 from accounts.sample import load_sample
 from accounts.schemas import PutAccount, PutInvoice, PutPerson, PutTicket
+from accounts.scoring import score_accounts
 from kit.errors import Conflict, NotFound
 
 
@@ -162,3 +163,21 @@ async def test_the_sample_leaves_real_accounts_alone(session: AsyncSession, root
     await put_account(session, "acme-starter", PutAccount(name="Real"), now)
     with pytest.raises(Conflict, match="acme-starter"):
         await load_sample(session, root / "demo" / "accounts.yml", now)
+
+
+async def test_what_decides_a_turn_is_what_the_console_shows(
+    session: AsyncSession, catalog: Catalog, root: Path, now: datetime
+) -> None:
+    """Of every sample account, scored or not yet, the two ways of asking agree."""
+    await load_sample(session, root / "demo" / "accounts.yml", now)
+    ids = ["acme-starter", "borealis-business", "cedar-enterprise"]
+    for scored in (False, True):
+        if scored:
+            await score_accounts(session, catalog, now, ids=ids)
+        for id_ in ids:
+            customer, standing = await facts_of_turn(session, catalog, id_, None, now)
+            known = await internal_facts(session, catalog, id_, now)
+            assert customer == await customer_facts(session, catalog, id_, None, now)
+            assert standing.health_score == pytest.approx(known.health_score, abs=0.006)
+            for name in set(Standing.model_fields) - {"health_score"}:
+                assert getattr(standing, name) == getattr(known, name)
