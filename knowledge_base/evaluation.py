@@ -22,7 +22,6 @@ from kit.files import read_text
 from knowledge_base.answering import Answerer
 from knowledge_base.articles import Article, Content
 from knowledge_base.decision import Decision, features
-from knowledge_base.lexical import tokens
 from knowledge_base.progress import Meter, Report, silent
 from knowledge_base.text import Language, clean_question, is_japanese
 
@@ -171,7 +170,7 @@ def _ask(answerer: Answerer, question: Labelled) -> Outcome:
     return Outcome(
         question=question,
         ranking=tuple(answerer.index.articles[candidate.article].id for candidate in found.candidates),
-        features=features(found.candidates, len(tokens(clean_question(question.text)))) if found.candidates else (),
+        features=features(found.candidates) if found.candidates else (),
         encoder=found.shelf.encoder if found.shelf else "",
         chance=found.chance,
         decision=found.decision,

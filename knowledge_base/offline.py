@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ import numpy.typing as npt
 from kit.settings import Settings
 from knowledge_base import calibration, evaluation, templates
 from knowledge_base import index as indexes
-from knowledge_base.answering import Answerer
+from knowledge_base.answering import Answerer, question_language
 from knowledge_base.decision import Calibration, Promise
 from knowledge_base.encoders import Encoder, Encoders
-from knowledge_base.evaluation import Outcome
+from knowledge_base.evaluation import Labelled, Outcome
 from knowledge_base.index import BuildReport, Index
 from knowledge_base.loading import load_folder
 from knowledge_base.progress import Report, silent
@@ -102,7 +102,7 @@ def evaluate(settings: Settings, folder: Path, index: Path | None = None, report
         UserError: the folder is not of this form.
     """
     questions = evaluation.load_questions(folder)
-    answerer = _answerer(settings, folder, index, report)
+    answerer = _answerer(settings, folder, questions, index, report)
     outcomes = evaluation.ask_all(answerer, questions, report)
     return Evaluation(evaluation.metrics(outcomes), outcomes)
 
@@ -137,18 +137,26 @@ def calibrate(
     return promises
 
 
-def _answerer(settings: Settings, folder: Path, index: Path | None, report: Report) -> Answerer:
+def _answerer(
+    settings: Settings, folder: Path, questions: Sequence[Labelled], index: Path | None, report: Report
+) -> Answerer:
     if not evaluation.has_corpus(folder):
         return open_index(settings, index)
+    content = evaluation.load_corpus(folder)
+    asked = {question_language(question.text, None) for question in questions}
+    written = {article.lang for article in content.articles}
+    if "ja" not in asked | written:
+        # The encoder of Japanese takes minutes over a large corpus and seconds to load.
+        settings = settings.model_copy(update={"encoder_ja": None})
     encoders = Encoders(settings)
     # Kept under the home folder, so that a second run embeds nothing.
     place = (
         settings.home / "evaluation" / hashlib.sha256(f"{folder.resolve()}\0{encoders.name}".encode()).hexdigest()[:12]
     )
-    indexes.build_index(evaluation.load_corpus(folder), place, encoders, report=report)
+    # A second shelf for the other language is worth its time only where some language has questions and no articles.
+    indexes.build_index(content, place, encoders, bilingual=not asked <= written, report=report)
     return Answerer(indexes.open_index(place, encoders), encoders, _encode)
 
 
-def _encode(encoder: Encoder, text: str) -> npt.NDArray[np.float32]:
-    vector: npt.NDArray[np.float32] = encoder.questions([text])[0]
-    return vector
+def _encode(encoder: Encoder, texts: list[str]) -> npt.NDArray[np.float32]:
+    return encoder.questions(texts)
