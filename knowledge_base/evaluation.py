@@ -109,7 +109,7 @@ def ask_all(answerer: Answerer, questions: Sequence[Labelled], report: Report = 
     meter = Meter(report, "asking", len(questions))
     made = []
     for question in questions:
-        made.append(_ask(answerer, question))
+        made.append(ask(answerer, question))
         meter.advance(1)
     return made
 
@@ -161,11 +161,12 @@ def plot_risk_coverage(outcomes: Sequence[Outcome], path: Path) -> None:
     figure.savefig(path)
 
 
-def _ask(answerer: Answerer, question: Labelled) -> Outcome:
+def ask(answerer: Answerer, question: Labelled, lang: Language | None = None) -> Outcome:
+    """What becomes of one question, asked in a conversation of that language."""
     began = time.perf_counter()
     if not clean_question(question.text):
         return Outcome(question, (), (), "", 0.0, "abstain", 0.0)
-    found = answerer.find(question.text, k=DEPTH)
+    found = answerer.find(question.text, lang, k=DEPTH)
     seconds = time.perf_counter() - began
     return Outcome(
         question=question,

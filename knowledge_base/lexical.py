@@ -196,13 +196,13 @@ def tokens(text: str) -> list[str]:
     """The terms of a text: English words stemmed and without stop words, Japanese in overlapping pairs of characters, and
     codes such as `SQL-204` or `file_lock` also whole."""
     words, others = _terms(text)
-    return others + words
+    return words + others
 
 
 def terms_and_pairs(text: str) -> list[str]:
     """The terms of a text and each two English words that follow one another: `file lock` says more than both apart."""
     words, others = _terms(text)
-    return others + words + [f"{first} {second}" for first, second in pairwise(words)]
+    return words + others + [f"{first} {second}" for first, second in pairwise(words)]
 
 
 def _terms(text: str) -> tuple[list[str], list[str]]:

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kit.errors import UserError
 from kit.settings import Settings
-from knowledge_base import calibration, evaluation, templates
+from knowledge_base import calibration, evaluation, feedback, templates
 from knowledge_base import index as indexes
 from knowledge_base.answering import Answerer, question_language
 from knowledge_base.decision import Calibration, Promise
 from knowledge_base.encoders import Encoder, Encoders
 from knowledge_base.evaluation import Labelled, Outcome
-from knowledge_base.index import BuildReport, Index
+from knowledge_base.feedback import Said
+from knowledge_base.index import BuildReport
 from knowledge_base.loading import load_folder
 from knowledge_base.progress import Report, silent
 from knowledge_base.schemas import Asker, Hit
@@ -108,31 +110,39 @@ def evaluate(settings: Settings, folder: Path, index: Path | None = None, report
 
 
 def calibrate(
-    settings: Settings, folder: Path, index: Path | None = None, report: Report = silent
+    settings: Settings,
+    folder: Path | None,
+    index: Path | None = None,
+    report: Report = silent,
+    said: Sequence[Said] = (),
 ) -> dict[str, Promise]:
     """Fits when to answer to labelled questions, and stores it with the index.
 
     Args:
         settings: which encoders.
-        folder: in BEIR format; where it has a corpus of its own the questions are asked about that.
+        folder: in BEIR format; where it has a corpus of its own the questions are asked about that. None: feedback alone.
         index: that keeps the result; by default the one that is served.
         report: told of the progress.
+        said: what people said of answers from this index.
     Returns:
         the promise for each encoder whose questions sufficed.
     Raises:
         UserError: no usable index, or too few questions.
     """
     target = index or settings.index_dir
-    held: Index = open_index(settings, target).index
-    outcomes = evaluate(settings, folder, target, report).outcomes
+    held = open_index(settings, target)
+    outcomes = evaluate(settings, folder, target, report).outcomes if folder is not None else []
+    outcomes += feedback.outcomes(held, said)
     names = sorted({outcome.encoder for outcome in outcomes if outcome.encoder})
-    models = dict(held.calibration.models)
+    models = dict(held.index.calibration.models)
     promises: dict[str, Promise] = {}
     for name in names:
         own = [outcome for outcome in outcomes if outcome.encoder == name]
         if len(names) > 1 and len(own) < calibration.FEWEST:
             continue
         models[name], promises[name] = calibration.calibrate(own)
+    if not promises:
+        raise UserError(f"{len(outcomes)} labelled questions are too few to calibrate on", "label more of them")
     Calibration(models=models, promises=promises).save(target)
     return promises
 

@@ -18,6 +18,7 @@ from knowledge_base.articles import Article
 from knowledge_base.decision import Candidate, Signals
 from knowledge_base.index import Index, Shelf
 from knowledge_base.lexical import terms_and_pairs, tokens
+from knowledge_base.text import parts_of_question
 
 Floats = npt.NDArray[np.float32]
 
@@ -62,14 +63,15 @@ def rank(
     """
     if not len(shelf.articles):
         return []
-    lexical = shelf.whole.scores(terms_and_pairs(text))
+    worded = [shelf.whole.scores(terms_and_pairs(part)) for part in parts_of_question(text)]
+    lexical = worded[0]
     pool = _pool(shelf, vectors, lexical)
     rows = np.array([_best_rows(shelf, place, vectors) for place in pool], np.float32)
     dense = rows[:, 0] + SECOND_ROW * rows[:, 1]
     fused = fuse(dense, lexical[pool], (1 + SECOND_ROW) * float((vectors @ shelf.centres[0]).mean()))
     order = np.argsort(-fused, kind="stable")[: max(k, 10)]
     parts = shelf.parts.scores(tokens(text))
-    signals = _Signals(shelf, text, vectors, lexical)
+    signals = _Signals(shelf, text, vectors, np.sum(worded, axis=0))
     found = [
         Candidate(
             article=int(shelf.articles[pool[n]]),
@@ -97,7 +99,7 @@ class _Signals:
 
     def __init__(self, shelf: Shelf, text: str, vectors: Floats, lexical: Floats) -> None:
         self.shelf = shelf
-        self.terms = tokens(text)
+        self.terms = [tokens(part) for part in parts_of_question(text)]
         self.asked, self.asked_title = (_from(centre, vectors) for centre in shelf.centres)
         self.lexical = lexical
         self.mean, self.spread = float(lexical.mean()), max(float(lexical.std()), 1e-6)
@@ -108,7 +110,7 @@ class _Signals:
         return Signals(
             about=float((self.asked @ rows.T).max(axis=1).mean()) if len(rows) else 0.0,
             title=float((self.asked_title @ title[0]).mean()),
-            coverage=self.shelf.whole.coverage(self.terms, place),
+            coverage=float(np.mean([self.shelf.whole.coverage(terms, place) for terms in self.terms])),
             lexical=(float(self.lexical[place]) - self.mean) / self.spread,
         )
 
