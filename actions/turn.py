@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import facts as account_facts
@@ -16,6 +19,10 @@ from conversations import turns
 from conversations.bodies import Body
 from conversations.turns import TurnClaims
 from kit.company import Language
+
+logger = structlog.get_logger()
+ACCOUNT_WAIT_MS = 1000
+"""How long one look into the accounts may take before the turn goes on without; a turn as a whole has five seconds."""
 
 
 @dataclass
@@ -28,6 +35,8 @@ class Turn:
         internal: what only CSMs may see; it decides, and is never said.
         decision, confidence, article_id: what the knowledge base decided, where it was asked.
         wish: the customer asks for a person.
+        subject: what this turn is about, where it is about something: `{question, intent}`.
+        account_away: the accounts could not be looked up.
     """
 
     rooms: Rooms
@@ -45,7 +54,14 @@ class Turn:
     article_id: str | None = None
     wish: bool = False
     substantive: bool = True
+    account_away: bool = False
+    subject: dict[str, Any] | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def confidence_of_intent(self) -> float:
+        """How sure the bot is of the intent, 0 to 1; 1 for a click."""
+        return float((self.understood.get("intent") or {}).get("confidence") or 0.0)
 
     @property
     def lang(self) -> Language:
@@ -63,10 +79,19 @@ async def look_up(turn: Turn) -> None:
     account_id = turn.claims.account_id
     if account_id is None:
         return
-    turn.customer = await account_facts.customer_facts(
-        turn.session, turn.rooms.catalog, account_id, turn.claims.person_id, turn.now
-    )
-    turn.internal = await account_facts.internal_facts(turn.session, turn.rooms.catalog, account_id, turn.now)
+    try:
+        async with turn.session.begin_nested():  # what fails here must not take the turn with it
+            await turn.session.execute(text(f"SET LOCAL lock_timeout = {ACCOUNT_WAIT_MS}"))
+            await turn.session.execute(text(f"SET LOCAL statement_timeout = {ACCOUNT_WAIT_MS}"))
+            turn.customer = await account_facts.customer_facts(
+                turn.session, turn.rooms.catalog, account_id, turn.claims.person_id, turn.now
+            )
+            turn.internal = await account_facts.internal_facts(turn.session, turn.rooms.catalog, account_id, turn.now)
+            await turn.session.execute(text("SET LOCAL lock_timeout = 0"))
+            await turn.session.execute(text("SET LOCAL statement_timeout = 0"))
+    except DBAPIError as error:
+        logger.warning("accounts_away", turn=turn.claims.turn_id, reason=type(error.orig).__name__)
+        turn.customer, turn.internal, turn.account_away = None, None, True
 
 
 async def record(turn: Turn) -> None:
