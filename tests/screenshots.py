@@ -41,7 +41,7 @@ async def sign_in_csm(page: Page, stack: Stack, role: str) -> None:
 
 async def take(stack: Stack, browser: Browser, folder: Path) -> None:
     """A customer who asks, cancels and is answered by a CSM; both sides as pictures."""
-    site = await browser.new_page(viewport={"width": 1280, "height": 860}, locale="en-GB")
+    site = await browser.new_page(reduced_motion="reduce", viewport={"width": 1280, "height": 860}, locale="en-GB")
     await sign_in_customer(site, stack, "Bea Lindqvist")
     await ask(site, "How many runs have I used?")
     await site.get_by_role("meter").first.wait_for()
@@ -49,7 +49,7 @@ async def take(stack: Stack, browser: Browser, folder: Path) -> None:
     await site.locator("blockquote").first.wait_for()
     await site.screenshot(path=folder / "widget.png")
     await ask(site, "Your product keeps failing at night. I want to cancel our subscription.")
-    desk = await browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-GB")
+    desk = await browser.new_page(reduced_motion="reduce", viewport={"width": 1440, "height": 900}, locale="en-GB")
     await sign_in_csm(desk, stack, "csm")
     await desk.locator("[data-claim]").first.wait_for()
     await desk.screenshot(path=folder / "console-queue.png")
