@@ -1,7 +1,7 @@
-"""What is known of the account that asks, as two types that cannot be taken for each other.
+"""What is known of the account that asks, as types that cannot be taken for each other.
 
-`CustomerFacts` is what the customer may read. `InternalFacts` is what a CSM and the escalation policy read. They have no
-field in common, and a body for a customer is built from the first alone.
+`CustomerFacts` is what the customer may read. `InternalFacts` is what a CSM reads, and `Standing` the part of it that the
+escalation policy decides by. The first has no field in common with the others, and a body for a customer is built from it alone.
 """
 
 from __future__ import annotations

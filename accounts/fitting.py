@@ -24,7 +24,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from accounts.fit_table import Floats, Table, alone_auc, read_columns, typed, who_left, without_leaks
 from accounts.health import Health

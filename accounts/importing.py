@@ -224,12 +224,12 @@ def _plain(value: Any) -> Any:
 async def _unknown_accounts(
     session: AsyncSession, rows: Sequence[tuple[str, BaseModel]], lines: Mapping[str, int]
 ) -> list[WrongRow]:
-    needed = {account for _, row in rows if (account := getattr(row, "account_id", None)) is not None}
-    missing = needed - await repository.accounts_known(session, needed)
+    named = {key: account for key, row in rows if (account := getattr(row, "account_id", None)) is not None}
+    missing = set(named.values()) - await repository.accounts_known(session, set(named.values()))
     return [
-        WrongRow(line=lines[key], id=key, problem=f"account_id: there is no account {row.account_id!r}")  # type: ignore[attr-defined]
-        for key, row in rows
-        if getattr(row, "account_id", None) in missing
+        WrongRow(line=lines[key], id=key, problem=f"account_id: there is no account {account!r}")
+        for key, account in named.items()
+        if account in missing
     ]
 
 

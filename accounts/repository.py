@@ -22,7 +22,7 @@ from kit.database import Base
 Row = Mapping[str, Any]
 Item = TypeVar("Item")
 CHUNK = 5_000
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy gives it no types
 
 
 def chunks(items: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
@@ -40,7 +40,7 @@ def _table(model: type[Base]) -> Table:
 
 def _any(column: Any, ids: Collection[str]) -> ColumnElement[bool]:
     """The column is one of these. One array, where IN would make a parameter of each and another statement of each number of them."""
-    return column == func.any(bindparam(None, list(ids), type_=postgresql.ARRAY(Text)))  # type: ignore[no-any-return]
+    return column == func.any(bindparam(None, list(ids), type_=postgresql.ARRAY(Text)))  # type: ignore[no-any-return]  # `column` is of any type
 
 
 def _json(value: object) -> str:

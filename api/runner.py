@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import structlog
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.texts import TEXTS
 from conversations import log, turns
@@ -27,6 +27,8 @@ _POLL_SECONDS = 1.0
 _MARGIN = timedelta(seconds=10)
 """Beyond the budget, before another runner may take a leased turn."""
 _RETRY_SECONDS = 0.2
+_SETTLING_SECONDS = 3.0
+"""Beyond the budget, for writing down what was under way when the process was told to stop."""
 MAX_ATTEMPTS = 3
 """Leases of one turn before it is given up: a turn that kills its runner must not do so for ever."""
 
@@ -90,7 +92,7 @@ class TurnRunner:
                     await self._sleep()
         finally:
             if self._working:
-                await asyncio.wait(self._working, timeout=self._settings.turn_budget_seconds)
+                await asyncio.wait(self._working, timeout=self._settings.turn_budget_seconds + _SETTLING_SECONDS)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._working.discard(task)
@@ -102,8 +104,8 @@ class TurnRunner:
         try:
             async with self._database.begin() as session:
                 return await turns.lease(session, now(), self._lease)
-        except DBAPIError as error:
-            logger.warning("database_away", reason=type(error.orig).__name__)
+        except SQLAlchemyError as error:
+            logger.warning("database_away", reason=type(error).__name__)
             return None
 
     async def _sleep(self) -> None:
@@ -113,15 +115,16 @@ class TurnRunner:
             return
 
     async def _answer(self, turn: Leased) -> None:
+        until = now() + self._lease
         with TURN_SECONDS.labels("rasa").time():
             reply = await self._ask(turn) if turn.attempts <= MAX_ATTEMPTS else Reply(problem="attempts")
         while True:
             try:
                 return await self._settle(turn, reply)
-            except DBAPIError as error:
-                if now() > turn.created_at + self._lease:  # another runner has it by now
+            except SQLAlchemyError as error:
+                if now() > until:  # another runner has it by now
                     raise
-                logger.warning("database_away", reason=type(error.orig).__name__)
+                logger.warning("database_away", reason=type(error).__name__)
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _ask(self, turn: Leased) -> Reply:

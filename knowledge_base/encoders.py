@@ -67,7 +67,7 @@ class SentenceTransformersEncoder:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging as transformers_logging
 
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
         torch.set_num_threads(threads)
         try:
             model: Any = SentenceTransformer(path, device="cpu", local_files_only=local)

@@ -102,7 +102,8 @@ async def test_internal_facts(session: AsyncSession, catalog: Catalog, now: date
 
 def test_the_two_kinds_of_fact_share_no_field() -> None:
     """So that neither can be built from the other by mistake, and what is internal has no place in the customer's."""
-    assert not set(CustomerFacts.model_fields) & set(InternalFacts.model_fields)
+    for internal in (InternalFacts, Standing):
+        assert not set(CustomerFacts.model_fields) & set(internal.model_fields)
     assert CustomerFacts.model_config["extra"] == "forbid"
 
 

@@ -1,0 +1,66 @@
+"""Connections that die while they lie in the pool."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from kit import database as module
+from kit.database import Database
+
+OWN = text("SELECT pg_backend_pid()")
+
+
+async def _pid(database: Database) -> int:
+    async with database.begin() as session:
+        return int((await session.execute(OWN)).scalar_one())
+
+
+def _kill(url: str, pid: int) -> None:
+    with psycopg.connect(url, autocommit=True) as other:
+        assert other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid]).fetchone() == (True,)
+
+
+async def test_a_connection_that_died_while_idle_is_replaced(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody who comes after notices."""
+    monkeypatch.setattr(module, "_IDLE_SECONDS", 0.0)
+    made = Database(database_url)
+    first = await _pid(made)
+    _kill(database_url, first)
+    assert await _pid(made) != first
+    await made.close()
+
+
+async def test_a_connection_that_died_a_moment_ago_costs_one_unit_of_work(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not tested on each use; the failure is told, and the next gets a new one."""
+    monkeypatch.setattr(module, "_IDLE_SECONDS", 3600.0)
+    made = Database(database_url)
+    first = await _pid(made)
+    _kill(database_url, first)
+    with pytest.raises(DBAPIError):
+        await _pid(made)
+    assert await _pid(made) != first
+    await made.close()
+
+
+async def test_reading_leaves_no_transaction_open(database_url: str) -> None:
+    """And a unit of work after it is one again: what it wrote goes with its rollback."""
+    made = Database(database_url, pool_size=1)
+    async with made.read() as session:
+        assert (await session.execute(text("SELECT now() = statement_timestamp()"))).scalar_one()
+        raw = (await (await session.connection()).get_raw_connection()).driver_connection
+        assert isinstance(raw, psycopg.AsyncConnection)
+        assert raw.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    with pytest.raises(DBAPIError, match="division by zero"):  # noqa: PT012  # what was written before it is the point
+        async with made.begin() as session:
+            await session.execute(text("CREATE TABLE written_in_vain AS SELECT 1"))
+            await session.execute(text("SELECT 1 / 0"))
+    async with made.read() as session:
+        assert (await session.execute(text("SELECT to_regclass('written_in_vain')"))).scalar_one() is None
+    await made.close()
