@@ -16,7 +16,7 @@ MAX_LIFETIME = timedelta(hours=24)
 """An identity token may not promise more: whoever finds one should not have it for long."""
 LEEWAY = timedelta(seconds=30)
 """How far the backend's clock may be off."""
-_HINT = "sign a fresh one; see docs/identity.md"
+_HINT = "sign a fresh one, as the README says"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +12,14 @@ from tests.support import Customer, Stack
 
 pytestmark = pytest.mark.stack
 INTERNAL = ("health", "at_risk", "at risk", "lifetime", "touch", "churn", "score", "tier")
+
+
+async def secrets_of(stack: Stack, account: str) -> list[str]:
+    """What stands for an account's internal facts wherever it is written: its band, score, value, signals and owner."""
+    internal = (await stack.json("accounts", "show", account))["internal"]
+    worth = Decimal(internal["value"]["amount"])
+    numbers = [str(internal["health_score"]), f"{worth:.0f}", f"{worth:,.0f}"]
+    return [*numbers, internal["band"], internal["owner"], *internal["signals"]]
 
 
 async def queued(stack: Stack, conversation: str) -> dict[str, Any] | None:
@@ -88,6 +98,9 @@ async def test_internal_facts_never_reach_a_customer(stack: Stack) -> None:
         for text in asked:
             await customer.ask(text)
         received = [message for message in await customer.log() if message["sender"] != "customer"]
+    everything = json.dumps([received, customer.frames], ensure_ascii=False)
+    for secret in await secrets_of(stack, "borealis-business"):
+        assert secret not in everything
     for message in received:
         body = message["body"]
         if body["type"] == "account":
