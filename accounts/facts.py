@@ -7,7 +7,7 @@ escalation policy decides by. The first has no field in common with the others, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -499,6 +499,18 @@ async def internal_facts(session: AsyncSession, catalog: Catalog, account_id: st
             for note in await repository.notes(session, account_id)
         ],
     )
+
+
+async def values(session: AsyncSession, catalog: Catalog, ids: Collection[str], now: datetime) -> dict[str, Decimal]:
+    """Lifetime value of accounts in the company's currency, by id, as `internal_facts` has it. Internal."""
+    running: dict[str, list[Payment]] = {id: [] for id in ids}
+    for each in await repository.subscriptions(session, ids):
+        if _runs(each, now):
+            running[each.account_id].append(
+                Payment(amount=each.amount, currency=each.currency, per_months=each.per_months)
+            )
+    currency = catalog.company.currency
+    return {id: lifetime_value(catalog.value, payments, currency).amount for id, payments in running.items()}
 
 
 def _band(history: Sequence[m.HealthScore]) -> Band | None:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.progress import Progress, TaskID
+from rich.table import Table
+from rich.text import Text
 
 from accounts import facts
 from accounts.catalog import load_catalog
 from accounts.facts import CustomerFacts
 from cli import prepare
 from cli.output import print_json, screen, with_database
+from conversations import questions
 from kit.clock import now
 from kit.company import load_company
 from kit.database import Database
+from kit.errors import UserError
 from kit.settings import Settings, load_settings
 from knowledge_base import evaluation, offline
+from knowledge_base.feedback import Said
+from knowledge_base.gaps import Asked, find_gaps
 from knowledge_base.progress import Progress as Reached
 from knowledge_base.progress import Report
 from knowledge_base.schemas import AnswerRequest, Asker, Values
@@ -111,11 +120,62 @@ def evaluate(
         screen.print(f"{name:18} {value}")
 
 
+def _said(settings: Settings) -> list[Said]:
+    """Thumbs, chosen alternatives and CSMs' links of the last year."""
+    url = load_company(settings.company).help.url
+
+    async def look(database: Database) -> list[questions.Label]:
+        async with database.begin() as session:
+            return await questions.labels(session, now() - timedelta(days=365), now(), url)
+
+    labels = with_database(settings, look)
+    return [Said(one.text, "ja" if one.lang == "ja" else "en", one.article, one.answers) for one in labels]
+
+
+@app.command()
+def gaps(
+    days: Annotated[int, typer.Option("--days", help="how far back", min=1, max=3650)] = 90,
+    limit: Annotated[int, typer.Option("--limit", help="how many at most", min=1)] = 20,
+    index: Index = None,
+    json: Json = False,
+) -> None:
+    """What customers asked and the help content did not answer, grouped by meaning, with the value behind it."""
+    settings = load_settings()
+    catalog = load_catalog(load_company(settings.company))
+
+    async def look(database: Database) -> tuple[list[questions.Unanswered], dict[str, Decimal]]:
+        async with database.begin() as session:
+            asked = await questions.unanswered(session, now() - timedelta(days=days), now())
+            return asked, await facts.values(
+                session, catalog, {one.account_id for one in asked if one.account_id}, now()
+            )
+
+    asked, values = with_database(settings, look)
+    found = find_gaps(
+        offline.open_index(settings, index),
+        [Asked(one.text, "ja" if one.lang == "ja" else "en", one.account_id, one.asked_at, one.why) for one in asked],
+    )[:limit]
+    rows = [
+        {**asdict(gap), "value": sum((values.get(id, Decimal(0)) for id in gap.accounts), Decimal(0))} for gap in found
+    ]
+    if json:
+        print_json({"days": days, "questions": len(asked), "currency": catalog.company.currency, "gaps": rows})
+        return
+    table = Table("asked", "question", "nearest article", "accounts", f"value ({catalog.company.currency})")
+    for gap, row in zip(found, rows, strict=True):
+        wordings = "\n".join([gap.question, *(f"  {example}" for example in gap.examples)])
+        nearest = f"{gap.nearest_title} ({gap.confidence:.2f})" if gap.nearest_title else ""
+        table.add_row(str(gap.count), Text(wordings), Text(nearest), str(len(gap.accounts)), f"{row['value']:,.0f}")
+    screen.print(table if found else "Every question of this time was answered.")
+
+
 def _teller(show: Progress) -> Report:
     tasks: dict[str, TaskID] = {}
 
     def tell(reached: Reached) -> None:
-        task = tasks.setdefault(reached.stage, show.add_task(reached.stage, total=reached.total, detail=""))
+        if reached.stage not in tasks:
+            tasks[reached.stage] = show.add_task(reached.stage, total=reached.total, detail="")
+        task = tasks[reached.stage]
         detail = f"{reached.done}/{reached.total}, {reached.rate:.0f}/s"
         show.update(task, completed=reached.done, total=reached.total, detail=detail)
 
@@ -124,13 +184,20 @@ def _teller(show: Progress) -> Report:
 
 @app.command()
 def calibrate(
-    beir: Annotated[Path, typer.Argument(help="folder with corpus.jsonl, queries.jsonl, qrels/test.tsv")],
+    beir: Annotated[Path | None, typer.Argument(help="folder with corpus.jsonl, queries.jsonl, qrels/test.tsv")] = None,
     index: Index = None,
+    feedback: Annotated[
+        bool, typer.Option("--feedback", help="also on what customers and CSMs said of answers in the last year")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Fit the thresholds on labelled questions and store them, with what they promise, beside the index."""
+    if beir is None and not feedback:
+        raise UserError("nothing to calibrate on", "name a folder of labelled questions, or give --feedback")
+    settings = load_settings()
+    said = _said(settings) if feedback else []
     with prepare.progress() as show:
-        promises = offline.calibrate(load_settings(), beir, index, _teller(show))
+        promises = offline.calibrate(settings, beir, index, _teller(show), said)
     if json:
         print_json(promises)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
@@ -342,3 +343,88 @@ async def notes_of(session: AsyncSession, ids: Sequence[str]) -> list[dict[str, 
     """The internal notes beside these conversations, as plain data."""
     query = text("SELECT to_jsonb(n) FROM notes n WHERE conversation_id = ANY(:ids) ORDER BY created_at, id")
     return list((await session.execute(query, {"ids": list(ids)})).scalars())
+
+
+_UNANSWERED = text(
+    """
+    SELECT m.body->>'text', c.lang, c.account_id, c.id, t.created_at,
+      CASE WHEN t.decision = 'abstain' THEN 'abstained' WHEN bad.turn_id IS NOT NULL THEN 'not_helpful'
+           ELSE 'none_of_these' END
+    FROM turns t
+    JOIN conversations c ON c.id = t.conversation_id
+    JOIN messages m ON m.conversation_id = t.conversation_id AND m.seq = t.seq
+    LEFT JOIN LATERAL (
+      SELECT r.turn_id FROM messages r JOIN feedback f ON f.conversation_id = r.conversation_id AND f.seq = r.seq
+      WHERE r.turn_id = t.id AND f.helpful IS FALSE LIMIT 1) AS bad ON true
+    LEFT JOIN LATERAL (
+      SELECT n.choice FROM turns n WHERE n.conversation_id = t.conversation_id AND n.seq > t.seq
+      ORDER BY n.seq LIMIT 1) AS next ON true
+    WHERE t.created_at >= :since AND t.created_at < :until AND t.settled_at IS NOT NULL
+      AND (t.choice IS NULL OR t.choice LIKE 'article:%')
+      AND (t.decision = 'abstain' OR bad.turn_id IS NOT NULL OR (t.decision = 'clarify' AND next.choice = :none))
+    ORDER BY t.created_at DESC
+    """
+)
+
+
+async def unanswered(session: AsyncSession, since: datetime, until: datetime, none: str) -> list[tuple[Any, ...]]:
+    """Text, language, account, conversation, moment and reason of each question that was not answered, newest first."""
+    given = {"since": since, "until": until, "none": none}
+    return [tuple(row) for row in (await session.execute(_UNANSWERED, given)).all()]
+
+
+# A choice is a turn of its own: the question it belongs to is the turn before it.
+_LABELS = text(
+    """
+    SELECT m.body->>'text', c.lang, t.article_id, f.helpful, 'thumb', f.created_at AS at
+    FROM feedback f
+    JOIN messages r ON r.conversation_id = f.conversation_id AND r.seq = f.seq
+    JOIN turns t ON t.id = r.turn_id
+    JOIN messages m ON m.conversation_id = t.conversation_id AND m.seq = t.seq
+    JOIN conversations c ON c.id = t.conversation_id
+    WHERE f.created_at >= :since AND f.created_at < :until AND f.helpful IS NOT NULL
+      AND t.article_id IS NOT NULL AND t.choice IS NULL
+    UNION ALL
+    SELECT m.body->>'text', c.lang, substr(n.choice, length(CAST(:article AS text)) + 1), true, 'choice', n.created_at
+    FROM turns n
+    JOIN LATERAL (
+      SELECT p.seq, p.decision, p.choice FROM turns p WHERE p.conversation_id = n.conversation_id AND p.seq < n.seq
+      ORDER BY p.seq DESC LIMIT 1) AS before ON before.decision IN ('clarify', 'answer') AND before.choice IS NULL
+    JOIN messages m ON m.conversation_id = n.conversation_id AND m.seq = before.seq
+    JOIN conversations c ON c.id = n.conversation_id
+    WHERE n.created_at >= :since AND n.created_at < :until AND n.choice LIKE CAST(:article AS text) || '%'
+    ORDER BY at
+    """
+)
+
+
+async def labels(session: AsyncSession, since: datetime, until: datetime, article: str) -> Sequence[tuple[Any, ...]]:
+    """Question, language, article, whether it answers, and who said so, oldest first."""
+    given = {"since": since, "until": until, "article": article}
+    return [tuple(row)[:5] for row in (await session.execute(_LABELS, given)).all()]
+
+
+# The question a CSM answers is the last thing the customer said to the bot before the reply.
+_CSM_LINKS = text(
+    """
+    SELECT m.body->>'text', c.lang, found.link[1]
+    FROM messages r
+    JOIN conversations c ON c.id = r.conversation_id
+    JOIN LATERAL (
+      SELECT q.seq FROM turns q WHERE q.conversation_id = r.conversation_id AND q.seq < r.seq AND q.choice IS NULL
+      ORDER BY q.seq DESC LIMIT 1) AS asked ON true
+    JOIN messages m ON m.conversation_id = r.conversation_id AND m.seq = asked.seq
+    CROSS JOIN LATERAL regexp_matches(r.body->>'text', :pattern, 'g') AS found(link)
+    WHERE r.sender = 'csm' AND r.created_at >= :since AND r.created_at < :until
+    ORDER BY r.created_at
+    """
+)
+
+
+async def csm_links(
+    session: AsyncSession, since: datetime, until: datetime, url: str
+) -> Sequence[tuple[str, str, str]]:
+    """Question, language and address, for every link below `url` that a CSM sent."""
+    pattern = "(" + re.sub(r"([^\w/:-])", r"\\\1", url) + r"[\w./%-]+)"
+    given = {"since": since, "until": until, "pattern": pattern}
+    return [(row[0], row[1], row[2].rstrip(".")) for row in (await session.execute(_CSM_LINKS, given)).all()]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from kit.errors import NotFound, UserError
 from knowledge_base import markdown, templates
 from knowledge_base.articles import Article
-from knowledge_base.decision import Candidate, Decision, decide, features
+from knowledge_base.decision import Candidate, Decision, Signals, decide, features
 from knowledge_base.encoders import Encoder, Encoders
 from knowledge_base.index import Index, Shelf
 from knowledge_base.lexical import tokens
@@ -27,10 +27,10 @@ from knowledge_base.schemas import (
     Restriction,
     Values,
 )
-from knowledge_base.text import Language, clean_question, has_words, is_japanese
+from knowledge_base.text import Language, clean_question, has_words, is_japanese, parts_of_question
 
-Encode = Callable[[Encoder, str], npt.NDArray[np.float32]]
-"""The vector of a question."""
+Encode = Callable[[Encoder, list[str]], npt.NDArray[np.float32]]
+"""A vector for each part of a question."""
 
 MISFIT = 0.05
 """What an article written for another plan, role or stage loses in fused score: enough that of two versions of an article
@@ -63,7 +63,7 @@ class Answerer:
     Args:
         index: opened.
         encoders: of this installation.
-        encode: gives the vector of a question.
+        encode: gives the vectors of questions.
     """
 
     def __init__(self, index: Index, encoders: Encoders, encode: Encode) -> None:
@@ -110,12 +110,12 @@ class Answerer:
         return first
 
     def _find_on(self, shelf: Shelf, text: str, lang: Language, asker: Asker | None, k: int, personal: bool) -> Found:
-        vector = self.encode(self.encoders.named(shelf.encoder), text)
-        candidates = rank(self.index, shelf, text, vector, k, lambda article: _fit(article, asker), personal=personal)
+        vectors = self.encode(self.encoders.named(shelf.encoder), parts_of_question(text))
+        candidates = rank(self.index, shelf, text, vectors, k, lambda article: _fit(article, asker), personal=personal)
         model = self.index.calibration.model(shelf.encoder)
         if not candidates or model is None:
             return Found(lang, shelf, candidates, 0.0, "abstain")
-        chance = model.chance(features(candidates, len(tokens(text))))
+        chance = model.chance(features(candidates))
         return Found(lang, shelf, candidates, chance, decide(chance, model))
 
     def search(self, text: str, lang: Language | None, asker: Asker | None, k: int) -> list[Hit]:
@@ -185,11 +185,11 @@ class Answerer:
             for shelf in self.index.shelves.values()
             if len(at := np.flatnonzero(shelf.articles == position))
         )
-        vector = self.encode(self.encoders.named(shelf.encoder), text)
+        vectors = self.encode(self.encoders.named(shelf.encoder), [text])
         passage = best_passage(
-            shelf, place, vector, shelf.parts.scores(tokens(text)), personal=request.values is not None
+            shelf, place, vectors[0], shelf.parts.scores(tokens(text)), personal=request.values is not None
         )
-        chosen = Candidate(position, passage, 1.0, 0.0, 0.0, 0.0)
+        chosen = Candidate(position, place, passage, 1.0, 0.0, 0.0, Signals(0.0, 0.0, 0.0, 0.0))
         return self._quote(Found(lang, shelf, [chosen], 1.0, "answer"), request)
 
     def _quote(self, found: Found, request: AnswerRequest) -> AnswerReply:

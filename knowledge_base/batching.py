@@ -82,9 +82,9 @@ class QuestionVectors:
         self._remembered: OrderedDict[tuple[str, str], Vector] = OrderedDict()
         self._lock = Lock()
 
-    def one(self, encoder: Encoder, text: str) -> Vector:
-        """The vector of one question; waits for it."""
-        return self.many([(encoder, text)])[0]
+    def of(self, encoder: Encoder, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """A row for each text by one encoder; waits for them."""
+        return np.stack(self.many([(encoder, text) for text in texts]))
 
     def many(self, wanted: Sequence[tuple[Encoder, str]]) -> list[Vector]:
         """The vectors of several, in their order; waits for all."""

@@ -28,6 +28,8 @@ CONFIDENCE = 0.90
 """… with this confidence."""
 FEWEST = 40
 """Labelled questions below which nothing can be promised: even without one error, 22 answered ones are needed."""
+REGULARISATION = 0.1
+"""Inverse strength: weights fitted on one set of questions hold better on another when they are kept small."""
 _STEPS = np.round(np.arange(0.98, 0.28, -0.02), 2)
 
 
@@ -47,7 +49,9 @@ def fit(features: npt.ArrayLike, right: Sequence[bool]) -> tuple[dict[str, float
         right: whether its first article answers it.
     """
     scaler = StandardScaler()
-    model = LogisticRegression(C=1.0, max_iter=1_000).fit(scaler.fit_transform(np.asarray(features)), list(right))
+    model = LogisticRegression(C=REGULARISATION, max_iter=1_000).fit(
+        scaler.fit_transform(np.asarray(features)), list(right)
+    )
     weights = model.coef_[0] / scaler.scale_
     bias = float(model.intercept_[0] - weights @ scaler.mean_)
     return {name: float(weight) for name, weight in zip(FEATURES, weights, strict=True)}, bias
@@ -69,8 +73,8 @@ def threshold(
     for step in _STEPS:
         answered = values >= step
         count, wrong = int(answered.sum()), int((answered & ~good).sum())
-        if clopper_pearson(0, count, confidence) > risk:
-            continue  # too few are answered to promise anything, whatever came of them
+        if clopper_pearson(min(1, count), count, confidence) > risk:
+            continue  # so few are answered that a single slip, or none, would end the search
         if clopper_pearson(wrong, count, confidence) > risk:
             break
         found = float(step)

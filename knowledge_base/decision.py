@@ -18,10 +18,26 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Decision = Literal["answer", "clarify", "abstain"]
 
-FEATURES = ("dense", "dense_gap", "coverage", "lexical_gap", "agreement", "length")
+FEATURES = ("about", "about_gap", "coverage", "lexical", "title_gap", "told_apart")
 CLARIFY_SHARE = 0.5
 """Where nothing was calibrated, the share of the answer threshold from which the customer is offered a choice."""
 FILE = "calibration.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """How well an article fits a question, apart from how it ranks.
+
+    Attributes:
+        about, title: how alike the question is to its best row and to its title, as seen from the centre of all; -1 to 1.
+        coverage: share of the question's terms, weighted by rarity, that the article has.
+        lexical: BM25 of its whole text, in standard deviations above the mean of all articles.
+    """
+
+    about: float
+    title: float
+    coverage: float
+    lexical: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +45,22 @@ class Candidate:
     """An article that may answer.
 
     Attributes:
-        article: its position in the index.
+        article, place: its position in the index and on its shelf.
         passage: position of its best passage; -1 where it has none.
         score: fused, 0 to 1 over the candidates of one question.
-        dense: inner product of the question and its best row.
+        dense: inner product of the question and its best row, the mean over the question's parts.
         lexical: BM25 of its whole text.
-        coverage: share of the question's terms, weighted by rarity, that the article has.
+        crowd: for the first one, how alike it is to the articles nearest to it.
     """
 
     article: int
+    place: int
     passage: int
     score: float
     dense: float
     lexical: float
-    coverage: float
+    signals: Signals
+    crowd: float = 0.0
 
 
 class Model(BaseModel):
@@ -107,24 +125,21 @@ def shipped() -> Calibration:
     return Calibration.model_validate_json((Path(__file__).parent / "calibrations.json").read_bytes())
 
 
-def features(candidates: Sequence[Candidate], terms: int) -> tuple[float, ...]:
+def features(candidates: Sequence[Candidate]) -> tuple[float, ...]:
     """What the decision rests on, in the order of `FEATURES`.
 
     Args:
         candidates: best first; at least one.
-        terms: of the question.
     """
-    top, others = candidates[0], candidates[1:]
-    best_dense = max((c.dense for c in others), default=0.0)
-    best_lexical = max((c.lexical for c in others), default=0.0)
-    highest = max(top.lexical, best_lexical)
+    top = candidates[0].signals
+    others = [one.signals for one in candidates[1:]]
     return (
-        top.dense,
-        top.dense - best_dense,
+        top.about,
+        top.about - max((one.about for one in others), default=0.0),
         top.coverage,
-        (top.lexical - best_lexical) / highest if highest > 0 else 0.0,
-        float(top.dense >= best_dense and top.lexical >= best_lexical and top.lexical > 0),
-        math.log1p(terms),
+        top.lexical,
+        top.title - max((one.title for one in others), default=0.0),
+        top.about - candidates[0].crowd,
     )
 
 

@@ -22,7 +22,6 @@ from kit.files import read_text
 from knowledge_base.answering import Answerer
 from knowledge_base.articles import Article, Content
 from knowledge_base.decision import Decision, features
-from knowledge_base.lexical import tokens
 from knowledge_base.progress import Meter, Report, silent
 from knowledge_base.text import Language, clean_question, is_japanese
 
@@ -110,7 +109,7 @@ def ask_all(answerer: Answerer, questions: Sequence[Labelled], report: Report = 
     meter = Meter(report, "asking", len(questions))
     made = []
     for question in questions:
-        made.append(_ask(answerer, question))
+        made.append(ask(answerer, question))
         meter.advance(1)
     return made
 
@@ -162,16 +161,17 @@ def plot_risk_coverage(outcomes: Sequence[Outcome], path: Path) -> None:
     figure.savefig(path)
 
 
-def _ask(answerer: Answerer, question: Labelled) -> Outcome:
+def ask(answerer: Answerer, question: Labelled, lang: Language | None = None) -> Outcome:
+    """What becomes of one question, asked in a conversation of that language."""
     began = time.perf_counter()
     if not clean_question(question.text):
         return Outcome(question, (), (), "", 0.0, "abstain", 0.0)
-    found = answerer.find(question.text, k=DEPTH)
+    found = answerer.find(question.text, lang, k=DEPTH)
     seconds = time.perf_counter() - began
     return Outcome(
         question=question,
         ranking=tuple(answerer.index.articles[candidate.article].id for candidate in found.candidates),
-        features=features(found.candidates, len(tokens(clean_question(question.text)))) if found.candidates else (),
+        features=features(found.candidates) if found.candidates else (),
         encoder=found.shelf.encoder if found.shelf else "",
         chance=found.chance,
         decision=found.decision,

@@ -33,12 +33,12 @@ from knowledge_base.decision import FILE as CALIBRATION_FILE
 from knowledge_base.decision import Calibration
 from knowledge_base.dense import Dense
 from knowledge_base.encoders import Encoder, Encoders, Vectors
-from knowledge_base.lexical import Lexical, tokens
+from knowledge_base.lexical import Lexical, terms_and_pairs, tokens
 from knowledge_base.passages import cut
 from knowledge_base.progress import Meter, Report, silent
 from knowledge_base.text import Language, windows
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever passages are cut, embedded or stored differently: an index of another format is built again."""
 WINDOW = 110
 """Words of a passage that get a vector of their own; a longer passage has several."""
@@ -126,7 +126,9 @@ class Shelf:
         passages: positions of the passages in the index, article by article.
         personal: for each passage on it 1 where it is a template.
         row_passage: for each row the passage it is from, as a position in `passages`; -1 for a question of the article.
-        whole, parts: BM25 over articles and over passages.
+        titles: the vector of each article's title.
+        centres: the mean of all rows, and that of all titles: what is common to everything here.
+        whole, parts: BM25 over articles (words and pairs of words) and over passages.
     """
 
     name: str
@@ -139,6 +141,8 @@ class Shelf:
     row_passage: Integers
     personal: Integers
     dense: Dense
+    titles: Vectors
+    centres: npt.NDArray[np.float32]
     whole: Lexical
     parts: Lexical
 
@@ -329,7 +333,11 @@ class _Builder:
             passages.extend(own)
             rows.append(len(texts))
             starts.append(len(passages))
-        self._write_vectors(encoder, texts, folder)
+        vectors = self._vectors(encoder, texts, folder / "vectors.npy")
+        titles = [self.content.articles[number].title for number in articles]
+        named = self._vectors(encoder, titles, folder / "titles.npy")
+        none = np.zeros(encoder.dimension, np.float32)
+        np.save(folder / "centres.npy", [every.mean(axis=0) if len(every) else none for every in (vectors, named)])
         np.save(folder / "row_passage.npy", np.array(speaks_for, np.int32))
         np.savez(
             folder / "places.npz",
@@ -350,17 +358,16 @@ class _Builder:
         parts: list[list[str]] = []
         for number in articles:
             article = self.content.articles[number]
-            top = tokens(f"{article.title}\n{article.description}\n" + "\n".join(article.questions))
-            all_terms = list(top)
+            all_terms = terms_and_pairs(f"{article.title}\n{article.description}\n" + "\n".join(article.questions))
             for passage in self.passages[self.first[number] : self.first[number + 1]]:
-                terms = tokens(" ".join(passage.headings)) + tokens(passage.text)
-                all_terms.extend(terms)
-                parts.append(tokens(article.title) + terms)
+                headings = " ".join(passage.headings)
+                all_terms += terms_and_pairs(headings) + terms_and_pairs(passage.text)
+                parts.append(tokens(article.title) + tokens(headings) + tokens(passage.text))
             whole.append(all_terms)
         Lexical.build(whole).save(folder / "whole")
         Lexical.build(parts).save(folder / "parts")
 
-    def _write_vectors(self, encoder: Encoder, texts: list[str], folder: Path) -> None:
+    def _vectors(self, encoder: Encoder, texts: list[str], file: Path) -> Vectors:
         """Vectors of these texts, taken from the build before where it had them; kept with the hash of each text."""
         keys = np.array([_key(encoder.name, text) for text in texts], dtype="S20")
         known = self._known(encoder.name)
@@ -380,17 +387,18 @@ class _Builder:
             meter.advance(len(batch))
         self.embedded += len(missing)
         self.reused += len(texts) - len(missing)
-        np.save(folder / "vectors.npy", vectors)
-        np.save(folder / "keys.npy", keys)
+        np.save(file, vectors)
+        np.save(file.with_suffix(".keys.npy"), keys)
+        return vectors
 
     @cached_property
     def _before(self) -> dict[str, dict[bytes, tuple[Vectors, int]]]:
         found: dict[str, dict[bytes, tuple[Vectors, int]]] = {}
         for shelf in self.before.shelves.values() if self.before else ():
-            keys = np.load(cast(Index, self.before).build / shelf.name / "keys.npy")
-            found.setdefault(shelf.encoder, {}).update(
-                {bytes(key): (shelf.dense.vectors, row) for row, key in enumerate(keys)}
-            )
+            folder = cast(Index, self.before).build / shelf.name
+            for name, vectors in (("vectors", shelf.dense.vectors), ("titles", shelf.titles)):
+                keys = np.load(folder / f"{name}.keys.npy")
+                found.setdefault(shelf.encoder, {}).update({bytes(key): (vectors, row) for row, key in enumerate(keys)})
         return found
 
     def _known(self, encoder: str) -> dict[bytes, tuple[Vectors, int]]:
@@ -432,6 +440,8 @@ def _open_shelf(folder: Path, name: str) -> Shelf:
         encoder=about["encoder"],
         row_passage=row_passage,
         dense=Dense(vectors),
+        titles=np.load(folder / "titles.npy", mmap_mode="r"),
+        centres=np.load(folder / "centres.npy"),
         whole=Lexical.open(folder / "whole", len(arrays["articles"])),
         parts=Lexical.open(folder / "parts", len(arrays["passages"])),
         **arrays,

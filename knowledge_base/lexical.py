@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,18 @@ def _stemmer() -> Any:
 def tokens(text: str) -> list[str]:
     """The terms of a text: English words stemmed and without stop words, Japanese in overlapping pairs of characters, and
     codes such as `SQL-204` or `file_lock` also whole."""
+    words, others = _terms(text)
+    return words + others
+
+
+def terms_and_pairs(text: str) -> list[str]:
+    """The terms of a text and each two English words that follow one another: `file lock` says more than both apart."""
+    words, others = _terms(text)
+    return words + others + [f"{first} {second}" for first, second in pairwise(words)]
+
+
+def _terms(text: str) -> tuple[list[str], list[str]]:
+    """Stemmed words in their order, and the other terms."""
     text = text.lower()
     words: list[str] = []
     made: list[str] = []
@@ -202,9 +215,8 @@ def tokens(text: str) -> list[str]:
             made.extend(piece[i : i + 2] for i in range(max(1, len(piece) - 1)))
         elif piece not in STOP_WORDS:
             words.append(piece.replace("’", "'"))
-    made.extend(_stemmer().stemWords(words))
     made.extend(match for match in _JOINED.findall(text) if len(match) <= 60)
-    return made
+    return _stemmer().stemWords(words), made
 
 
 class Lexical:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kit.errors import UserError
 from kit.settings import Settings
-from knowledge_base import calibration, evaluation, templates
+from knowledge_base import calibration, evaluation, feedback, templates
 from knowledge_base import index as indexes
-from knowledge_base.answering import Answerer
+from knowledge_base.answering import Answerer, question_language
 from knowledge_base.decision import Calibration, Promise
 from knowledge_base.encoders import Encoder, Encoders
-from knowledge_base.evaluation import Outcome
-from knowledge_base.index import BuildReport, Index
+from knowledge_base.evaluation import Labelled, Outcome
+from knowledge_base.feedback import Said
+from knowledge_base.index import BuildReport
 from knowledge_base.loading import load_folder
 from knowledge_base.progress import Report, silent
 from knowledge_base.schemas import Asker, Hit
@@ -102,53 +104,69 @@ def evaluate(settings: Settings, folder: Path, index: Path | None = None, report
         UserError: the folder is not of this form.
     """
     questions = evaluation.load_questions(folder)
-    answerer = _answerer(settings, folder, index, report)
+    answerer = _answerer(settings, folder, questions, index, report)
     outcomes = evaluation.ask_all(answerer, questions, report)
     return Evaluation(evaluation.metrics(outcomes), outcomes)
 
 
 def calibrate(
-    settings: Settings, folder: Path, index: Path | None = None, report: Report = silent
+    settings: Settings,
+    folder: Path | None,
+    index: Path | None = None,
+    report: Report = silent,
+    said: Sequence[Said] = (),
 ) -> dict[str, Promise]:
     """Fits when to answer to labelled questions, and stores it with the index.
 
     Args:
         settings: which encoders.
-        folder: in BEIR format; where it has a corpus of its own the questions are asked about that.
+        folder: in BEIR format; where it has a corpus of its own the questions are asked about that. None: feedback alone.
         index: that keeps the result; by default the one that is served.
         report: told of the progress.
+        said: what people said of answers from this index.
     Returns:
         the promise for each encoder whose questions sufficed.
     Raises:
         UserError: no usable index, or too few questions.
     """
     target = index or settings.index_dir
-    held: Index = open_index(settings, target).index
-    outcomes = evaluate(settings, folder, target, report).outcomes
+    held = open_index(settings, target)
+    outcomes = evaluate(settings, folder, target, report).outcomes if folder is not None else []
+    outcomes += feedback.outcomes(held, said)
     names = sorted({outcome.encoder for outcome in outcomes if outcome.encoder})
-    models = dict(held.calibration.models)
+    models = dict(held.index.calibration.models)
     promises: dict[str, Promise] = {}
     for name in names:
         own = [outcome for outcome in outcomes if outcome.encoder == name]
         if len(names) > 1 and len(own) < calibration.FEWEST:
             continue
         models[name], promises[name] = calibration.calibrate(own)
+    if not promises:
+        raise UserError(f"{len(outcomes)} labelled questions are too few to calibrate on", "label more of them")
     Calibration(models=models, promises=promises).save(target)
     return promises
 
 
-def _answerer(settings: Settings, folder: Path, index: Path | None, report: Report) -> Answerer:
+def _answerer(
+    settings: Settings, folder: Path, questions: Sequence[Labelled], index: Path | None, report: Report
+) -> Answerer:
     if not evaluation.has_corpus(folder):
         return open_index(settings, index)
+    content = evaluation.load_corpus(folder)
+    asked = {question_language(question.text, None) for question in questions}
+    written = {article.lang for article in content.articles}
+    if "ja" not in asked | written:
+        # The encoder of Japanese takes minutes over a large corpus and seconds to load.
+        settings = settings.model_copy(update={"encoder_ja": None})
     encoders = Encoders(settings)
     # Kept under the home folder, so that a second run embeds nothing.
     place = (
         settings.home / "evaluation" / hashlib.sha256(f"{folder.resolve()}\0{encoders.name}".encode()).hexdigest()[:12]
     )
-    indexes.build_index(evaluation.load_corpus(folder), place, encoders, report=report)
+    # A second shelf for the other language is worth its time only where some language has questions and no articles.
+    indexes.build_index(content, place, encoders, bilingual=not asked <= written, report=report)
     return Answerer(indexes.open_index(place, encoders), encoders, _encode)
 
 
-def _encode(encoder: Encoder, text: str) -> npt.NDArray[np.float32]:
-    vector: npt.NDArray[np.float32] = encoder.questions([text])[0]
-    return vector
+def _encode(encoder: Encoder, texts: list[str]) -> npt.NDArray[np.float32]:
+    return encoder.questions(texts)

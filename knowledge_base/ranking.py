@@ -1,29 +1,36 @@
 """The articles of a shelf that may answer a question, best first.
 
-Both sides see whole articles: the dense score of an article is its best row's (a window of a passage, or one of its
-questions), the lexical score is BM25 over its full text. They are brought to a common scale over the candidates of this
-question and added with fixed weights.
+Both sides see whole articles. The dense score of an article is that of its best row (a window of a passage, or one of its
+questions) and a share of its second best, the mean over the question and its subject line; the lexical score is BM25 over its
+full text, with pairs of words. Each is brought to a scale from 0 (like any article) to 1 (the best one here) and they are
+added with fixed weights. `docs/decisions/retrieval.md` has the figures behind each choice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from knowledge_base.articles import Article
-from knowledge_base.decision import Candidate
+from knowledge_base.decision import Candidate, Signals
 from knowledge_base.index import Index, Shelf
-from knowledge_base.lexical import tokens
+from knowledge_base.lexical import terms_and_pairs, tokens
+from knowledge_base.text import parts_of_question
 
 Floats = npt.NDArray[np.float32]
 
-DENSE_WEIGHT = 0.7
+DENSE_WEIGHT = 0.6
+SECOND_ROW = 0.3
+"""What an article's second best row counts: an article that is about the question throughout goes before one that mentions it."""
 POOL_ROWS = 200
 """Nearest rows that make their articles candidates."""
 POOL_ARTICLES = 50
 """Articles with the best lexical scores that become candidates too."""
+NEIGHBOURS = 3
+"""Articles nearest to the first one, from which it is told apart."""
 LEXICAL_IN_ARTICLE = 0.15
 """How much the best lexical passage of an article gains, in units of the dense score, when its passage is chosen."""
 PERSONAL_IN_ARTICLE = 0.1
@@ -37,7 +44,7 @@ def rank(
     index: Index,
     shelf: Shelf,
     text: str,
-    vector: Floats,
+    vectors: Floats,
     k: int,
     weigh: Callable[[Article], float] | None = None,
     *,
@@ -49,45 +56,105 @@ def rank(
         index: the index.
         shelf: of it.
         text: the question, cleaned.
-        vector: of the question, by the shelf's encoder.
+        vectors: a row for each of its parts (`text.parts_of_question`), the whole first, by the shelf's encoder.
         k: how many at most.
         personal: whether the asker has an account whose values articles may use.
         weigh: what an article gains or loses for this asker, in units of the fused score.
     """
     if not len(shelf.articles):
         return []
-    terms = tokens(text)
-    lexical = shelf.whole.scores(terms)
-    pool = _pool(shelf, vector, lexical)
-    dense = np.array([_best_row(shelf, place, vector) for place in pool], np.float32)
-    fused = fuse(dense, lexical[pool])
+    worded = [shelf.whole.scores(terms_and_pairs(part)) for part in parts_of_question(text)]
+    lexical = worded[0]
+    pool = _pool(shelf, vectors, lexical)
+    rows = np.array([_best_rows(shelf, place, vectors) for place in pool], np.float32)
+    dense = rows[:, 0] + SECOND_ROW * rows[:, 1]
+    fused = fuse(dense, lexical[pool], (1 + SECOND_ROW) * float((vectors @ shelf.centres[0]).mean()))
     order = np.argsort(-fused, kind="stable")[: max(k, 10)]
-    parts = shelf.parts.scores(terms)
+    parts = shelf.parts.scores(tokens(text))
+    signals = _Signals(shelf, text, vectors, np.sum(worded, axis=0))
     found = [
         Candidate(
             article=int(shelf.articles[pool[n]]),
-            passage=best_passage(shelf, pool[n], vector, parts, personal=personal),
+            place=pool[n],
+            passage=best_passage(shelf, pool[n], vectors[0], parts, personal=personal),
             score=float(fused[n]),
-            dense=float(dense[n]),
+            dense=float(rows[n, 0]),
             lexical=float(lexical[pool[n]]),
-            coverage=shelf.whole.coverage(terms, int(pool[n])),
+            signals=signals.of(pool[n]),
         )
         for n in order
     ]
     if weigh is not None:
         found = _reweighed(index, found, weigh)
-    return found[:k]
+    crowd = signals.crowd(found[0].place, pool)
+    return [replace(found[0], crowd=crowd), *found[1:k]]
 
 
-def fuse(dense: Floats, lexical: Floats, weight: float = DENSE_WEIGHT) -> Floats:
-    """Dense and lexical scores of the same candidates as one: each from 0 (worst) to 1 (best), then weighted."""
-    made: Floats = weight * _scaled(dense) + (1 - weight) * _scaled(lexical)
+class _Signals:
+    """What tells whether an article answers, apart from how it ranks.
+
+    Everything alike is measured from the centre of the help content: what all its articles share (a product's name, the
+    manner of a help centre) says nothing about any of them.
+    """
+
+    def __init__(self, shelf: Shelf, text: str, vectors: Floats, lexical: Floats) -> None:
+        self.shelf = shelf
+        self.terms = [tokens(part) for part in parts_of_question(text)]
+        self.asked, self.asked_title = (_from(centre, vectors) for centre in shelf.centres)
+        self.lexical = lexical
+        self.mean, self.spread = float(lexical.mean()), max(float(lexical.std()), 1e-6)
+
+    def of(self, place: int) -> Signals:
+        rows = self._rows([place])
+        title = _from(self.shelf.centres[1], self.shelf.titles[place][None])
+        return Signals(
+            about=float((self.asked @ rows.T).max(axis=1).mean()) if len(rows) else 0.0,
+            title=float((self.asked_title @ title[0]).mean()),
+            coverage=float(np.mean([self.shelf.whole.coverage(terms, place) for terms in self.terms])),
+            lexical=(float(self.lexical[place]) - self.mean) / self.spread,
+        )
+
+    def crowd(self, place: int, pool: Sequence[int]) -> float:
+        """How alike an article is to the ones nearest to it. A question no more alike to it than they are has only hit on
+        its subject (cross-domain similarity local scaling, Conneau et al. 2018)."""
+        own, others = self._rows([place]), [other for other in pool if other != place]
+        rows = self._rows(others)
+        if not len(own) or not len(rows):
+            return 0.0
+        best = (own @ rows.T).max(axis=0)
+        lengths = [int(self.shelf.article_rows[other + 1] - self.shelf.article_rows[other]) for other in others]
+        starts = np.cumsum([0, *(length for length in lengths if length)])[:-1]
+        return float(np.sort(np.maximum.reduceat(best, starts))[-NEIGHBOURS:].mean())
+
+    def _rows(self, places: Sequence[int]) -> Floats:
+        rows = [_rows(self.shelf, place) for place in places]
+        return _from(self.shelf.centres[0], np.concatenate(rows)) if rows else np.zeros((0, 1), np.float32)
+
+
+def _from(centre: Floats, vectors: Floats) -> Floats:
+    """Vectors as seen from there, of length 1."""
+    moved = vectors - centre
+    made: Floats = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-6)
     return made
 
 
-def _scaled(scores: Floats) -> Floats:
-    low, high = float(scores.min()), float(scores.max())
-    made: Floats = (scores - low) / (high - low) if high > low else np.zeros_like(scores)
+def fuse(dense: Floats, lexical: Floats, floor: float = 0.0, weight: float = DENSE_WEIGHT) -> Floats:
+    """Dense and lexical scores of the same candidates as one, each scaled to 1 for the best of them.
+
+    Args:
+        dense, lexical: of each candidate.
+        floor: the dense score that counts as none; a lexical score of none is 0.
+        weight: of the dense side.
+    """
+    made: Floats = weight * _scaled(dense, floor) + (1 - weight) * _scaled(lexical, 0.0)
+    return made
+
+
+def _scaled(scores: Floats, floor: float) -> Floats:
+    high = float(scores.max())
+    if high <= floor:
+        return np.zeros_like(scores)
+    made: Floats = np.clip((scores - floor) / (high - floor), 0, 1)
     return made
 
 
@@ -108,14 +175,24 @@ def best_passage(shelf: Shelf, place: int, vector: Floats, parts: Floats, *, per
     return int(shelf.passages[first + int(np.argmax(scores))])
 
 
-def _best_row(shelf: Shelf, place: int, vector: Floats) -> float:
-    rows = shelf.dense.vectors[shelf.article_rows[place] : shelf.article_rows[place + 1]]
-    return float((rows @ vector).max()) if len(rows) else 0.0
+def _rows(shelf: Shelf, place: int) -> Floats:
+    made: Floats = shelf.dense.vectors[shelf.article_rows[place] : shelf.article_rows[place + 1]]
+    return made
 
 
-def _pool(shelf: Shelf, vector: Floats, lexical: Floats) -> list[int]:
+def _best_rows(shelf: Shelf, place: int, vectors: Floats) -> tuple[float, float]:
+    """Score of the best row of an article, the mean over the question's parts; and of its second best for the whole
+    question (the best again, where it has one row)."""
+    scores = vectors @ _rows(shelf, place).T
+    if scores.shape[1] == 0:
+        return 0.0, 0.0
+    second = np.partition(scores[0], -2)[-2] if scores.shape[1] > 1 else scores[0, 0]
+    return float(scores.max(axis=1).mean()), float(second)
+
+
+def _pool(shelf: Shelf, vectors: Floats, lexical: Floats) -> list[int]:
     """Places on the shelf of the articles worth a closer look."""
-    _, rows = shelf.dense.search(vector, POOL_ROWS)
+    rows = np.concatenate([shelf.dense.search(vector, POOL_ROWS)[1] for vector in vectors])
     near = np.searchsorted(shelf.article_rows, rows, side="right") - 1
     wanted = min(POOL_ARTICLES, len(lexical))
     worded = np.argpartition(-lexical, wanted - 1)[:wanted]

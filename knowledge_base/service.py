@@ -80,7 +80,7 @@ class Service:
             self._tried = now = fingerprint(self._folder)
             index = open_index(self._folder, self._encoders)
             changed = now != self._served
-            self._answerer = Answerer(index, self._encoders, self._vectors.one)
+            self._answerer = Answerer(index, self._encoders, self._vectors.of)
             self._served = now
         if changed:
             log.info("index_loaded", build=index.build.name, articles=index.meta.articles, passages=index.meta.passages)

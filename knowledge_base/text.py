@@ -16,6 +16,8 @@ _UNIT = re.compile(rf"{_JAPANESE.pattern}|[^\s]+?(?=\s|{_JAPANESE.pattern}|$)")
 JAPANESE_SHARE = 0.15
 """Share of Japanese characters among all letters from which a text counts as Japanese: Japanese help text is full of
 English product words, while an English text quotes a Japanese word at most."""
+SUBJECT_WORDS = 3
+"""Words from which the first line of a question says what it is about; "Hello," does not."""
 QUESTION_CHARACTERS = 4_000
 """What is read of a question: several times what any encoder here takes in."""
 
@@ -29,6 +31,14 @@ def clean_question(text: str) -> str:
 def has_words(text: str) -> bool:
     """Whether there is a letter or digit in it at all."""
     return any(character.isalnum() for character in text)
+
+
+def parts_of_question(text: str) -> list[str]:
+    """A question as it is and, where it has several lines, its first line that says something: in an e-mail or a forum
+    that is the subject, which the lines of a log would drown."""
+    lines = [line.strip() for line in text.split("\n")]
+    subject = next((line for line in lines if length(line) >= SUBJECT_WORDS), "")
+    return [text, subject] if subject and subject != text else [text]
 
 
 def is_japanese(text: str) -> bool:
