@@ -39,7 +39,11 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON document on standar
 @app.command()
 def build(
     content: Annotated[
-        Path | None, typer.Option("--content", help="folder of Markdown articles; the company's where left out")
+        list[Path] | None,
+        typer.Option(
+            "--content",
+            help="Markdown or HTML folder, Zendesk or Discourse JSON export; several are joined; the company's where left out",
+        ),
     ] = None,
     index: Index = None,
     url: Annotated[str | None, typer.Option("--url", help="where the articles are published")] = None,
@@ -54,7 +58,8 @@ def build(
             settings,
             load_company(settings.company),
             show,
-            content=content,
+            content=content[0] if content else None,
+            also=content[1:] if content else (),
             target=index,
             url=url,
             both_languages=both_languages,

@@ -9,7 +9,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -126,6 +126,7 @@ def index(
     target: Path | None = None,
     url: str | None = None,
     both_languages: bool = False,
+    also: Sequence[Path] = (),
 ) -> BuildReport:
     """Builds the help index anew where its content changed; only what changed is embedded.
 
@@ -133,6 +134,7 @@ def index(
         content: folder of articles; the company's where None.
         target: the index's folder; the served one where None.
         url: where the articles are published; the company's help centre where None and the content is the company's.
+        also: other content beside it.
         both_languages: articles of other content are found by questions in every language of the company, too.
     """
     task = show.add_task("Index of the help content", total=None, detail="")
@@ -150,6 +152,7 @@ def index(
         tell,
         # A second encoder over all of it takes minutes: other content than the company's gets it where it is asked for.
         languages=company.languages if content is None or both_languages else (),
+        also=also,
     )
     detail = f"{report.articles} articles, {report.passages} passages" + (", unchanged" if report.unchanged else "")
     show.update(task, total=1, completed=1, detail=detail)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from kit.errors import UserError
 from knowledge_base.text import Language
 
 Source = Literal["article", "community"]
@@ -83,3 +85,20 @@ class Content:
 
     articles: tuple[Article, ...]
     warnings: tuple[str, ...] = field(default=())
+
+
+def join(contents: Sequence[Content]) -> Content:
+    """Several contents as one.
+
+    Raises:
+        UserError: two articles have one id.
+    """
+    articles: dict[str, Article] = {}
+    for article in (article for content in contents for article in content.articles):
+        if article.id in articles:
+            raise UserError(
+                f"{article.path} and {articles[article.id].path} have the same id {article.id!r}", "rename one"
+            )
+        articles[article.id] = article
+    ordered = tuple(articles[id] for id in sorted(articles))
+    return Content(ordered, tuple(line for content in contents for line in content.warnings))

@@ -195,28 +195,27 @@ def _stemmer() -> Any:
 def tokens(text: str) -> list[str]:
     """The terms of a text: English words stemmed and without stop words, Japanese in overlapping pairs of characters, and
     codes such as `SQL-204` or `file_lock` also whole."""
-    words, others = _terms(text)
-    return words + others
+    words, others, codes = _terms(text)
+    return others + words + codes
 
 
 def terms_and_pairs(text: str) -> list[str]:
     """The terms of a text and each two English words that follow one another: `file lock` says more than both apart."""
-    words, others = _terms(text)
-    return words + others + [f"{first} {second}" for first, second in pairwise(words)]
+    words, others, codes = _terms(text)
+    return others + words + codes + [f"{first} {second}" for first, second in pairwise(words)]
 
 
-def _terms(text: str) -> tuple[list[str], list[str]]:
-    """Stemmed words in their order, and the other terms."""
+def _terms(text: str) -> tuple[list[str], list[str], list[str]]:
+    """Stemmed words in their order, pairs of Japanese characters, and codes."""
     text = text.lower()
     words: list[str] = []
-    made: list[str] = []
+    pairs: list[str] = []
     for piece in _PIECE.findall(text):
         if _JAPANESE.match(piece):
-            made.extend(piece[i : i + 2] for i in range(max(1, len(piece) - 1)))
+            pairs.extend(piece[i : i + 2] for i in range(max(1, len(piece) - 1)))
         elif piece not in STOP_WORDS:
             words.append(piece.replace("’", "'"))
-    made.extend(match for match in _JOINED.findall(text) if len(match) <= 60)
-    return _stemmer().stemWords(words), made
+    return _stemmer().stemWords(words), pairs, [match for match in _JOINED.findall(text) if len(match) <= 60]
 
 
 class Lexical:

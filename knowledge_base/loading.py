@@ -105,7 +105,7 @@ def load_file(path: Path, id: str, url: str = "") -> Article | None:
         title=title.strip(),
         body=body,
         lang=head.lang or _language(id, title + "\n" + body),
-        url=_address(url, head.url or head.slug or quote(id)),
+        url=article_address(url, head.url or head.slug or quote(id)),
         description=(head.description or "").strip(),
         questions=tuple(question.strip() for question in head.questions if question.strip()),
         plans=head.plans,
@@ -119,7 +119,8 @@ def load_file(path: Path, id: str, url: str = "") -> Article | None:
     )
 
 
-def _address(url: str, place: str) -> str:
+def article_address(url: str, place: str) -> str:
+    """Where an article is published: its own address, or its place under the help centre's."""
     return urljoin(url.rstrip("/") + "/", place if "://" in place else place.lstrip("/"))
 
 

@@ -13,15 +13,15 @@ import numpy.typing as npt
 
 from kit.errors import UserError
 from kit.settings import Settings
-from knowledge_base import calibration, evaluation, feedback, templates
+from knowledge_base import calibration, evaluation, feedback, imports, templates
 from knowledge_base import index as indexes
 from knowledge_base.answering import Answerer, question_language
+from knowledge_base.articles import join
 from knowledge_base.decision import Calibration, Promise
 from knowledge_base.encoders import Encoder, Encoders
 from knowledge_base.evaluation import Labelled, Outcome
 from knowledge_base.feedback import Said
 from knowledge_base.index import BuildReport
-from knowledge_base.loading import load_folder
 from knowledge_base.progress import Report, silent
 from knowledge_base.schemas import Asker, Hit
 from knowledge_base.text import Language
@@ -44,6 +44,7 @@ def build_index(
     *,
     languages: Collection[Language] = (),
     names: templates.Names = templates.NAMES,
+    also: Sequence[Path] = (),
 ) -> BuildReport:
     """Builds the index of a folder of articles.
 
@@ -55,10 +56,11 @@ def build_index(
         report: told of the progress.
         languages: customers ask in; with both, articles that exist in one only are found from the other too.
         names: what templates may use, such as the limits the company's plans have.
+        also: other content beside it, such as an export of the community.
     Raises:
         UserError: something is wrong with the content or the settings; says where.
     """
-    loaded = load_folder(content, url, names)
+    loaded = join([imports.load(one, url, names) for one in (content, *also)])
     bilingual = len(set(languages)) > 1 if languages else None
     return indexes.build_index(
         loaded, index or settings.index_dir, Encoders(settings), url, bilingual=bilingual, report=report
