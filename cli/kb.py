@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +24,7 @@ from conversations import questions
 from kit.clock import now
 from kit.company import load_company
 from kit.database import Database
-from kit.errors import UserError
+from kit.errors import KotaeError, UserError
 from kit.settings import Settings, load_settings
 from knowledge_base import evaluation, offline
 from knowledge_base.feedback import Said
@@ -36,22 +38,47 @@ Index = Annotated[Path | None, typer.Option("--index", help="the index's folder;
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 
 
+Content = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--content",
+        help="Markdown or HTML folder, Zendesk or Discourse JSON export; several are joined; the company's where left out",
+    ),
+]
+Url = Annotated[str | None, typer.Option("--url", help="where the articles are published")]
+Both = Annotated[
+    bool, typer.Option("--both-languages", help="find articles of --content in the company's other languages, too")
+]
+
+
 @app.command()
-def build(
-    content: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--content",
-            help="Markdown or HTML folder, Zendesk or Discourse JSON export; several are joined; the company's where left out",
-        ),
-    ] = None,
-    index: Index = None,
-    url: Annotated[str | None, typer.Option("--url", help="where the articles are published")] = None,
-    both_languages: Annotated[
-        bool, typer.Option("--both-languages", help="find articles of --content in the company's other languages, too")
-    ] = False,
-) -> None:
+def build(content: Content = None, index: Index = None, url: Url = None, both_languages: Both = False) -> None:
     """Build the index; only what changed is embedded, and a running stack switches to it without a pause."""
+    _build(content or [], index, url, both_languages)
+
+
+@app.command()
+def watch(content: Content = None, index: Index = None, url: Url = None, both_languages: Both = False) -> None:
+    """Build the index, and again whenever an article is saved; Ctrl-C ends it. For writers."""
+    from watchfiles import watch as changes
+
+    folders = content or [load_company(load_settings().company).content_dir]
+    missing = next((folder for folder in folders if not folder.exists()), None)
+    if missing is not None:
+        raise UserError(f"{missing} is not there", "name a folder of articles or an export")
+    seen = changes(*folders, yield_on_timeout=True, rust_timeout=1_000, raise_interrupt=True)
+    with suppress(KeyboardInterrupt):
+        next(seen)  # watching has begun: what is saved during the first build is not missed
+        while True:
+            try:
+                _build(content or [], index, url, both_languages)
+            except KotaeError as error:
+                screen.print(f"[red]{escape(str(error))}[/red]")  # the writer corrects it and saves again
+            while not next(seen):
+                pass
+
+
+def _build(content: list[Path], index: Path | None, url: str | None, both_languages: bool) -> None:
     settings = load_settings()
     with prepare.progress() as show:
         report = prepare.index(
@@ -59,13 +86,13 @@ def build(
             load_company(settings.company),
             show,
             content=content[0] if content else None,
-            also=content[1:] if content else (),
+            also=content[1:],
             target=index,
             url=url,
             both_languages=both_languages,
         )
     for warning in report.warnings:
-        screen.print(f"[yellow]{warning}[/yellow]")
+        screen.print(f"[yellow]{escape(warning)}[/yellow]")
     state = "unchanged" if report.unchanged else f"{report.embedded} embedded, {report.reused} taken over"
     screen.print(f"{report.articles} articles, {report.passages} passages: {state}.")
 

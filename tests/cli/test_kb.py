@@ -1,0 +1,73 @@
+"""`kotae kb` as a person at a terminal meets it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEADLINE = 240.0
+"""Seconds for a build, encoders loaded, on a machine with much else to do."""
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "cli.main", "kb", *words]
+
+
+def environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "KOTAE_HOME": str(home), "KOTAE_ENCODER_JA": "", "PYTHONPATH": str(ROOT)}
+
+
+def until(process: subprocess.Popen[str], path: Path, before: str) -> str:
+    """Waits for a build other than `before`."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline and process.poll() is None:
+        now = path.read_text() if path.exists() else ""
+        if now not in ("", before):
+            return now
+        time.sleep(0.05)
+    raise AssertionError(f"no new build; exit status {process.poll()}")
+
+
+def test_watch_builds_again_when_an_article_is_saved(tmp_path: Path) -> None:
+    content, index = tmp_path / "help", tmp_path / "index"
+    content.mkdir()
+    article = content / "looms.md"
+    article.write_text("# Looms\n\nA loom weaves cloth.")
+    words = command("watch", "--content", str(content), "--index", str(index))
+    with subprocess.Popen(words, cwd=ROOT, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            first = until(process, index / "current", "")
+            article.write_text("---\ntitle: [\n---\nnot yet right")
+            article.write_text("# Looms\n\nA loom weaves cloth from warp and weft.")
+            second = until(process, index / "current", first)
+            assert "warp and weft" in (index / "builds" / second / "articles.jsonl").read_text()
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(DEADLINE)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["watch", "--content", "nowhere"], "nowhere is not there"),
+        (["build", "--content", "nowhere"], "nowhere is not there"),
+        (["calibrate"], "nothing to calibrate on"),
+        (["eval", "nowhere"], "nowhere is not a folder"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, words: list[str], said: str) -> None:
+    done = subprocess.run(
+        command(*words), cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert said in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
