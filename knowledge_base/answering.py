@@ -135,10 +135,8 @@ class Answerer:
         if found.decision == "answer":
             return self._quote(found, request)
         near = [self._citation(c) for c in _near(found.candidates)][:CHOICES]
-        if found.decision == "clarify" and len(near) > 1:
-            return AnswerReply(decision="clarify", confidence=found.chance, choices=near)
         if found.decision == "clarify":
-            return self._quote(found, request)
+            return AnswerReply(decision="clarify", confidence=found.chance, choices=near)
         return AnswerReply(decision="abstain", confidence=found.chance)
 
     def article(self, lang: Language, slug: str) -> ArticleReply:

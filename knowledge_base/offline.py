@@ -19,7 +19,7 @@ from knowledge_base.answering import Answerer, question_language
 from knowledge_base.articles import join
 from knowledge_base.decision import Calibration, Promise
 from knowledge_base.encoders import Encoder, Encoders
-from knowledge_base.evaluation import Labelled, Outcome
+from knowledge_base.evaluation import Outcome
 from knowledge_base.feedback import Said
 from knowledge_base.index import BuildReport
 from knowledge_base.progress import Report, silent
@@ -106,7 +106,7 @@ def evaluate(settings: Settings, folder: Path, index: Path | None = None, report
         UserError: the folder is not of this form.
     """
     questions = evaluation.load_questions(folder)
-    answerer = _answerer(settings, folder, questions, index, report)
+    answerer = answerer_for(settings, folder, index, report)
     outcomes = evaluation.ask_all(answerer, questions, report)
     return Evaluation(evaluation.metrics(outcomes), outcomes)
 
@@ -149,13 +149,21 @@ def calibrate(
     return promises
 
 
-def _answerer(
-    settings: Settings, folder: Path, questions: Sequence[Labelled], index: Path | None, report: Report
-) -> Answerer:
+def answerer_for(settings: Settings, folder: Path, index: Path | None = None, report: Report = silent) -> Answerer:
+    """What the questions of a BEIR folder are asked of: its own corpus, indexed; an index, where it has none.
+
+    Args:
+        settings: which encoders.
+        folder: in BEIR format.
+        index: by default the one that is served.
+        report: told of the progress.
+    Raises:
+        UserError: the folder is not of this form, or there is no usable index.
+    """
     if not evaluation.has_corpus(folder):
         return open_index(settings, index)
     content = evaluation.load_corpus(folder)
-    asked = {question_language(question.text, None) for question in questions}
+    asked = {question_language(question.text, None) for question in evaluation.load_questions(folder)}
     written = {article.lang for article in content.articles}
     if "ja" not in asked | written:
         # The encoder of Japanese takes minutes over a large corpus and seconds to load.
