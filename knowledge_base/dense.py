@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import faiss
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +12,7 @@ Rows = npt.NDArray[np.int64]
 
 
 class Dense:
-    """Exact search over rows of vectors.
+    """Exact search over rows of vectors, which stay where they are: a matrix mapped from a file is not copied into memory.
 
     Args:
         vectors: one row each, as a matrix (it may be mapped from a file).
@@ -22,14 +20,12 @@ class Dense:
 
     def __init__(self, vectors: Vectors) -> None:
         self.vectors = vectors
-        self._index: Any = faiss.IndexFlatIP(vectors.shape[1])
-        if len(vectors):
-            self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
 
     def search(self, vector: npt.NDArray[np.float32], k: int) -> tuple[npt.NDArray[np.float32], Rows]:
         """Scores and rows of the nearest, best first; fewer than `k` where there are not so many."""
         k = min(k, len(self.vectors))
         if k == 0:
             return np.zeros(0, np.float32), np.zeros(0, np.int64)
-        scores, rows = self._index.search(np.ascontiguousarray(vector, dtype=np.float32)[None, :], k)
+        asked = np.ascontiguousarray(vector, dtype=np.float32)[None, :]
+        scores, rows = faiss.knn(asked, self.vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
         return scores[0], rows[0]
