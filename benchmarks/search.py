@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kit.settings import load_settings
-from knowledge_base.dense import Dense
+from knowledge_base.dense import Dense, build_cells
 from knowledge_base.encoders import Encoder, load_encoder
 from knowledge_base.lexical import Lexical
 
@@ -84,10 +84,11 @@ def measure(size: int, encoder: Encoder, folder: Path) -> list[str]:
     asked = encoder.questions(QUESTIONS)
     began = time.perf_counter()
     make_vectors(folder / "vectors.npy", size, asked)
+    build_cells(folder / "vectors.npy")
     terms = make_words(folder / "words", size)
     built = time.perf_counter() - began
     began = time.perf_counter()
-    dense = Dense(np.load(folder / "vectors.npy", mmap_mode="r"))
+    dense = Dense.open(folder / "vectors.npy")
     words = Lexical.open(folder / "words", size)
     loaded = time.perf_counter() - began
     alone = milliseconds(lambda n: encoder.questions([QUESTIONS[n]]))

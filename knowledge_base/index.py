@@ -31,7 +31,7 @@ from kit.errors import UserError
 from knowledge_base.articles import Article, Content, Passage
 from knowledge_base.decision import FILE as CALIBRATION_FILE
 from knowledge_base.decision import Calibration
-from knowledge_base.dense import Dense
+from knowledge_base.dense import Dense, build_cells
 from knowledge_base.encoders import Encoder, Encoders, Vectors
 from knowledge_base.lexical import Lexical, terms_and_pairs, tokens
 from knowledge_base.passages import cut
@@ -389,6 +389,7 @@ class _Builder:
         self.reused += len(texts) - len(missing)
         np.save(file, vectors)
         np.save(file.with_suffix(".keys.npy"), keys)
+        build_cells(file)
         return vectors
 
     @cached_property
@@ -430,7 +431,8 @@ def _open_shelf(folder: Path, name: str) -> Shelf:
     about = json.loads((folder / "shelf.json").read_text(encoding="utf-8"))
     with np.load(folder / "places.npz") as places:
         arrays = {key: places[key] for key in places.files}
-    vectors: Vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    dense = Dense.open(folder / "vectors.npy")
+    vectors = dense.vectors
     row_passage = np.load(folder / "row_passage.npy")
     if len(row_passage) != len(vectors) or arrays["article_rows"][-1] != len(vectors):
         raise ValueError(f"shelf {name} has {len(vectors)} vectors for {len(row_passage)} rows")
@@ -439,7 +441,7 @@ def _open_shelf(folder: Path, name: str) -> Shelf:
         lang=about["lang"],
         encoder=about["encoder"],
         row_passage=row_passage,
-        dense=Dense(vectors),
+        dense=dense,
         titles=np.load(folder / "titles.npy", mmap_mode="r"),
         centres=np.load(folder / "centres.npy"),
         whole=Lexical.open(folder / "whole", len(arrays["articles"])),
