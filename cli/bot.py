@@ -64,7 +64,7 @@ def evaluate(
         done = subprocess.run(
             [str(processes.bot_python()), *words],
             cwd=ROOT,
-            env={**os.environ, **processes.rasa_env(settings)},
+            env={**os.environ, **processes.rasa_env(settings), "OPENBLAS_NUM_THREADS": str(os.cpu_count() or 1)},
             stdin=subprocess.DEVNULL,
             check=False,
         )

@@ -1,0 +1,242 @@
+"""How a message sounds: angry, worried, blocked, an outage, a deadline, urgent. Each with a score of its own.
+
+A customer may be several of these at once, or none, so these are six independent questions and no intent. Learnt from the
+labelled sentences of `bot/mood/sentences.csv`; measured on others (`tests/bot/mood`), see `docs/decisions/mood.md`.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
+
+import numpy as np
+import skops.io
+from rasa.engine.graph import ExecutionContext, GraphComponent
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+from rasa.engine.storage.resource import Resource
+from rasa.engine.storage.storage import ModelStorage
+from rasa.nlu.featurizers.featurizer import Featurizer
+from rasa.shared.exceptions import RasaException
+from rasa.shared.nlu.constants import TEXT
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
+from scipy.sparse import csr_matrix, hstack
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from bot.components.intent_model import centred, centres_of, normalise
+from bot.knowledge_base import Encoder, EncoderUnavailable
+
+MOODS = ("anger", "worry", "blocked", "outage", "deadline", "urgency")
+MOOD = "mood"
+"""Key of what is found, in what Rasa understood of a message: `{mood: score from 0 to 1}`."""
+
+FOLDER = Path(__file__).resolve().parents[1] / "mood"
+SENTENCES = FOLDER / "sentences.csv"
+CUES = FOLDER / "cues.csv"
+_DENIED_BEFORE = re.compile(
+    r"(?:\b(?:no|not|never|without|nothing|isn't|aren't|wasn't|don't|doesn't|no longer)\b|n't)[^.,;!?]{0,24}$"
+)
+_DENIED_AFTER = re.compile(r"^[^。、！？]{0,12}?(?:ません(?!か)|ではな|わけでは|必要な|しなくて|解消|復旧|特にな)")
+TRAINING_TIMEOUT_SECONDS = 120.0
+CHARACTERS = 0.3
+"""Weight of the character features beside the sentence vector, which has length 1."""
+HEARD = 0.5
+"""Weight of the words that speak of a mood (`bot/mood/cues.csv`)."""
+LOOSENESS = 8.0
+"""scikit-learn's C of the logistic regressions, by cross-validation on the training sentences."""
+BATCH = 64
+EXPECTED_TYPES = ["scipy.sparse._csr.csr_matrix"]
+"""What a stored model may hold beside what skops trusts by itself."""
+
+
+def read(path: Path) -> Tuple[List[str], np.ndarray]:
+    """Labelled sentences: lines `labels|text`, labels separated by semicolons, none for a neutral one.
+
+    Returns:
+        the texts, and their labels as 0 or 1, shape (n, 6) in the order of `MOODS`.
+    Raises:
+        ValueError: a label that is no mood.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="|", quoting=csv.QUOTE_NONE))
+    labels = np.zeros((len(rows), len(MOODS)), dtype=np.int64)
+    for number, row in enumerate(rows):
+        for name in filter(None, row["labels"].split(";")):
+            labels[number, MOODS.index(name)] = 1
+    return [row["text"] for row in rows], labels
+
+
+class MoodModel:
+    """One logistic regression a mood, over meaning, characters, words that speak of it, and how loudly it is written."""
+
+    def __init__(self, state: Dict[str, Any]) -> None:
+        """Args:
+        state: what `fit` learnt; estimators of scikit-learn only, so that it can be stored safely.
+        """
+        self.state = state
+
+    @classmethod
+    def fit(cls, texts: Sequence[str], labels: np.ndarray, vectors: Optional[np.ndarray]) -> MoodModel:
+        """Learns.
+
+        Args:
+            texts: sentences.
+            labels: shape (n, 6), see `read`.
+            vectors: of unit length, shape (n, d); None for a model that does without.
+        """
+        characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True)
+        characters.fit([normalise(text) for text in texts])
+        centres = None if vectors is None else centres_of(texts, vectors)
+        model = cls({"characters": characters, "centres": centres, "moods": []})
+        features = model._features(texts, vectors)
+        for column in labels.T:
+            one = LogisticRegression(C=LOOSENESS, class_weight="balanced", max_iter=1000)
+            model.state["moods"].append(one.fit(features, column))
+        return model
+
+    def scores(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> np.ndarray:
+        """How much each text sounds like each mood, 0 to 1, shape (n, 6)."""
+        features = self._features(texts, vectors)
+        return np.column_stack([one.predict_proba(features)[:, 1] for one in self.state["moods"]])
+
+    def _features(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> csr_matrix:
+        parts = [
+            CHARACTERS * self.state["characters"].transform([normalise(text) for text in texts]),
+            csr_matrix([_loudness(text) for text in texts]),
+            csr_matrix(HEARD * np.array([heard(text) for text in texts])),
+        ]
+        if vectors is not None:
+            parts.append(csr_matrix(centred(texts, vectors, self.state["centres"])))
+        return hstack(parts).tocsr()
+
+
+@lru_cache(maxsize=1)
+def _cues() -> List[Tuple[int, re.Pattern]]:
+    with CUES.open(encoding="utf-8", newline="") as file:
+        lines = file.read().splitlines()[1:]
+    return [(MOODS.index(mood), re.compile(words)) for mood, words in (line.split("|", 1) for line in lines)]
+
+
+def heard(text: str) -> np.ndarray:
+    """Words that speak of a mood, and such words denied ("not urgent", 「急ぎではありません」): 1 where there are any.
+
+    Returns:
+        shape (12,): said, in the order of `MOODS`, then denied.
+    """
+    plain = normalise(text).replace("\u2019", "'")
+    found = np.zeros(2 * len(MOODS))
+    for mood, words in _cues():
+        for match in words.finditer(plain):
+            denied = _DENIED_BEFORE.search(plain[: match.start()]) or (
+                not match.group().isascii() and _DENIED_AFTER.search(plain[match.end() :])
+            )
+            found[mood + (len(MOODS) if denied else 0)] = 1.0
+    return found
+
+
+def _loudness(text: str) -> Tuple[float, float]:
+    """Exclamation marks, and capitals among the letters where there are enough of them to tell; each 0 to 1."""
+    letters = [letter for letter in text if letter.isascii() and letter.isalpha()]
+    capitals = sum(letter.isupper() for letter in letters) / len(letters) if len(letters) >= 6 else 0.0
+    return min(text.count("!") + text.count("！"), 3) / 3, capitals
+
+
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
+class MoodScorer(GraphComponent):
+    """Adds `mood` to what is understood of a message. Touches neither intent nor entities."""
+
+    @classmethod
+    def required_components(cls) -> List[Type]:
+        """What must come before it."""
+        return [Featurizer]
+
+    @staticmethod
+    def get_default_config() -> Dict[str, Any]:
+        """It has no settings."""
+        return {}
+
+    def __init__(self, model_storage: ModelStorage, resource: Resource) -> None:
+        """Args:
+        model_storage: where it is kept.
+        resource: under which name.
+        """
+        self._model_storage = model_storage
+        self._resource = resource
+        self._models: Dict[str, MoodModel] = {}
+
+    @classmethod
+    def create(
+        cls,
+        config: Dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+    ) -> MoodScorer:
+        """Creates an untrained component (see the parent class)."""
+        return cls(model_storage, resource)
+
+    def train(self, training_data: TrainingData) -> Resource:
+        """Learns from its own sentences: with sentence vectors, and without for when they are missing.
+
+        Raises:
+            RasaException: the knowledge base gives no vectors.
+        """
+        texts, labels = read(SENTENCES)
+        try:
+            vectors = vectors_of(texts)
+        except EncoderUnavailable as error:
+            raise RasaException(f"Training needs the knowledge base for sentence features ({error}).") from None
+        self._models = {"dense": MoodModel.fit(texts, labels, vectors), "sparse": MoodModel.fit(texts, labels, None)}
+        with self._model_storage.write_to(self._resource) as folder:
+            skops.io.dump({kind: model.state for kind, model in self._models.items()}, folder / "mood.skops")
+        return self._resource
+
+    @classmethod
+    def load(
+        cls,
+        config: Dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> MoodScorer:
+        """Loads a trained component.
+
+        Raises:
+            UntrustedTypesFoundException: the stored model holds types that are not scikit-learn's or NumPy's.
+        """
+        component = cls(model_storage, resource)
+        with model_storage.read_from(resource) as folder:
+            kept = skops.io.load(folder / "mood.skops", trusted=EXPECTED_TYPES)
+        component._models = {kind: MoodModel(state) for kind, state in kept.items()}
+        return component
+
+    def process_training_data(self, training_data: TrainingData) -> TrainingData:
+        """Leaves the training data as it is."""
+        return training_data
+
+    def process(self, messages: List[Message]) -> List[Message]:
+        """Adds the scores of each message."""
+        for message in messages:
+            if message.get(TEXT):
+                _, sentence = message.get_dense_features(TEXT)
+                vector = None if sentence is None else sentence.features.reshape(1, -1)
+                scores = self._models["sparse" if vector is None else "dense"].scores([message.get(TEXT)], vector)[0]
+                found = {name: round(float(score), 3) for name, score in zip(MOODS, scores, strict=True)}
+                message.set(MOOD, found, add_to_output=True)
+        return messages
+
+
+def vectors_of(texts: Sequence[str]) -> np.ndarray:
+    """Sentence vectors, shape (n, d).
+
+    Raises:
+        EncoderUnavailable: the knowledge base does not answer.
+    """
+    encoder = Encoder()
+    parts = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
+    return np.concatenate([encoder.encode(list(part), TRAINING_TIMEOUT_SECONDS) for part in parts])

@@ -1,0 +1,53 @@
+"""How well moods are heard, on sentences that are not in the training data. Run inside `.venv-bot` by `test_rasa_side.py`.
+
+Without sentence vectors, so that it needs no running knowledge base; the figures with them are in docs/decisions/mood.md.
+"""
+
+# ruff: noqa: PT009  # unittest: pytest is not in `.venv-bot`
+
+from __future__ import annotations
+
+import unittest
+from pathlib import Path
+
+from sklearn.metrics import f1_score, roc_auc_score
+
+from bot.components.mood import MOODS, SENTENCES, MoodModel, heard, read
+
+JUDGED_ON = Path(__file__).resolve().parents[1] / "mood" / "sentences.csv"
+FLOOR_AUROC = 0.95
+FLOOR_F1 = 0.82
+
+
+class Quality(unittest.TestCase):
+    """Measured on at least 200 sentences of both languages."""
+
+    def test_every_mood_is_told_from_the_others(self) -> None:
+        texts, labels = read(JUDGED_ON)
+        self.assertGreaterEqual(len(texts), 200)
+        scores = MoodModel.fit(*read(SENTENCES), None).scores(texts, None)
+        for number, mood in enumerate(MOODS):
+            with self.subTest(mood=mood):
+                self.assertGreaterEqual(roc_auc_score(labels[:, number], scores[:, number]), FLOOR_AUROC)
+        self.assertGreaterEqual(f1_score(labels, scores >= 0.5, average="macro"), FLOOR_F1)
+
+    def test_no_judged_sentence_was_learnt_from(self) -> None:
+        learnt, judged = (
+            {text.casefold().strip(" .!?。") for text in read(path)[0]} for path in (SENTENCES, JUDGED_ON)
+        )
+        self.assertEqual(learnt & judged, set())
+
+
+class Words(unittest.TestCase):
+    """What speaks of a mood, and what denies it."""
+
+    def test_a_denied_word_is_heard_as_denied(self) -> None:
+        urgent = MOODS.index("urgency")
+        for said, denied in (("this is urgent", "this is not urgent"), ("急ぎです", "急ぎではありません")):
+            with self.subTest(said=said):
+                self.assertEqual((heard(said)[urgent], heard(said)[urgent + len(MOODS)]), (1.0, 0.0))
+                self.assertEqual((heard(denied)[urgent], heard(denied)[urgent + len(MOODS)]), (0.0, 1.0))
+
+
+if __name__ == "__main__":
+    unittest.main()
