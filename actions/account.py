@@ -100,6 +100,8 @@ async def onboarding(turn: Turn) -> list[Body]:
 
 async def _sign_in(turn: Turn) -> list[Body]:
     """A visitor asks for what only a customer has: what the help content says of it, and how to see their own."""
+    if turn.account_away:
+        return [Text(text=TEXTS.say("account_away", turn.lang))]
     found = await help.answer_text(turn, turn.text)
     if turn.decision != "answer":
         turn.decision = "answer"  # it was understood and answered: nothing is missing from the help content

@@ -8,6 +8,7 @@ from typing import Any
 
 from rasa_sdk.events import SlotSet
 
+from actions.turn import Turn
 from conversations.bodies import Body, Choice, Choices
 
 HUMAN = "human"
@@ -30,6 +31,39 @@ def remember(bodies: Sequence[Body]) -> list[dict[str, Any]]:
     choices = [choice.model_dump() for choice in shown.choices] if shown else None
     offer = HUMAN if shown and any(choice.id == HUMAN for choice in shown.choices) else None
     return [SlotSet("choices", choices), SlotSet("offer", offer)]
+
+
+SUBJECT_TURNS = 3
+"""For how many turns a subject is kept that nobody comes back to."""
+_FOLLOWS = re.compile(
+    r"^(?:and|but|or|so|also|what about|how about)\b(?:\W*\w+){1,8}\W*$"
+    r"|^(?:\W*\w+){0,6}\W*\b(?:that|it|this|those|them|there)\b(?:\W*\w+){0,4}\W*$"
+    r"|^.{1,16}(?:の場合は?|だと|では?)[?？。]?$|^.{1,12}は[?？]$|^(?:それ|これ|その|そちら|じゃあ|では)",
+    re.IGNORECASE,
+)
+_PRICE = re.compile(r"\b(?:how much|price|cost)\b|いくら|料金|値段", re.IGNORECASE)
+
+
+def follows(text: str) -> bool:
+    """Whether words lean on what was talked about: "and on the Pro plan?", "how much is that?"."""
+    return _FOLLOWS.search(text.strip()) is not None
+
+
+def asks_price(text: str) -> bool:
+    """Whether words ask what something costs."""
+    return _PRICE.search(text) is not None
+
+
+def keep_subject(turn: Turn) -> dict[str, Any]:
+    """What is talked about after this turn: a new subject, or the old one for a few turns more."""
+    kept = turn.slots.get("subject")
+    left = kept["left"] - 1 if kept else 0
+    value: dict[str, Any] | None
+    if turn.subject is not None:
+        value = {**turn.subject, "left": SUBJECT_TURNS}
+    else:
+        value = {**kept, "left": left} if kept and left > 0 else None
+    return {"event": "slot", "name": "subject", "value": value, "timestamp": None}
 
 
 def chosen(message: Mapping[str, Any], slots: Mapping[str, Any]) -> str | None:

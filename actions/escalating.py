@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actions import arbitration
 from actions.turn import Turn
 from conversations import turns
 from escalations import policy, queue
@@ -56,6 +57,11 @@ async def gather(turn: Turn) -> Facts:
         decision=turn.decision,
         anger=_score(turn, "anger"),
         urgency=_score(turn, "urgency"),
+        worry=_score(turn, "worry"),
+        blocked=_score(turn, "blocked"),
+        outage=_score(turn, "outage"),
+        deadline=_score(turn, "deadline"),
+        leaving=arbitration.leaving(turn.intent, turn.text),
         failures=before + 1 if turn.decision == "abstain" else 0,
         wish=turn.wish,
         substantive=turn.substantive,

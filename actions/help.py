@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from actions import dialogue, human
+from actions import arbitration, dialogue, human
 from actions.texts import TEXTS
 from actions.turn import Act, Turn
+from conversations import turns
 from conversations.bodies import Answer, Body, Choice, Choices, Citation, Text
 from kit.errors import Unavailable
 from knowledge_base.schemas import AnswerReply, Asker, Values
@@ -14,12 +15,25 @@ ARTICLE = "article:"
 NONE_OF_THESE = "none"
 QUICK_REPLIES = ("onboarding", "plan", "usage", "renewal", "invoice")
 """Ids of greetings' buttons that ask for a fact of the account: each is the function of `actions/account.py` that answers it."""
-UNLIKELY = ("out_of_scope", "nlu_fallback")
-"""Understood as something else: the help content must be sure before it speaks up."""
+OFFERS_AFTER = 3
+"""Failures in a row after which a person is offered in so many words, once."""
 
 
 async def answer(turn: Turn) -> list[Body]:
-    """Answers a question from the help content, asks which article was meant, or says that it does not know."""
+    """Answers a question from the help content, asks which article was meant, or says that it does not know.
+
+    A question that leans on what was talked about is asked together with that.
+    """
+    kept = turn.slots.get("subject")
+    if kept and dialogue.follows(turn.text):
+        if kept["intent"] in arbitration.OWN and dialogue.asks_price(turn.text):
+            from actions import account  # which answers visitors from here
+
+            return await account.plan(turn)
+        if kept["intent"] not in arbitration.OWN:
+            bodies = await answer_text(turn, f"{kept['question']} {turn.text}")
+            turn.subject = {"question": kept["question"], "intent": kept["intent"]} if turn.subject else None
+            return bodies
     return await answer_text(turn, turn.text)
 
 
@@ -37,11 +51,33 @@ async def answer_text(turn: Turn, text: str, article_id: str | None = None) -> l
     except Unavailable:
         turn.decision = "unavailable"
         return [human.offer(turn, TEXTS.say("cannot_look_up", turn.lang))]
+    return await show(turn, text, found)
+
+
+async def look(turn: Turn, text: str) -> AnswerReply | None:
+    """What the help content has to some words; None while it is away. Says nothing and decides nothing."""
+    try:
+        return await turn.rooms.knowledge_base.answer(text, lang=turn.lang, asker=_asker(turn), values=_values(turn))
+    except Unavailable:
+        return None
+
+
+async def show(turn: Turn, text: str, found: AnswerReply) -> list[Body]:
+    """What the help content has, as the customer reads it.
+
+    Args:
+        text: the question.
+        found: what the knowledge base made of it.
+    """
     turn.decision, turn.confidence = found.decision, found.confidence
-    if found.decision == "clarify" and turn.intent in UNLIKELY:
+    how = arbitration.asks_how(text)
+    chosen = turn.intent == "choose"
+    route = arbitration.decide(turn.intent, turn.confidence_of_intent, how, found.decision, found.confidence)
+    if route == "unknown" and not chosen:
         turn.decision = "abstain"
     if turn.decision == "abstain":
-        return [human.offer(turn, TEXTS.say("abstain", turn.lang))]
+        return [await _abstain(turn)]
+    turn.subject = {"question": text, "intent": "help_question"}
     if turn.decision == "clarify":
         return [_clarify(turn, found)]
     turn.article_id = found.citation.article_id if found.citation else None
@@ -54,7 +90,8 @@ async def choose(turn: Turn) -> list[Body]:
     if choice is None:
         return await answer(turn)
     if choice.startswith(ARTICLE):
-        return await answer_text(turn, turn.text, choice.removeprefix(ARTICLE))
+        kept = turn.slots.get("subject") or {}
+        return await answer_text(turn, kept.get("question") or turn.text, choice.removeprefix(ARTICLE))
     if choice == dialogue.HUMAN:
         return await human.wish(turn)
     if choice in QUICK_REPLIES:
@@ -64,6 +101,16 @@ async def choose(turn: Turn) -> list[Body]:
         return await act(turn)
     turn.decision = "abstain"
     return [human.offer(turn, TEXTS.say("none_of_these", turn.lang))]
+
+
+async def _abstain(turn: Turn) -> Body:
+    """Says that it does not know. Of failures in a row the first and the third offer a person, the others do not."""
+    before = await turns.failures_in_a_row(turn.session, turn.claims.conversation_id)
+    if before == 0:
+        return human.offer(turn, TEXTS.say("abstain", turn.lang))
+    if before == OFFERS_AFTER - 1:
+        return human.offer(turn, TEXTS.say("three_failures", turn.lang))
+    return Text(text=TEXTS.say("abstain_again", turn.lang))
 
 
 def _clarify(turn: Turn, found: AnswerReply) -> Choices:

@@ -10,11 +10,12 @@ from rasa_sdk.endpoint import create_app
 from rasa_sdk.executor import ActionExecutor, CollectingDispatcher
 from sanic import Sanic
 
-from actions import account, dialogue, escalating, forms, help, human
+from actions import account, answering, dialogue, escalating, forms, help, human
 from actions.rooms import Rooms, make
+from actions.texts import TEXTS
 from actions.turn import Act, Turn, look_up, record
 from conversations import turns
-from conversations.bodies import Body
+from conversations.bodies import Body, Text
 from escalations.queue import handover
 from kit.clock import now
 from kit.metrics import TURN_SECONDS
@@ -72,11 +73,11 @@ class Handler:
                 bodies = await self._answer(turn)
         for body in bodies:
             dispatcher.utter_message(json_message=body.model_dump(mode="json"))
-        return [*turn.events, *dialogue.remember(bodies)]
+        return [*turn.events, *dialogue.remember(bodies), dialogue.keep_subject(turn)]
 
     async def _answer(self, turn: Turn) -> list[Body]:
         await look_up(turn)
-        bodies = await self._act(turn)
+        bodies = await answering.answer(turn, self._act)
         raised = await escalating.consult(turn)
         await record(turn)
         if raised is not None:
@@ -90,6 +91,9 @@ class Handler:
             )
         if raised is not None and raised.escalation.mode == "takeover":
             return [*_without_offer(bodies), handover(raised, turn.rooms.company, turn.lang, turn.now)]
+        if turn.wish:  # nothing was raised: no word may sound as if somebody came
+            email = turn.rooms.company.support.email
+            return [Text(text=TEXTS.say("no_handover", turn.lang, email=email))]
         return bodies
 
 

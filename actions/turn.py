@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import facts as account_facts
@@ -17,6 +20,11 @@ from conversations.bodies import Body
 from conversations.turns import TurnClaims
 from escalations.policy import Facts
 from kit.company import Language
+
+logger = structlog.get_logger()
+ACCOUNT_WAIT_MS = 1000
+"""How long one look into the accounts may take before the turn goes on without; a turn as a whole has five seconds."""
+_WAIT = text("SELECT set_config('lock_timeout', :wait, true), set_config('statement_timeout', :wait, true)")
 
 
 @dataclass
@@ -30,6 +38,8 @@ class Turn:
         decision, confidence, article_id: what the knowledge base decided, where it was asked.
         wish: the customer asks for a person.
         asked: what the escalation policy was asked, once it was.
+        subject: what this turn is about, where it is about something: `{question, intent}`.
+        account_away: the accounts could not be looked up.
     """
 
     rooms: Rooms
@@ -48,7 +58,14 @@ class Turn:
     wish: bool = False
     substantive: bool = True
     asked: Facts | None = None
+    account_away: bool = False
+    subject: dict[str, Any] | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def confidence_of_intent(self) -> float:
+        """How sure the bot is of the intent, 0 to 1; 1 for a click."""
+        return float((self.understood.get("intent") or {}).get("confidence") or 0.0)
 
     @property
     def lang(self) -> Language:
@@ -66,9 +83,16 @@ async def look_up(turn: Turn) -> None:
     account_id = turn.claims.account_id
     if account_id is None:
         return
-    turn.customer, turn.internal = await account_facts.facts_of_turn(
-        turn.session, turn.rooms.catalog, account_id, turn.claims.person_id, turn.now
-    )
+    try:
+        async with turn.session.begin_nested():  # what fails here must not take the turn with it
+            await turn.session.execute(_WAIT, {"wait": str(ACCOUNT_WAIT_MS)})
+            turn.customer, turn.internal = await account_facts.facts_of_turn(
+                turn.session, turn.rooms.catalog, account_id, turn.claims.person_id, turn.now
+            )
+            await turn.session.execute(_WAIT, {"wait": "0"})
+    except DBAPIError as error:
+        logger.warning("accounts_away", turn=turn.claims.turn_id, reason=type(error.orig).__name__)
+        turn.customer, turn.internal, turn.account_away = None, None, True
 
 
 async def record(turn: Turn) -> None:

@@ -22,7 +22,7 @@ from sanic import Blueprint, response
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from bot import language, rasa_patches
+from bot import language, parts, rasa_patches
 
 logger = logging.getLogger(__name__)
 
@@ -238,8 +238,24 @@ async def _understand(request: Request, text: str, choice: Optional[str], metada
     agent = getattr(request.app.ctx, "agent", None)
     if agent is None or not agent.is_ready():
         raise RasaException("no model is loaded")
-    understood: Dict[str, Any] = await agent.processor.parse_message(UserMessage(text, metadata=metadata))
-    return understood
+
+    async def parse(words: str) -> Dict[str, Any]:
+        found: Dict[str, Any] = await agent.processor.parse_message(UserMessage(words, metadata=metadata))
+        return found
+
+    meant = parts.corrected(text)
+    if meant is not None:
+        return {**await parse(meant), TEXT: meant}
+    read = [await parse(one) for one in parts.questions(text)]
+    if read and all(_asks(one) for one in read):
+        listed = [{TEXT: one[TEXT], INTENT: one[INTENT]} for one in read]
+        return {**await parse(text), INTENT: read[0][INTENT], "parts": listed}
+    return await parse(text)
+
+
+def _asks(understood: Dict[str, Any]) -> bool:
+    name = understood[INTENT][INTENT_NAME_KEY]
+    return bool(name == "help_question" or name.startswith("ask_")) and name not in ("ask_human", "ask_capabilities")
 
 
 def _language(text: str, understood: Dict[str, Any], kept: Optional[str]) -> str:

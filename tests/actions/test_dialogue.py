@@ -60,3 +60,22 @@ def test_what_was_shown_is_remembered_and_forgotten() -> None:
     assert kept == {"choices": [{"id": "human", "label": "Talk to a person"}], "offer": "human"}
     gone = {event["name"]: event["value"] for event in dialogue.remember([Text(text="…")])}
     assert gone == {"choices": None, "offer": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "leans"),
+    [
+        ("and on the Pro plan?", True),
+        ("how much is that?", True),
+        ("what about webhooks", True),
+        ("does it work on starter too?", True),
+        ("プロプランの場合は？", True),
+        ("それはいくらですか", True),
+        ("how do I invite a colleague to my workspace?", False),
+        ("where do I download invoices?", False),
+        ("請求書はどこからダウンロードできますか", False),
+    ],
+)
+def test_a_follow_up_is_told_from_a_new_question(text: str, leans: bool) -> None:
+    """Only words that lean on something take the subject with them."""
+    assert dialogue.follows(text) == leans

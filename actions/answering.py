@@ -1,0 +1,79 @@
+"""From what was understood to what is said: arbitration, and messages that ask two things."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actions import account, arbitration, help
+from actions.texts import TEXTS
+from actions.turn import Act, Turn
+from conversations.bodies import Body, Text
+
+BY_INTENT: dict[str, Act] = {
+    "help_question": help.answer,
+    "ask_plan": account.plan,
+    "ask_usage": account.usage,
+    "ask_renewal": account.renewal,
+    "ask_invoice": account.invoice,
+    "ask_onboarding": account.onboarding,
+}
+
+
+async def answer(turn: Turn, act: Act) -> list[Body]:
+    """Answers a turn.
+
+    Args:
+        act: the action Rasa chose by the intent.
+    """
+    parts: list[dict[str, Any]] = turn.understood.get("parts") or []
+    if len(parts) > 1:
+        found = await _each(turn, parts)
+        if found:
+            return found
+    return await _one(turn, act)
+
+
+async def _one(turn: Turn, act: Act) -> list[Body]:
+    """One question: the intent's action, unless the help content has the better claim."""
+    how = arbitration.asks_how(turn.text)
+    settled = turn.intent not in arbitration.OWN and turn.intent != "cancel"
+    if not settled and arbitration.needs_lookup(turn.intent, turn.confidence_of_intent, how):
+        found = await help.look(turn, turn.text)
+        decision, chance = (found.decision, found.confidence) if found else (None, None)
+        if (
+            found is not None
+            and arbitration.decide(turn.intent, turn.confidence_of_intent, how, decision, chance) == "help"
+        ):
+            return await help.show(turn, turn.text, found)
+    bodies = await act(turn)
+    if turn.intent in arbitration.OWN and turn.subject is None:
+        turn.subject = {"question": turn.text, "intent": turn.intent}
+    return bodies
+
+
+async def _each(turn: Turn, parts: list[dict[str, Any]]) -> list[Body]:
+    """Each question of a message answered; nothing where none could be, so that the message is read as one."""
+    whole = (turn.text, turn.intent)
+    said: list[Body] = []
+    unknown: list[str] = []
+    articles: set[str] = set()
+    for part in parts:
+        bodies, decision, article_id = await _part(turn, part)
+        if decision == "abstain":
+            unknown.append(turn.text)
+        elif article_id is None or article_id not in articles:
+            said += bodies
+            articles |= {article_id} if article_id else set()
+    turn.text, turn.intent = whole
+    turn.decision = "answer" if said else None
+    if not said:
+        return []
+    return [*said, *(Text(text=TEXTS.say("part_unknown", turn.lang, question=one)) for one in unknown)]
+
+
+async def _part(turn: Turn, part: dict[str, Any]) -> tuple[list[Body], str | None, str | None]:
+    """One question of several: what is said, what the help content decided, and its article."""
+    turn.text, turn.intent = str(part["text"]), str(part["intent"]["name"])
+    turn.decision, turn.article_id = None, None
+    bodies = await _one(turn, BY_INTENT.get(turn.intent, help.answer))
+    return bodies, turn.decision, turn.article_id

@@ -1,0 +1,41 @@
+"""Messages that hold more than one turn: two questions at once, or a correction of the question before."""
+
+from __future__ import annotations
+
+import re
+from typing import List, Optional
+
+MOST = 3
+"""Questions of one message that are answered one by one; with more of them it is a story, and read as one."""
+
+_ENDS = re.compile(r"(?<=[?？。])\s*|(?<=[a-z0-9])\.\s+(?=[A-Z])")
+_JOINED = re.compile(
+    r",?\s+(?:and|also|plus)\s+(?:also\s+)?(?=(?:how|what|when|where|which|who|why|can|could|do|does|is|are)\b)"
+    r"|(?:それと|それから|あと|また)[、,]\s*",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(r"^(?:how|what|when|where|which|who|why|can|could|do|does|is|are|will|should)\b", re.IGNORECASE)
+_ASKS_JA = re.compile(r"(?:か|は|ですか|ますか|教えて(?:ください)?|ください|知りたい(?:です)?)[?？。]?$")
+_ASIDE = re.compile(
+    r"^(?:no|nope|sorry|not that|wait|actually)?[\s,.:!-]*"
+    r"(?:I (?:actually )?(?:meant|mean|was asking about|am asking about)|what I meant (?:is|was))\s+(?P<meant>.+)$",
+    re.IGNORECASE,
+)
+_ASIDE_JA = re.compile(
+    r"^(?:いや|いえ|いいえ|違います|違う|すみません)?[、。\s]*(?P<meant>.{2,}?)(?:のこと|の話)(?:です|だよ)?。?$"
+)
+
+
+def questions(text: str) -> List[str]:
+    """The questions of a message, where it is nothing but two or three of them; else none."""
+    pieces = [piece.strip(" ,、") for end in _ENDS.split(text) for piece in _JOINED.split(end)]
+    pieces = [piece for piece in pieces if piece]
+    if not 2 <= len(pieces) <= MOST or not all(_ASKS.search(one) or _ASKS_JA.search(one) for one in pieces):
+        return []
+    return pieces
+
+
+def corrected(text: str) -> Optional[str]:
+    """What a correction says was meant ("no, I meant API keys"), or None."""
+    found = _ASIDE.match(text.strip()) or _ASIDE_JA.match(text.strip())
+    return found.group("meant").strip() if found else None

@@ -1,0 +1,54 @@
+"""Messages with two questions, and corrections. `bot.parts` knows nothing of Rasa, so it runs here too."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def parts(root: Path) -> ModuleType:
+    """The module, loaded by its file: `bot` belongs to another Python."""
+    spec = importlib.util.spec_from_file_location("parts", root / "bot" / "parts.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("How many runs have I used? When do we renew?", ["How many runs have I used?", "When do we renew?"]),
+        (
+            "how do I add a webhook and where do I download invoices",
+            ["how do I add a webhook", "where do I download invoices"],
+        ),
+        ("今のプランは何ですか？更新日はいつですか？", ["今のプランは何ですか？", "更新日はいつですか？"]),
+        ("My flow is stuck. It says error 429. What should I do?", []),
+        ("how do I rename and share a flow", []),
+        ("hello", []),
+    ],
+)
+def test_only_whole_questions_are_parted(parts: ModuleType, text: str, pieces: list[str]) -> None:
+    """A story with one question stays whole."""
+    assert parts.questions(text) == pieces
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("no, I meant API keys", "API keys"),
+        ("I meant the invoice", "the invoice"),
+        ("いや、Webhookのことです", "Webhook"),
+        ("no thanks", None),
+        ("what do you mean", None),
+    ],
+)
+def test_a_correction_is_read_as_what_was_meant(parts: ModuleType, text: str, meant: str | None) -> None:
+    """The rest is the new question."""
+    assert parts.corrected(text) == meant
