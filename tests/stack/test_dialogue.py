@@ -98,10 +98,13 @@ async def test_a_mood_reaches_the_policy(stack: Stack) -> None:
     """An at-risk account's words are kept with the facts of its escalation."""
     async with Customer(stack, await stack.token("cedar-enterprise", "cedar-chika")) as customer:
         await customer.ask("this is outrageous, I am furious and I need an answer immediately!!")
-        conversation = customer.id
-    listed = await stack.json("queue", "list")
-    entries = listed if isinstance(listed, list) else next(iter(listed.values()))
-    assert any(conversation in str(entry) for entry in entries)
+        query = "SELECT facts FROM escalations WHERE conversation_id = %s"
+        with postgres.running(load_settings(home=stack.home)) as url:
+            async with await psycopg.AsyncConnection.connect(url.replace("+psycopg", "")) as other:
+                (facts,) = await (await other.execute(query, [customer.id])).fetchone() or ({},)
+    assert facts["anger"] >= 0.6
+    assert facts["urgency"] >= 0.5
+    assert facts["deadline"] < 0.5
 
 
 async def test_with_the_knowledge_base_stopped_it_understands_and_says_so(stack: Stack) -> None:
