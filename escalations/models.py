@@ -50,6 +50,13 @@ class Escalation(Base):
             postgresql_where=text("state IN ('queued', 'claimed')"),
         ),
         Index("ix_escalations_queue", "mode", "due_at", postgresql_where=text("state = 'queued'")),
+        Index(
+            "ix_escalations_next",
+            "priority",
+            text("value_at_risk DESC NULLS LAST"),
+            "created_at",
+            postgresql_where=text("state = 'queued' AND mode = 'takeover'"),
+        ),
         Index("ix_escalations_follow_up", "follow_up_on", postgresql_where=text("follow_up_on IS NOT NULL")),
         Index("ix_escalations_csm", "csm_id", postgresql_where=text("state = 'claimed'")),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +18,7 @@ from conversations.models import Conversation, MessageRow
 from escalations import csms, hours, outbox, repository, routing
 from escalations.models import Csm, Escalation, EscalationEvent
 from escalations.policy import PRIORITIES, Facts, Rule
+from escalations.routing import Waiting
 from kit.catalogue import Catalogue
 from kit.company import Company
 from kit.database import Json
@@ -37,6 +38,8 @@ WATCH_IDLE = timedelta(hours=24)
 MAX_LEVEL = 3
 REOPENED_WITHIN = timedelta(days=7)
 """A conversation that comes back this soon after it was resolved is offered to the same CSM first."""
+LOOKED_AT_FIRST, LOOKED_AT = 100, 2_000
+"""How far down the queue is looked for something that is offered to a CSM: the first is nearly always enough."""
 LONGEST_SNOOZE = timedelta(days=30)
 
 
@@ -225,15 +228,14 @@ async def next_for(session: AsyncSession, csm: Csm, now: datetime) -> Escalation
     csm = next(each for each in everyone if each.id == csm.id)
     if holds.get(csm.id, 0) >= csm.capacity:
         raise Conflict(f"you hold {csm.capacity} conversations already", "resolve or hand over one first")
-    first = await repository.first_takeover(session, now)
-    if first is None:
-        return None
-    if csm.id in routing.offered(first, everyone, holds, now):  # as nearly always: not many need be read
-        return await claim(session, first.id, csm, now)
-    for found in await repository.queued_takeovers(session, now):
-        offer = csm.id in routing.offered(found, everyone, holds, now)
-        if offer and await repository.try_lock(session, found.id):  # else a colleague is just taking it
-            return await claim(session, found.id, csm, now)
+    for limit in (LOOKED_AT_FIRST, LOOKED_AT):
+        rows = await repository.next_takeovers(session, now, limit)
+        mine = [row.id for row in rows if csm.id in routing.offered(cast("Waiting", row), everyone, holds, now)]
+        found = await repository.lock_first(session, mine) if mine else None
+        if found is not None:
+            return await claim(session, found, csm, now)
+        if len(rows) < limit:
+            break
     return None
 
 

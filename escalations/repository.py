@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 OPEN = ("queued", "claimed")
 FOLLOW_UP = "follow_up"
 """The rule of what was opened again because its day had come."""
+_OPEN_SQL = text("state IN ('queued', 'claimed')")
+"""`OPEN` in words: with parameters PostgreSQL does not find the partial index once the statement is prepared for good."""
 BREAKING = timedelta(minutes=5)
 """A service level with less than this left goes before everything else."""
 AGEING = timedelta(minutes=30)
@@ -71,7 +73,7 @@ async def insert_unless_open(session: AsyncSession, values: dict[str, object]) -
     made = (
         insert(Escalation)
         .values(values)
-        .on_conflict_do_nothing(index_elements=["conversation_id"], index_where=Escalation.state.in_(OPEN))
+        .on_conflict_do_nothing(index_elements=["conversation_id"], index_where=_OPEN_SQL)
         .returning(Escalation.id)
     )
     return (await session.execute(made)).scalar_one_or_none()
@@ -91,9 +93,8 @@ async def claim(session: AsyncSession, escalation_id: str, csm_id: str, now: dat
 def order(now: datetime) -> list[Any]:
     """What to help with first: take-overs, service levels about to break, urgency with ageing, value at risk, waiting."""
     breaking = case((Escalation.due_at <= now + BREAKING, 0), else_=1)
-    steps = cast(
-        extract("epoch", now - Escalation.created_at) / AGEING.total_seconds(), Integer
-    )  # whole steps of waiting
+    waited = extract("epoch", now - Escalation.created_at) / AGEING.total_seconds()
+    steps = func.greatest(0, cast(func.floor(waited), Integer))  # whole ones: a cast alone would round
     return [
         case((Escalation.mode == "takeover", 0), else_=1),
         breaking,
@@ -347,27 +348,50 @@ async def seen(session: AsyncSession, csm_id: str, now: datetime) -> None:
     )
 
 
-async def first_takeover(session: AsyncSession, now: datetime) -> Escalation | None:
-    """What waits to be taken over and should be helped first, locked; those a colleague is just taking are left out."""
-    query = select(Escalation).where(Escalation.state == "queued", Escalation.mode == "takeover")
-    query = query.order_by(*order(now)).limit(1).with_for_update(skip_locked=True)
-    return (await session.execute(query)).scalar_one_or_none()
+_NEXT = """
+    SELECT e.id, e.owner_id, e.lang, e.skill, e.created_at, e.due_at
+    FROM (VALUES {classes}) AS class(breaking, urgency, priority, fewest, most)
+    CROSS JOIN LATERAL (
+        SELECT * FROM escalations
+        WHERE state = 'queued' AND mode = 'takeover' AND priority = class.priority
+          AND (due_at <= :breaks) = class.breaking
+          AND (class.fewest = 0 OR created_at <= :now - class.fewest * :ageing)
+          AND (class.most IS NULL OR created_at > :now - class.most * :ageing)
+        ORDER BY value_at_risk DESC NULLS LAST, created_at LIMIT :limit) AS e
+    ORDER BY NOT class.breaking, class.urgency, e.value_at_risk DESC NULLS LAST, e.created_at LIMIT :limit
+    """
+"""The same order as `order`, read from the index `ix_escalations_next`: a class for each priority and each number of steps it has aged by."""
 
 
-async def queued_takeovers(session: AsyncSession, now: datetime, limit: int = 500) -> Sequence[Escalation]:
-    """What waits to be taken over, in the order it should be helped."""
-    query = select(Escalation).where(Escalation.state == "queued", Escalation.mode == "takeover")
-    return (await session.execute(query.order_by(*order(now)).limit(limit))).scalars().all()
-
-
-async def try_lock(session: AsyncSession, escalation_id: str) -> bool:
-    """Holds a queued escalation; False, without waiting, where another has it in hand."""
-    query = (
-        select(Escalation.id)
-        .where(Escalation.id == escalation_id, Escalation.state == "queued")
-        .with_for_update(skip_locked=True)
+def _classes(breaking: Sequence[str], urgencies: Sequence[int]) -> str:
+    return ", ".join(
+        f"({is_breaking}, {urgency}, {priority}, {priority - urgency}, "
+        f"CAST({'NULL' if urgency == 1 else priority - urgency + 1} AS integer))"
+        for is_breaking in breaking
+        for urgency in urgencies
+        for priority in range(urgency, 5)
     )
-    return (await session.execute(query)).scalar_one_or_none() is not None
+
+
+_FIRST_CLASS = text(_NEXT.format(classes=_classes(["true"], [1])))
+_EVERY_CLASS = text(_NEXT.format(classes=_classes(["true", "false"], [1, 2, 3, 4])))
+
+
+async def next_takeovers(session: AsyncSession, now: datetime, limit: int) -> Sequence[Row[Any]]:
+    """The first take-overs of the queue, with what an offer depends on."""
+    given = {"now": now, "breaks": now + BREAKING, "ageing": AGEING, "limit": limit}
+    # In a long queue the first class alone has enough, and a class that few belong to costs a walk through all.
+    first = (await session.execute(_FIRST_CLASS, given)).all()
+    return first if len(first) == limit else (await session.execute(_EVERY_CLASS, given)).all()
+
+
+async def lock_first(session: AsyncSession, ids: Sequence[str]) -> str | None:
+    """Holds the first of these that is still queued and that nobody is just taking; None where there is none."""
+    query = text(
+        "SELECT id FROM escalations WHERE id = ANY(:ids) AND state = 'queued' "
+        "ORDER BY array_position(CAST(:ids AS text[]), id) LIMIT 1 FOR UPDATE SKIP LOCKED"
+    )
+    return (await session.execute(query, {"ids": list(ids)})).scalar_one_or_none()
 
 
 async def last_resolved(session: AsyncSession, conversation_id: str, since: datetime) -> Escalation | None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any, Protocol
 
-from escalations.models import Csm, Escalation
+from escalations.models import Csm
 
 PRESENT_FOR = timedelta(seconds=90)
 """A CSM whose console gave no sign for longer is not there: it gives one every half a minute."""
@@ -21,7 +22,17 @@ def present(csm: Csm, now: datetime) -> bool:
     return csm.active and not csm.away and csm.seen_at is not None and now - csm.seen_at <= PRESENT_FOR
 
 
-def offered(escalation: Escalation, csms: Sequence[Csm], load: Mapping[str, int], now: datetime) -> Collection[str]:
+class Waiting(Protocol):
+    """What an offer depends on: an escalation, or these columns of one."""
+
+    owner_id: Any
+    lang: Any
+    skill: Any
+    created_at: Any
+    due_at: Any
+
+
+def offered(escalation: Waiting, csms: Sequence[Csm], load: Mapping[str, int], now: datetime) -> Collection[str]:
     """Ids of the CSMs who are offered a conversation.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations import log
-from escalations import csms, policy, queue, routing
+from escalations import csms, policy, queue, repository, routing
 from escalations.csms import CsmEntry
 from escalations.models import Csm, Escalation
 from escalations.policy import Facts
@@ -231,3 +232,33 @@ async def test_who_is_away_is_offered_nothing(session: AsyncSession) -> None:
     assert await queue.next_for(session, csm, NOW) is None
     await csms.set_away(session, csm, False)
     assert await queue.next_for(session, csm, NOW) is not None
+
+
+@pytest.mark.usefixtures("empty_queue")
+async def test_the_next_ones_are_those_of_the_queues_order(session: AsyncSession) -> None:
+    """Read from the index class by class: the same as sorting them all, at each border of ageing and of breaking."""
+    waits = [timedelta(), *(repository.AGEING * step for step in (1, 2, 3, 4))]
+    second = timedelta(seconds=1)
+    breaks = NOW + repository.BREAKING
+    for priority in range(1, 5):
+        for wait in waits:
+            for shift in (-second, timedelta(), second):
+                for due in (breaks, breaks + second):
+                    found = (await raised(session)).escalation
+                    found.priority, found.created_at, found.due_at = priority, NOW - wait - shift, due
+                    worth = (priority + int(wait.total_seconds())) % 7
+                    found.value_at_risk = None if worth == 0 else Decimal(worth)
+    await session.flush()
+    by_sorting = await queue.listing(session, NOW, state="queued", limit=500)
+    by_index = await repository.next_takeovers(session, NOW, 500)
+    places = {entry.escalation.id: _place(entry.escalation) for entry in by_sorting}
+    assert {row.id for row in by_index} == set(places)
+    # Rows alike in all that counts may stand either way round.
+    assert [places[row.id] for row in by_index] == [_place(entry.escalation) for entry in by_sorting]
+
+
+def _place(escalation: Escalation) -> tuple[object, ...]:
+    """What an escalation's place depends on."""
+    steps = max(0, (NOW - escalation.created_at) // repository.AGEING)
+    urgency = max(1, escalation.priority - steps)
+    return (escalation.due_at > NOW + repository.BREAKING, urgency, escalation.value_at_risk, escalation.created_at)
