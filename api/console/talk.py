@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.facts import CustomerFacts
 from api import aftercare
+from api.console import handling
 from api.console.composer import Composer
 from api.console.desk import Desk
 from api.console.dialogs import ask_colleague, ask_reason
@@ -154,11 +155,21 @@ class Talk:
         if shown.mine(desk.csm):
             button(desk.say("to_bot"), lambda: self._release("bot"), "to-bot")
             button(desk.say("to_queue"), lambda: self._release("queue"), "to-queue")
+            button(desk.say("aside"), lambda: self._handle(handling.put_aside), "aside")
+            button(desk.say("again"), lambda: self._handle(handling.look_again), "again")
             button(desk.say("transfer"), self._transfer, "transfer")
             button(desk.say("resolve"), self._resolve, "resolve", primary=True)
         elif shown.holder is None:
             queued = shown.escalation is not None and not shown.watched
+            if queued:
+                button(desk.say("level"), lambda: self._handle(handling.prioritise), "level")
+            elif shown.watched:
+                button(desk.say("mute"), lambda: self._handle(handling.mute), "mute")
             button(desk.say("claim" if queued else "step_in"), self._take, "claim", primary=True)
+
+    async def _handle(self, act: Callable[[Desk, str], Awaitable[None]]) -> None:
+        await act(self._desk, self._id)
+        await self.refresh()
 
     async def _take(self) -> None:
         escalation = self._shown.escalation

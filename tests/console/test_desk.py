@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
 from conversations import log
-from escalations import queue
+from escalations import csms, queue
 from escalations.models import Csm
 from kit.clock import now
 from kit.company import Company
@@ -180,3 +180,37 @@ async def test_the_console_speaks_japanese(sign_in: SignIn, database: Database, 
     await expect(page.locator(".case")).to_contain_text("健全性の低い顧客が解約を希望")
     await page.click(".prefs button[lang=en]")
     await expect(page.locator(".page-head h1")).to_have_text("Queue")
+
+
+async def test_priority_aside_and_again(sign_in: SignIn, database: Database, company: Company, ana: Csm) -> None:
+    """A priority needs its reason; what is held can be put aside and noted for another day; a watched one is let be."""
+    raised = await escalated(database, company, priority="low")
+    page = await sign_in(ana)
+    await page.click(f".case[data-id={raised.conversation_id}] .row-name")
+    await page.click("[data-do=level]")
+    await page.click("[data-do=dialog-level]")
+    await expect(page.locator(".notice-warning")).to_contain_text("the reason is missing")
+    await page.click("[data-do=level]")
+    await page.fill(".dialog input[maxlength]", "their launch is today")
+    await page.click("[data-do=dialog-level]")
+    await expect(page.locator(".notice").filter(has_text="The priority is changed")).to_be_visible()
+    await page.click("[data-do=claim]")
+    await expect(page.locator(".talk-title")).to_contain_text("You are on it")
+    await page.click("[data-do=aside]")
+    await page.click("[data-do=dialog-aside]")
+    await expect(page.locator(".notice").filter(has_text="Put aside.")).to_be_visible()
+    await page.click("[data-do=again]")
+    await page.click("[data-do=dialog-again]")
+    await expect(page.locator(".notice").filter(has_text="on that day")).to_be_visible()
+    async with database.begin() as session:
+        found = await queue.existing(session, raised.id)
+        assert found.priority == 1
+        assert found.snoozed_until is not None
+        assert found.follow_up_on is not None
+        assert (await csms.one(session, ana.id)).seen_at is not None, "an open console is a sign of presence"
+    watched = await escalated(database, company, mode="watch")
+    await page.goto(page.url.replace(raised.conversation_id, watched.conversation_id))
+    await page.click("[data-do=mute]")
+    await expect(page.locator(".notice").filter(has_text="Not watched any more")).to_be_visible()
+    async with database.begin() as session:
+        assert (await queue.existing(session, watched.id)).muted
