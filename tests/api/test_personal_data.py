@@ -152,8 +152,8 @@ async def test_the_audit_log_says_that_it_was_done(session: AsyncSession, root: 
     """Who did it and when, and for whom to one who knows the id; the id itself is not there."""
     await everywhere(session, root)
     await personal_data.erase(session, "person", PAT[0], "the operator", NOW)
-    newest = (await audit.recent(session, 1))[0]
-    assert (newest.action, newest.actor, newest.at) == ("erase", "the operator", NOW)
+    (newest,) = [entry for entry in await audit.recent(session, 1000) if entry.actor == "the operator"]
+    assert (newest.action, newest.at) == ("erase", NOW)
     assert newest.detail["what"] == "person"
     assert PAT[0] not in str(newest.detail)
 
