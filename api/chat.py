@@ -43,6 +43,7 @@ async def start(request: Request, services: ServicesDep, body: StartIn | None = 
             before = await log.latest(session, who.account_id, who.person_id)
             if wanted.resume and before is not None and before.last_at >= moment - greeting.RESUME_WITHIN:
                 conversation = before
+                await greeting.meet_again(session, services, before, known, moment)
         if conversation is None:
             conversation = await log.start(
                 session,

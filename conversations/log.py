@@ -21,6 +21,12 @@ MAX_TEXT = 4000
 
 MAX_CLIENT_ID = 64
 
+SMALL_TALK = (
+    *("greet", "thanks", "goodbye", "ask_capabilities", "switch_language", "need_help"),
+    *("affirm", "deny", "choose", "ask_human", "callback"),
+)
+"""Intents of messages that are about nothing one could come back to."""
+
 
 @dataclass(frozen=True)
 class Accepted:
@@ -80,6 +86,17 @@ async def mint_token(session: AsyncSession, conversation_id: str, expires_at: da
 async def latest(session: AsyncSession, account_id: str, person_id: str) -> Conversation | None:
     """The person's latest conversation, if they ever had one."""
     return await repository.latest_of_person(session, account_id, person_id)
+
+
+async def last_question(
+    session: AsyncSession, account_id: str, person_id: str, since: datetime, within: str | None = None
+) -> str | None:
+    """What a person last asked about, in their own words: no small talk and no click.
+
+    Args:
+        within: a conversation; None: any of theirs.
+    """
+    return await repository.last_question(session, account_id, person_id, since, SMALL_TALK, within)
 
 
 async def open_by_token(
@@ -302,6 +319,12 @@ async def transcript(
 async def last_words(session: AsyncSession, conversation_id: str) -> str:
     """What the customer said last; empty where they said nothing yet."""
     row = await repository.last_of_sender(session, conversation_id, "customer")
+    return str(row.body.get("text", "")) if row is not None else ""
+
+
+async def last_notice(session: AsyncSession, conversation_id: str) -> str:
+    """The newest notice of the log; empty where there is none."""
+    row = await repository.last_of_sender(session, conversation_id, "system")
     return str(row.body.get("text", "")) if row is not None else ""
 
 

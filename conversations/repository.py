@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -51,6 +51,35 @@ async def latest_of_person(session: AsyncSession, account_id: str, person_id: st
         .order_by(Conversation.last_at.desc())
         .limit(1)
     )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def last_question(
+    session: AsyncSession, account_id: str, person_id: str, since: datetime, aside: Collection[str], within: str | None
+) -> str | None:
+    """What a person last wrote that was understood as something else than `aside`.
+
+    Args:
+        aside: intents that are about nothing; what was out of scope counts only where it was answered.
+        within: a conversation; None: any of theirs.
+    """
+    query = (
+        select(MessageRow.body["text"].astext)
+        .join(Conversation, Conversation.id == MessageRow.conversation_id)
+        .join(Turn, (Turn.conversation_id == MessageRow.conversation_id) & (Turn.seq == MessageRow.seq))
+        .where(
+            Conversation.account_id == account_id,
+            Conversation.person_id == person_id,
+            Turn.created_at >= since,
+            Turn.choice.is_(None),
+            Turn.intent.not_in(aside),
+            (Turn.intent != "out_of_scope") | (Turn.decision == "answer"),
+        )
+        .order_by(Turn.created_at.desc())
+        .limit(1)
+    )
+    if within is not None:
+        query = query.where(Conversation.id == within)
     return (await session.execute(query)).scalar_one_or_none()
 
 

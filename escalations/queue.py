@@ -63,6 +63,7 @@ class Raised:
         expected_at: when the customer may expect an answer.
         opens_at: where nobody is on duty, when somebody will be.
         csm: who has claimed it already.
+        told: the customer was told of it before.
     """
 
     escalation: Escalation
@@ -70,6 +71,7 @@ class Raised:
     expected_at: datetime
     opens_at: datetime | None
     csm: str | None
+    told: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ async def raise_(
     found = await repository.lock_open(session, conversation_id)
     if found is None:  # the insert above left one open, and this transaction holds it
         raise NotFound("the escalation vanished")
+    told = created_id is None and found.mode == "takeover"
     if created_id is not None:
         await _event(session, found, "raised", "policy", now, rule=rule.id)
         if before is not None:
@@ -141,7 +144,7 @@ async def raise_(
         await outbox.announce(session, found, company, now)
     csm = await repository.csm(session, found.csm_id) if found.csm_id is not None else None
     opens = None if hours.on_duty(company.support, now) else hours.next_opening(company.support, now)
-    return Raised(found, created_id is not None, found.due_at, opens, csm.name if csm else None)
+    return Raised(found, created_id is not None, found.due_at, opens, csm.name if csm else None, told)
 
 
 async def _heighten(
@@ -192,6 +195,30 @@ async def open_of(session: AsyncSession, conversation_id: str) -> Escalation | N
     """The conversation's open escalation."""
     found = await repository.get(session, conversation_id)
     return found if found is not None and found.state in repository.OPEN else None
+
+
+@dataclass(frozen=True)
+class Promised:
+    """What a person waits for.
+
+    Attributes:
+        csm: who has it; None where it is still in the queue.
+        expected_at: when they were told to expect an answer; None where one was given.
+    """
+
+    conversation_id: str
+    csm: str | None
+    expected_at: datetime | None
+
+
+async def waiting(session: AsyncSession, account_id: str, person_id: str) -> Promised | None:
+    """What a customer was promised and is not settled yet. What is only watched is no promise, and is never named."""
+    found = await repository.waiting_of_person(session, account_id, person_id)
+    if found is None:
+        return None
+    csm = await repository.csm(session, found.csm_id) if found.csm_id is not None else None
+    expected = found.due_at if found.answered_at is None else None
+    return Promised(found.conversation_id, csm.name if csm else None, expected)
 
 
 async def claim(session: AsyncSession, id_: str, csm: Csm, now: datetime) -> Escalation:
@@ -554,7 +581,9 @@ def handover(raised: Raised, company: Company, lang: str, now: datetime) -> Hand
     when = clock_words(raised.expected_at, now, zone, lang)
     if raised.csm is not None:
         return Handover(status="claimed", text=TEXTS.say("already_claimed", lang, name=raised.csm), csm=raised.csm)
-    if raised.opens_at is not None:
+    if raised.told:
+        text = TEXTS.say("already_queued", lang, when=when)
+    elif raised.opens_at is not None:
         opens = clock_words(raised.opens_at, now, zone, lang)
         text = TEXTS.say("queued_closed", lang, opens=opens, when=when, email=company.support.email)
     else:

@@ -68,6 +68,23 @@ async def lock_open(session: AsyncSession, conversation_id: str) -> Escalation |
     return (await session.execute(query)).scalar_one_or_none()
 
 
+async def waiting_of_person(session: AsyncSession, account_id: str, person_id: str) -> Escalation | None:
+    """The newest take-over of a person's conversations that is not settled yet."""
+    query = (
+        select(Escalation)
+        .join(Conversation, Conversation.id == Escalation.conversation_id)
+        .where(
+            Conversation.account_id == account_id,
+            Conversation.person_id == person_id,
+            Escalation.mode == "takeover",
+            Escalation.state.in_(OPEN),
+        )
+        .order_by(Escalation.created_at.desc())
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
 async def insert_unless_open(session: AsyncSession, values: dict[str, object]) -> str | None:
     """Inserts an escalation; None where the conversation has an open one already."""
     made = (
