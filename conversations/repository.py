@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, RowMapping, delete, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -160,13 +161,33 @@ async def recent_outcomes(session: AsyncSession, conversation_id: str, limit: in
     return [(outcome or "", decision) for outcome, decision in (await session.execute(query)).all()]
 
 
-async def silence_owed(session: AsyncSession, conversation_id: str, now: datetime) -> None:
-    """Settles what the bot still owes: a person answers now."""
-    await session.execute(
-        update(Turn)
-        .where(Turn.conversation_id == conversation_id, Turn.settled_at.is_(None))
-        .values(settled_at=now, outcome="silent")
-    )
+_HOLD = text(
+    """
+    WITH held AS (
+        UPDATE conversations SET holder = 'csm', csm_id = :csm, last_seq = last_seq + 1, last_at = :now
+        WHERE id = :id RETURNING *),
+    said AS (
+        INSERT INTO messages (conversation_id, seq, sender, body, created_at)
+        SELECT id, last_seq, 'system', CAST(:said AS jsonb), :now FROM held),
+    silenced AS (
+        UPDATE turns SET settled_at = :now, outcome = 'silent' FROM held
+        WHERE turns.conversation_id = held.id AND turns.settled_at IS NULL)
+    SELECT held.*, pg_notify(:channel, json_build_object('c', id, 'seq', last_seq, 'holder', holder)::text) FROM held
+    """
+)
+
+
+async def hold(
+    session: AsyncSession, conversation_id: str, csm_id: str, said: dict[str, Any], now: datetime
+) -> Conversation | None:
+    """A person takes the conversation: who, what the customer reads of it, and the end of what the bot owes, in one statement.
+
+    Returns:
+        the conversation; None where there is none.
+    """
+    given = {"id": conversation_id, "csm": csm_id, "now": now, "said": json.dumps(said), "channel": CHANNEL}
+    query = select(Conversation).from_statement(_HOLD).execution_options(populate_existing=True)
+    return (await session.execute(query, given)).scalar_one_or_none()
 
 
 async def notes(session: AsyncSession, conversation_id: str) -> Sequence[Note]:

@@ -18,7 +18,7 @@ from conversations.models import Conversation, MessageRow
 from escalations import csms, hours, outbox, repository, routing
 from escalations.models import Csm, Escalation, EscalationEvent
 from escalations.policy import PRIORITIES, Facts, Rule
-from escalations.routing import Waiting
+from escalations.routing import Member, Waiting
 from kit.catalogue import Catalogue
 from kit.company import Company
 from kit.database import Json
@@ -38,7 +38,7 @@ WATCH_IDLE = timedelta(hours=24)
 MAX_LEVEL = 3
 REOPENED_WITHIN = timedelta(days=7)
 """A conversation that comes back this soon after it was resolved is offered to the same CSM first."""
-LOOKED_AT_FIRST, LOOKED_AT = 100, 2_000
+LOOKED_AT_FIRST, LOOKED_AT = 64, 2_000
 """How far down the queue is looked for something that is offered to a CSM: the first is nearly always enough."""
 LONGEST_SNOOZE = timedelta(days=30)
 
@@ -201,17 +201,20 @@ async def claim(session: AsyncSession, id_: str, csm: Csm, now: datetime) -> Esc
         Conflict: somebody else has it, or it is closed.
     """
     found = await existing(session, id_)
-    if not await repository.claim(session, found.id, csm.id, now):
-        await session.refresh(found)
-        if found.state == "claimed" and found.csm_id == csm.id:
-            return found
-        raise Conflict(f"{found.id} is {found.state} already", "choose another from the queue")
+    claimed = await repository.claim(session, [found.id], csm.id, now)
+    if claimed is not None:
+        return await _claimed(session, claimed, csm, now)
     await session.refresh(found)
+    if found.state == "claimed" and found.csm_id == csm.id:
+        return found
+    raise Conflict(f"{found.id} is {found.state} already", "choose another from the queue")
+
+
+async def _claimed(session: AsyncSession, found: Escalation, csm: Csm, now: datetime) -> Escalation:
+    """What follows a claim: the bot falls silent, the customer hears who is there."""
     await _event(session, found, "claimed", csm.id, now)
-    await log.hold(session, found.conversation_id, csm.id, now)
-    text = TEXTS.say("claimed", found.lang, name=csm.name)
-    body = Handover(status="claimed", text=text, csm=csm.name)
-    await log.append(session, found.conversation_id, "system", body, now)
+    body = Handover(status="claimed", text=TEXTS.say("claimed", found.lang, name=csm.name), csm=csm.name)
+    await log.hold(session, found.conversation_id, csm.id, now, body)
     return found
 
 
@@ -223,17 +226,19 @@ async def next_for(session: AsyncSession, csm: Csm, now: datetime) -> Escalation
     Raises:
         Conflict: they hold as many conversations as they can.
     """
-    await csms.seen(session, csm.id, now)
-    everyone, holds = await repository.csms(session), await load(session)
-    csm = next(each for each in everyone if each.id == csm.id)
-    if holds.get(csm.id, 0) >= csm.capacity:
-        raise Conflict(f"you hold {csm.capacity} conversations already", "resolve or hand over one first")
+    if csm.seen_at is None or now - csm.seen_at >= routing.PRESENT_FOR / 3:
+        await csms.seen(session, csm.id, now)
+    team = await repository.team(session)
+    own = next(each for each in team if each.id == csm.id)
+    if own.holds >= own.capacity:
+        raise Conflict(f"you hold {own.capacity} conversations already", "resolve or hand over one first")
+    offers = routing.Offers([cast("Member", each) for each in team], {each.id: each.holds for each in team}, now)
     for limit in (LOOKED_AT_FIRST, LOOKED_AT):
         rows = await repository.next_takeovers(session, now, limit)
-        mine = [row.id for row in rows if csm.id in routing.offered(cast("Waiting", row), everyone, holds, now)]
-        found = await repository.lock_first(session, mine) if mine else None
+        mine = [row.id for row in rows if csm.id in offers.to(cast("Waiting", row))]
+        found = await repository.claim(session, mine, csm.id, now) if mine else None
         if found is not None:
-            return await claim(session, found, csm, now)
+            return await _claimed(session, found, csm, now)
         if len(rows) < limit:
             break
     return None
@@ -388,9 +393,8 @@ async def transfer(session: AsyncSession, id_: str, csm: Csm, to: Csm, now: date
         raise Conflict(f"{to.name} holds this conversation already", "choose another colleague")
     found.csm_id, found.claimed_at, found.answered_at = to.id, now, None
     await _event(session, found, "transferred", csm.id, now, to=to.id)
-    await log.hold(session, found.conversation_id, to.id, now)
     body = Handover(status="claimed", text=TEXTS.say("claimed", found.lang, name=to.name), csm=to.name)
-    await log.append(session, found.conversation_id, "system", body, now)
+    await log.hold(session, found.conversation_id, to.id, now, body)
     return found
 
 
@@ -541,11 +545,10 @@ async def _close(
 async def _event(
     session: AsyncSession, found: Escalation, kind: str, actor: str, now: datetime, **detail: object
 ) -> None:
-    event = EscalationEvent(escalation_id=found.id, at=now, kind=kind, actor=actor, detail=detail)
-    session.add(event)
     await session.flush()
-    await outbox.publish(session, found, event)
-    await repository.tell(session, found.id)
+    await outbox.publish(
+        session, found, EscalationEvent(escalation_id=found.id, at=now, kind=kind, actor=actor, detail=detail)
+    )
 
 
 def handover(raised: Raised, company: Company, lang: str, now: datetime) -> Handover:

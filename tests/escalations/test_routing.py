@@ -70,7 +70,7 @@ def test_owner_first_then_the_pool(
         member("pool", **change.get("pool", {})),
         member("ja", languages=["ja", "en"]),
     ]
-    assert set(routing.offered(waiting(**escalation), team, load, at)) == to
+    assert set(routing.Offers(team, load, at).to(waiting(**escalation))) == to
 
 
 async def new_csm(session: AsyncSession, name: str, role: str = "csm", **more: Any) -> Csm:
