@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, RowMapping, delete, func, or_, select, tex
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from conversations.models import Conversation, ConversationToken, Feedback, MessageRow, Note, Turn
+from conversations.models import Conversation, ConversationToken, Feedback, GoodReply, MessageRow, Note, Turn
 
 CHANNEL = "kotae"
 """The PostgreSQL channel every replica listens on."""
@@ -414,6 +414,12 @@ _LABELS = text(
     JOIN messages m ON m.conversation_id = n.conversation_id AND m.seq = before.seq
     JOIN conversations c ON c.id = n.conversation_id
     WHERE n.created_at >= :since AND n.created_at < :until AND n.choice LIKE CAST(:article AS text) || '%'
+    UNION ALL
+    SELECT m.body->>'text', c.lang, g.article, true, 'csm', g.created_at
+    FROM good_replies g
+    JOIN messages m ON m.conversation_id = g.conversation_id AND m.seq = g.question_seq
+    JOIN conversations c ON c.id = g.conversation_id
+    WHERE g.created_at >= :since AND g.created_at < :until AND g.article IS NOT NULL
     ORDER BY at
     """
 )
@@ -423,6 +429,59 @@ async def labels(session: AsyncSession, since: datetime, until: datetime, articl
     """Question, language, article, whether it answers, and who said so, oldest first."""
     given = {"since": since, "until": until, "article": article}
     return [tuple(row)[:5] for row in (await session.execute(_LABELS, given)).all()]
+
+
+_QUESTION_BEFORE = text(
+    """
+    SELECT m.seq FROM messages m
+    WHERE m.conversation_id = :id AND m.seq < :seq AND m.sender = 'customer'
+    ORDER BY m.seq > coalesce((SELECT max(r.seq) FROM messages r
+                               WHERE r.conversation_id = :id AND r.seq < :seq AND r.sender = 'csm'), 0) DESC,
+             length(m.body->>'text') DESC, m.seq DESC
+    LIMIT 1
+    """
+)
+
+
+async def question_before(session: AsyncSession, conversation_id: str, seq: int) -> int | None:
+    """Where the customer asked what a reply answers: the longest they wrote since the reply before, else the longest they wrote at all."""
+    return (await session.execute(_QUESTION_BEFORE, {"id": conversation_id, "seq": seq})).scalar_one_or_none()
+
+
+async def good_reply(session: AsyncSession, conversation_id: str, seq: int) -> GoodReply | None:
+    return await session.get(GoodReply, (conversation_id, seq))
+
+
+async def good_replies_of(session: AsyncSession, conversation_id: str) -> Sequence[GoodReply]:
+    query = select(GoodReply).where(GoodReply.conversation_id == conversation_id)
+    return (await session.execute(query)).scalars().all()
+
+
+_GOOD_ANSWERS = text(
+    """
+    SELECT g.conversation_id, g.seq, q.body->>'text', r.body->>'text', g.article
+    FROM good_replies g
+    JOIN conversations c ON c.id = g.conversation_id
+    JOIN messages q ON q.conversation_id = g.conversation_id AND q.seq = g.question_seq
+    JOIN messages r ON r.conversation_id = g.conversation_id AND r.seq = g.seq
+    WHERE (CAST(:lang AS text) IS NULL OR c.lang = :lang)
+      AND (CAST(:id AS text) IS NULL OR (g.conversation_id = :id AND g.seq = :seq))
+    ORDER BY g.created_at DESC LIMIT :limit
+    """
+)
+
+
+async def good_answers(
+    session: AsyncSession,
+    *,
+    limit: int,
+    lang: str | None = None,
+    conversation_id: str | None = None,
+    seq: int | None = None,
+) -> Sequence[tuple[Any, ...]]:
+    """Conversation, place, question, reply and article of good replies, newest first: those of a language, or one."""
+    given = {"lang": lang, "id": conversation_id, "seq": seq, "limit": limit}
+    return [tuple(row) for row in (await session.execute(_GOOD_ANSWERS, given)).all()]
 
 
 # The question a CSM answers is the last thing the customer said to the bot before the reply.

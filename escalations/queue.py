@@ -28,7 +28,7 @@ from kit.times import clock_words
 
 TEXTS = Catalogue(Path(__file__).with_name("texts.yml"))
 SILENT_AFTER = timedelta(minutes=15)
-"""A CSM who claimed and said nothing for this long loses the claim."""
+"""A CSM who claimed and said nothing for this long, or let a later answer be late by so much, loses the claim."""
 SECOND_CHANCE_MINUTES = 15
 """Service level, in business minutes, of a conversation that was let wait."""
 FOLLOW_UP_MINUTES = 8 * 60
@@ -126,6 +126,7 @@ async def raise_(
         "currency": asker.currency,
         "created_at": now,
         "due_at": due_at,
+        "within_minutes": rule.within_minutes,
     }
     created_id = await repository.insert_unless_open(session, values)
     found = await repository.lock_open(session, conversation_id)
@@ -155,6 +156,7 @@ async def _heighten(
     found.mode, found.muted = rule.mode, found.muted and not more_mode
     found.priority = min(found.priority, PRIORITIES[rule.priority])
     found.due_at = due_at if more_mode else min(found.due_at, due_at)
+    found.within_minutes = rule.within_minutes if more_mode else min(found.within_minutes, rule.within_minutes)
     found.rule, found.reason, found.facts = rule.id, _texts(rule), facts.model_dump(mode="json")
     await _event(session, found, "heightened", "policy", now, rule=rule.id)
 
@@ -259,10 +261,14 @@ async def snooze(session: AsyncSession, id_: str, csm: Csm, until: datetime, now
     return found
 
 
-async def heard(session: AsyncSession, conversation_id: str, now: datetime) -> None:
-    """The customer wrote while a person holds the conversation: it is put aside no longer."""
+async def heard(session: AsyncSession, company: Company, conversation_id: str, now: datetime) -> None:
+    """The customer wrote while a person holds the conversation: it is put aside no longer, and an answer is due again."""
     found = await repository.lock_open(session, conversation_id)
-    if found is not None and found.snoozed_until is not None:
+    if found is None:
+        return
+    if found.state == "claimed" and found.answered_at is not None and found.next_due_at is None:
+        found.next_due_at = hours.due(company.support, now, found.within_minutes)
+    if found.snoozed_until is not None:
         found.snoozed_until = None
         await _event(session, found, "woken", "customer", now)
 
@@ -369,7 +375,7 @@ async def release(
     found = await _held(session, id_, csm)
     await log.give_back(session, found.conversation_id)
     if to == "queue":
-        found.state, found.csm_id, found.claimed_at, found.snoozed_until = "queued", None, None, None
+        _unclaim(found)
         await _event(session, found, "requeued", csm.id, now)
     else:
         await _close(session, found, "returned", csm.id, now, "handed back to the bot")
@@ -391,7 +397,7 @@ async def transfer(session: AsyncSession, id_: str, csm: Csm, to: Csm, now: date
         raise NotFound("no such CSM", "choose another colleague")
     if found.csm_id == to.id:
         raise Conflict(f"{to.name} holds this conversation already", "choose another colleague")
-    found.csm_id, found.claimed_at, found.answered_at = to.id, now, None
+    found.csm_id, found.claimed_at, found.answered_at, found.next_due_at = to.id, now, None, None
     await _event(session, found, "transferred", csm.id, now, to=to.id)
     body = Handover(status="claimed", text=TEXTS.say("claimed", found.lang, name=to.name), csm=to.name)
     await log.hold(session, found.conversation_id, to.id, now, body)
@@ -438,7 +444,7 @@ async def reply(
     found = await repository.lock_open(session, conversation_id)
     if found is None or found.state != "claimed" or found.csm_id != csm.id:
         raise Conflict("you do not hold this conversation", "claim it first")
-    found.answered_at = found.answered_at or now
+    found.answered_at, found.next_due_at = found.answered_at or now, None
     return await log.append(
         session, conversation_id, "csm", Text(text=text.strip()), now, name=csm.name, client_id=client_id
     )
@@ -469,7 +475,7 @@ async def sweep(session: AsyncSession, company: Company, now: datetime) -> int:
         moved += await _followed_up(session, found, company, now)
     for found in await repository.claimed_and_silent(session, now - SILENT_AFTER):
         await log.give_back(session, found.conversation_id)
-        found.state, found.csm_id, found.claimed_at, found.snoozed_until = "queued", None, None, None
+        _unclaim(found)
         await _up(session, found, company, now, "requeued")
         moved += 1
     for found in await repository.idle_watches(session, now - WATCH_IDLE):
@@ -514,6 +520,11 @@ async def _followed_up(session: AsyncSession, found: Escalation, company: Compan
     return int(raised.created)
 
 
+def _unclaim(found: Escalation) -> None:
+    found.state, found.csm_id, found.claimed_at = "queued", None, None
+    found.snoozed_until, found.next_due_at = None, None
+
+
 async def _up(session: AsyncSession, found: Escalation, company: Company, now: datetime, text: str) -> None:
     found.level = min(found.level + 1, MAX_LEVEL)
     found.priority = max(1, found.priority - 1)
@@ -538,7 +549,8 @@ async def _held(session: AsyncSession, id_: str, csm: Csm) -> Escalation:
 async def _close(
     session: AsyncSession, found: Escalation, state: str, actor: str, now: datetime, resolution: str
 ) -> None:
-    found.state, found.closed_at, found.resolution, found.snoozed_until = state, now, resolution or None, None
+    found.state, found.closed_at, found.resolution = state, now, resolution or None
+    found.snoozed_until, found.next_due_at = None, None
     await _event(session, found, state, actor, now, reason=resolution)
 
 

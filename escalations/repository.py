@@ -268,13 +268,15 @@ async def overdue(session: AsyncSession, now: datetime) -> Sequence[Escalation]:
 
 
 async def claimed_and_silent(session: AsyncSession, before: datetime) -> Sequence[Escalation]:
-    """Claimed before that moment and not answered since."""
+    """Claimed before that moment and not answered since, or with a later answer that was due before it."""
     query = (
         select(Escalation)
         .where(
             Escalation.state == "claimed",
-            Escalation.answered_at.is_(None),
-            Escalation.claimed_at < before,
+            or_(
+                and_(Escalation.answered_at.is_(None), Escalation.claimed_at < before),
+                Escalation.next_due_at < before,
+            ),
             Escalation.snoozed_until.is_(None),
         )
         .with_for_update(skip_locked=True)

@@ -157,7 +157,7 @@ async def test_a_snoozed_conversation_wakes_in_time_or_when_the_customer_writes(
     await queue.snooze(session, found.id, csm, until, NOW)
     await queue.sweep(session, COMPANY, until - timedelta(seconds=1))
     assert (found.state, found.snoozed_until) == ("claimed", until)
-    await queue.heard(session, found.conversation_id, NOW)
+    await queue.heard(session, COMPANY, found.conversation_id, NOW)
     assert found.snoozed_until is None
     await queue.snooze(session, found.id, csm, until, NOW)
     found.answered_at = NOW
