@@ -5,7 +5,7 @@ from __future__ import annotations
 from actions import arbitration
 from actions.turn import Turn
 from conversations import turns
-from escalations import policy, queue
+from escalations import hearing, policy, queue
 from escalations.policy import Facts
 from escalations.queue import Asker, Raised
 
@@ -62,6 +62,7 @@ async def gather(turn: Turn) -> Facts:
         outage=_score(turn, "outage"),
         deadline=_score(turn, "deadline"),
         leaving=arbitration.leaving(turn.intent, turn.text),
+        payment_trouble=hearing.payment_trouble(turn.text),
         failures=before + 1 if turn.decision == "abstain" else 0,
         wish=turn.wish,
         substantive=turn.substantive,

@@ -58,14 +58,14 @@ async def resolve(
 
 
 async def accepted(
-    session: AsyncSession, conversation_id: str, message: Accepted, choice: str | None, now: datetime
+    session: AsyncSession, company: Company, conversation_id: str, message: Accepted, choice: str | None, now: datetime
 ) -> None:
-    """A customer's message came in: where a person holds the conversation, it is put aside no longer.
+    """A customer's message came in: where a person holds the conversation, it is put aside no longer and an answer is due.
 
     A button that is the first thing a customer does in a conversation counts as a click on its greeting.
     """
     if not message.owed and not message.duplicate:
-        await queue.heard(session, conversation_id, now)
+        await queue.heard(session, company, conversation_id, now)
     if choice is None or message.duplicate or message.seq != FIRST_REPLY:
         return
     shown = await known.greeting_in(session, conversation_id)

@@ -97,7 +97,7 @@ async def accept(
     accepted = await log.accept(
         session, conversation_id, said.client_id, said.text, now(), said.choice, services.runner.lease
     )
-    await aftercare.accepted(session, conversation_id, accepted, said.choice, now())
+    await aftercare.accepted(session, services.company, conversation_id, accepted, said.choice, now())
     return accepted
 
 

@@ -8,7 +8,9 @@ from typing import Any
 from accounts import facts as account_facts
 from accounts.catalog import load_catalog
 from accounts.facts import CustomerFacts, InternalFacts
+from actions import arbitration
 from cli.output import with_database
+from escalations import hearing
 from escalations.policy import Facts
 from kit import tokens
 from kit.clock import now
@@ -17,6 +19,7 @@ from kit.database import Database
 from kit.errors import UserError
 from kit.settings import Settings
 
+MOODS = ("anger", "urgency", "worry", "blocked", "outage", "deadline")
 SMALL_TALK = ("greet", "thanks", "goodbye", "affirm", "deny", "ask_capabilities", "switch_language")
 """Intents the bot answers by itself: about these the policy is not asked in a conversation."""
 
@@ -46,8 +49,9 @@ def facts_of(settings: Settings, account_id: str | None, text: str, intent: str)
         intent=name,
         wish=name == "ask_human",
         substantive=name not in SMALL_TALK,
-        anger=mood.get("anger", 0),
-        urgency=mood.get("urgency", 0),
+        leaving=arbitration.leaving(name, text),
+        payment_trouble=hearing.payment_trouble(text),
+        **{key: float(mood.get(key, 0)) for key in MOODS},
     )
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cli.output import print_json, screen
 from escalations import policy
-from escalations.policy import Policy
+from escalations.policy import Facts, Policy
 from kit.company import load_company
 from kit.settings import load_settings
 
@@ -18,13 +18,12 @@ app = typer.Typer(help="When a human comes in.", no_args_is_help=True)
 File = Annotated[Path | None, typer.Option("--policy", help="another escalation.yml than the one in force")]
 
 
-@app.command()
-def check(file: File = None) -> None:
-    """Read the policy, say what is wrong with it and where, or list its rules in order.
+_FACTS = "\n\n".join(f"{name}: {field.description}" for name, field in Facts.model_fields.items())
 
-    Facts a rule may ask: known, band, tier, health, lifetime_value, days_to_renewal, complaints_90d, stage, intent,
-    decision, anger, urgency, failures, wish, substantive.
-    """
+
+@app.command(epilog=f"Facts a rule may ask:\n\n{_FACTS}")
+def check(file: File = None) -> None:
+    """Read the policy, say what is wrong with it and where, or list its rules in order."""
     path, found = load(file)
     table = Table("#", "rule", "when", "mode", "priority", "within", "route")
     for number, rule in enumerate(found.rules, 1):

@@ -264,13 +264,15 @@ async def bind(session: AsyncSession, conversation_id: str, account_id: str, per
     return conversation
 
 
-async def hold(session: AsyncSession, conversation_id: str, csm_id: str, now: datetime) -> Conversation:
-    """A CSM takes the conversation: from now on the bot is silent."""
-    conversation = await _locked(session, conversation_id)
-    conversation.holder, conversation.csm_id = "csm", csm_id
-    await repository.silence_owed(session, conversation_id, now)
-    await session.flush()
-    await _tell(session, conversation, holder=True)
+async def hold(session: AsyncSession, conversation_id: str, csm_id: str, now: datetime, said: Body) -> Conversation:
+    """A CSM takes the conversation: from now on the bot is silent.
+
+    Args:
+        said: what the customer reads of it.
+    """
+    conversation = await repository.hold(session, conversation_id, csm_id, said.model_dump(mode="json"), now)
+    if conversation is None:
+        raise NotFound("no such conversation", "start a new one")
     return conversation
 
 

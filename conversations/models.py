@@ -116,6 +116,19 @@ class Note(Base):
     created_at: Mapped[datetime]
 
 
+class GoodReply(Base):
+    """A CSM's reply that a CSM marked as a good answer to a question of the customer."""
+
+    __tablename__ = "good_replies"
+
+    conversation_id: Mapped[str] = mapped_column(ForeignKey(_CONVERSATION, ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    question_seq: Mapped[int]
+    csm_id: Mapped[str] = mapped_column(Text)
+    article: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class Feedback(Base):
     """What a customer said of one message: helpful or not, or a score of a survey."""
 

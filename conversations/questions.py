@@ -36,7 +36,7 @@ class Label:
     Attributes:
         article: id of the article that answers it, or that did not; its address, where a CSM linked to it.
         answers: whether it did.
-        source: a thumb under the answer, the alternative that was chosen, or the article a CSM sent.
+        source: a thumb under the answer, the alternative that was chosen, or a CSM: the article they sent, or that was made of their reply.
     """
 
     text: str

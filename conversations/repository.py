@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, RowMapping, delete, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from conversations.models import Conversation, ConversationToken, Feedback, MessageRow, Note, Turn
+from conversations.models import Conversation, ConversationToken, Feedback, GoodReply, MessageRow, Note, Turn
 
 CHANNEL = "kotae"
 """The PostgreSQL channel every replica listens on."""
@@ -189,13 +190,33 @@ async def recent_outcomes(session: AsyncSession, conversation_id: str, limit: in
     return [(outcome or "", decision) for outcome, decision in (await session.execute(query)).all()]
 
 
-async def silence_owed(session: AsyncSession, conversation_id: str, now: datetime) -> None:
-    """Settles what the bot still owes: a person answers now."""
-    await session.execute(
-        update(Turn)
-        .where(Turn.conversation_id == conversation_id, Turn.settled_at.is_(None))
-        .values(settled_at=now, outcome="silent")
-    )
+_HOLD = text(
+    """
+    WITH held AS (
+        UPDATE conversations SET holder = 'csm', csm_id = :csm, last_seq = last_seq + 1, last_at = :now
+        WHERE id = :id RETURNING *),
+    said AS (
+        INSERT INTO messages (conversation_id, seq, sender, body, created_at)
+        SELECT id, last_seq, 'system', CAST(:said AS jsonb), :now FROM held),
+    silenced AS (
+        UPDATE turns SET settled_at = :now, outcome = 'silent' FROM held
+        WHERE turns.conversation_id = held.id AND turns.settled_at IS NULL)
+    SELECT held.*, pg_notify(:channel, json_build_object('c', id, 'seq', last_seq, 'holder', holder)::text) FROM held
+    """
+)
+
+
+async def hold(
+    session: AsyncSession, conversation_id: str, csm_id: str, said: dict[str, Any], now: datetime
+) -> Conversation | None:
+    """A person takes the conversation: who, what the customer reads of it, and the end of what the bot owes, in one statement.
+
+    Returns:
+        the conversation; None where there is none.
+    """
+    given = {"id": conversation_id, "csm": csm_id, "now": now, "said": json.dumps(said), "channel": CHANNEL}
+    query = select(Conversation).from_statement(_HOLD).execution_options(populate_existing=True)
+    return (await session.execute(query, given)).scalar_one_or_none()
 
 
 async def notes(session: AsyncSession, conversation_id: str) -> Sequence[Note]:
@@ -422,6 +443,12 @@ _LABELS = text(
     JOIN messages m ON m.conversation_id = n.conversation_id AND m.seq = before.seq
     JOIN conversations c ON c.id = n.conversation_id
     WHERE n.created_at >= :since AND n.created_at < :until AND n.choice LIKE CAST(:article AS text) || '%'
+    UNION ALL
+    SELECT m.body->>'text', c.lang, g.article, true, 'csm', g.created_at
+    FROM good_replies g
+    JOIN messages m ON m.conversation_id = g.conversation_id AND m.seq = g.question_seq
+    JOIN conversations c ON c.id = g.conversation_id
+    WHERE g.created_at >= :since AND g.created_at < :until AND g.article IS NOT NULL
     ORDER BY at
     """
 )
@@ -431,6 +458,59 @@ async def labels(session: AsyncSession, since: datetime, until: datetime, articl
     """Question, language, article, whether it answers, and who said so, oldest first."""
     given = {"since": since, "until": until, "article": article}
     return [tuple(row)[:5] for row in (await session.execute(_LABELS, given)).all()]
+
+
+_QUESTION_BEFORE = text(
+    """
+    SELECT m.seq FROM messages m
+    WHERE m.conversation_id = :id AND m.seq < :seq AND m.sender = 'customer'
+    ORDER BY m.seq > coalesce((SELECT max(r.seq) FROM messages r
+                               WHERE r.conversation_id = :id AND r.seq < :seq AND r.sender = 'csm'), 0) DESC,
+             length(m.body->>'text') DESC, m.seq DESC
+    LIMIT 1
+    """
+)
+
+
+async def question_before(session: AsyncSession, conversation_id: str, seq: int) -> int | None:
+    """Where the customer asked what a reply answers: the longest they wrote since the reply before, else the longest they wrote at all."""
+    return (await session.execute(_QUESTION_BEFORE, {"id": conversation_id, "seq": seq})).scalar_one_or_none()
+
+
+async def good_reply(session: AsyncSession, conversation_id: str, seq: int) -> GoodReply | None:
+    return await session.get(GoodReply, (conversation_id, seq))
+
+
+async def good_replies_of(session: AsyncSession, conversation_id: str) -> Sequence[GoodReply]:
+    query = select(GoodReply).where(GoodReply.conversation_id == conversation_id)
+    return (await session.execute(query)).scalars().all()
+
+
+_GOOD_ANSWERS = text(
+    """
+    SELECT g.conversation_id, g.seq, q.body->>'text', r.body->>'text', g.article
+    FROM good_replies g
+    JOIN conversations c ON c.id = g.conversation_id
+    JOIN messages q ON q.conversation_id = g.conversation_id AND q.seq = g.question_seq
+    JOIN messages r ON r.conversation_id = g.conversation_id AND r.seq = g.seq
+    WHERE (CAST(:lang AS text) IS NULL OR c.lang = :lang)
+      AND (CAST(:id AS text) IS NULL OR (g.conversation_id = :id AND g.seq = :seq))
+    ORDER BY g.created_at DESC LIMIT :limit
+    """
+)
+
+
+async def good_answers(
+    session: AsyncSession,
+    *,
+    limit: int,
+    lang: str | None = None,
+    conversation_id: str | None = None,
+    seq: int | None = None,
+) -> Sequence[tuple[Any, ...]]:
+    """Conversation, place, question, reply and article of good replies, newest first: those of a language, or one."""
+    given = {"lang": lang, "id": conversation_id, "seq": seq, "limit": limit}
+    return [tuple(row) for row in (await session.execute(_GOOD_ANSWERS, given)).all()]
 
 
 # The question a CSM answers is the last thing the customer said to the bot before the reply.

@@ -83,7 +83,13 @@ class Escalation(Base):
     muted: Mapped[bool] = mapped_column(server_default=text("false"), comment="watched by nobody until it needs more")
     follow_up_on: Mapped[date | None]
     created_at: Mapped[datetime]
-    due_at: Mapped[datetime]
+    due_at: Mapped[datetime] = mapped_column(comment="of the first answer")
+    within_minutes: Mapped[int] = mapped_column(
+        server_default=text("30"), comment="service level, in business minutes, also of every later answer"
+    )
+    next_due_at: Mapped[datetime | None] = mapped_column(
+        comment="when a later answer is due; null while nobody waits for one: the clock rests until the customer writes"
+    )
     claimed_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]

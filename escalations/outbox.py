@@ -59,7 +59,7 @@ async def announce(session: AsyncSession, escalation: Escalation, company: Compa
 
 
 async def publish(session: AsyncSession, escalation: Escalation, event: EscalationEvent) -> None:
-    """Tells the company's other systems of a change of the queue. No customer's words, and nothing a CSM wrote."""
+    """Keeps a change of the queue and tells the company's other systems of it. No customer's words, and nothing a CSM wrote."""
     payload = {
         "type": f"escalation.{event.kind}",
         "timestamp": event.at.isoformat(),
@@ -77,7 +77,7 @@ async def publish(session: AsyncSession, escalation: Escalation, event: Escalati
         },
         "conversation": escalation.conversation_id,
     }
-    await _put(session, "webhook", payload, f"webhook:{event.id}", event.at)
+    await repository.add_event(session, event, new_id("out"), payload)
 
 
 async def tell_customer(

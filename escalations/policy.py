@@ -38,6 +38,7 @@ class Facts(BaseModel):
     outage: float = Field(0, ge=0, le=1, description="how much it sounds as if the product were down")
     deadline: float = Field(0, ge=0, le=1, description="how much it sounds as if a date were near")
     leaving: bool = Field(False, description="speaks of leaving: wants to cancel, or asks how that is done")
+    payment_trouble: bool = Field(False, description="speaks of a payment that went wrong")
     failures: int = Field(0, description="turns in a row that did not help, this one included")
     wish: bool = Field(False, description="the customer asks for a person")
     substantive: bool = Field(True, description="more than small talk")

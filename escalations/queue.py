@@ -18,7 +18,7 @@ from conversations.models import Conversation, MessageRow
 from escalations import csms, hours, outbox, repository, routing
 from escalations.models import Csm, Escalation, EscalationEvent
 from escalations.policy import PRIORITIES, Facts, Rule
-from escalations.routing import Waiting
+from escalations.routing import Member, Waiting
 from kit.catalogue import Catalogue
 from kit.company import Company
 from kit.database import Json
@@ -28,7 +28,7 @@ from kit.times import clock_words
 
 TEXTS = Catalogue(Path(__file__).with_name("texts.yml"))
 SILENT_AFTER = timedelta(minutes=15)
-"""A CSM who claimed and said nothing for this long loses the claim."""
+"""A CSM who claimed and said nothing for this long, or let a later answer be late by so much, loses the claim."""
 SECOND_CHANCE_MINUTES = 15
 """Service level, in business minutes, of a conversation that was let wait."""
 FOLLOW_UP_MINUTES = 8 * 60
@@ -38,7 +38,7 @@ WATCH_IDLE = timedelta(hours=24)
 MAX_LEVEL = 3
 REOPENED_WITHIN = timedelta(days=7)
 """A conversation that comes back this soon after it was resolved is offered to the same CSM first."""
-LOOKED_AT_FIRST, LOOKED_AT = 100, 2_000
+LOOKED_AT_FIRST, LOOKED_AT = 64, 2_000
 """How far down the queue is looked for something that is offered to a CSM: the first is nearly always enough."""
 LONGEST_SNOOZE = timedelta(days=30)
 
@@ -128,6 +128,7 @@ async def raise_(
         "currency": asker.currency,
         "created_at": now,
         "due_at": due_at,
+        "within_minutes": rule.within_minutes,
     }
     created_id = await repository.insert_unless_open(session, values)
     found = await repository.lock_open(session, conversation_id)
@@ -158,6 +159,7 @@ async def _heighten(
     found.mode, found.muted = rule.mode, found.muted and not more_mode
     found.priority = min(found.priority, PRIORITIES[rule.priority])
     found.due_at = due_at if more_mode else min(found.due_at, due_at)
+    found.within_minutes = rule.within_minutes if more_mode else min(found.within_minutes, rule.within_minutes)
     found.rule, found.reason, found.facts = rule.id, _texts(rule), facts.model_dump(mode="json")
     await _event(session, found, "heightened", "policy", now, rule=rule.id)
 
@@ -228,17 +230,20 @@ async def claim(session: AsyncSession, id_: str, csm: Csm, now: datetime) -> Esc
         Conflict: somebody else has it, or it is closed.
     """
     found = await existing(session, id_)
-    if not await repository.claim(session, found.id, csm.id, now):
-        await session.refresh(found)
-        if found.state == "claimed" and found.csm_id == csm.id:
-            return found
-        raise Conflict(f"{found.id} is {found.state} already", "choose another from the queue")
+    claimed = await repository.claim(session, [found.id], csm.id, now)
+    if claimed is not None:
+        return await _claimed(session, claimed, csm, now)
     await session.refresh(found)
+    if found.state == "claimed" and found.csm_id == csm.id:
+        return found
+    raise Conflict(f"{found.id} is {found.state} already", "choose another from the queue")
+
+
+async def _claimed(session: AsyncSession, found: Escalation, csm: Csm, now: datetime) -> Escalation:
+    """What follows a claim: the bot falls silent, the customer hears who is there."""
     await _event(session, found, "claimed", csm.id, now)
-    await log.hold(session, found.conversation_id, csm.id, now)
-    text = TEXTS.say("claimed", found.lang, name=csm.name)
-    body = Handover(status="claimed", text=text, csm=csm.name)
-    await log.append(session, found.conversation_id, "system", body, now)
+    body = Handover(status="claimed", text=TEXTS.say("claimed", found.lang, name=csm.name), csm=csm.name)
+    await log.hold(session, found.conversation_id, csm.id, now, body)
     return found
 
 
@@ -250,17 +255,19 @@ async def next_for(session: AsyncSession, csm: Csm, now: datetime) -> Escalation
     Raises:
         Conflict: they hold as many conversations as they can.
     """
-    await csms.seen(session, csm.id, now)
-    everyone, holds = await repository.csms(session), await load(session)
-    csm = next(each for each in everyone if each.id == csm.id)
-    if holds.get(csm.id, 0) >= csm.capacity:
-        raise Conflict(f"you hold {csm.capacity} conversations already", "resolve or hand over one first")
+    if csm.seen_at is None or now - csm.seen_at >= routing.PRESENT_FOR / 3:
+        await csms.seen(session, csm.id, now)
+    team = await repository.team(session)
+    own = next(each for each in team if each.id == csm.id)
+    if own.holds >= own.capacity:
+        raise Conflict(f"you hold {own.capacity} conversations already", "resolve or hand over one first")
+    offers = routing.Offers([cast("Member", each) for each in team], {each.id: each.holds for each in team}, now)
     for limit in (LOOKED_AT_FIRST, LOOKED_AT):
         rows = await repository.next_takeovers(session, now, limit)
-        mine = [row.id for row in rows if csm.id in routing.offered(cast("Waiting", row), everyone, holds, now)]
-        found = await repository.lock_first(session, mine) if mine else None
+        mine = [row.id for row in rows if csm.id in offers.to(cast("Waiting", row))]
+        found = await repository.claim(session, mine, csm.id, now) if mine else None
         if found is not None:
-            return await claim(session, found, csm, now)
+            return await _claimed(session, found, csm, now)
         if len(rows) < limit:
             break
     return None
@@ -281,10 +288,14 @@ async def snooze(session: AsyncSession, id_: str, csm: Csm, until: datetime, now
     return found
 
 
-async def heard(session: AsyncSession, conversation_id: str, now: datetime) -> None:
-    """The customer wrote while a person holds the conversation: it is put aside no longer."""
+async def heard(session: AsyncSession, company: Company, conversation_id: str, now: datetime) -> None:
+    """The customer wrote while a person holds the conversation: it is put aside no longer, and an answer is due again."""
     found = await repository.lock_open(session, conversation_id)
-    if found is not None and found.snoozed_until is not None:
+    if found is None:
+        return
+    if found.state == "claimed" and found.answered_at is not None and found.next_due_at is None:
+        found.next_due_at = hours.due(company.support, now, found.within_minutes)
+    if found.snoozed_until is not None:
         found.snoozed_until = None
         await _event(session, found, "woken", "customer", now)
 
@@ -391,7 +402,7 @@ async def release(
     found = await _held(session, id_, csm)
     await log.give_back(session, found.conversation_id)
     if to == "queue":
-        found.state, found.csm_id, found.claimed_at, found.snoozed_until = "queued", None, None, None
+        _unclaim(found)
         await _event(session, found, "requeued", csm.id, now)
     else:
         await _close(session, found, "returned", csm.id, now, "handed back to the bot")
@@ -413,11 +424,10 @@ async def transfer(session: AsyncSession, id_: str, csm: Csm, to: Csm, now: date
         raise NotFound("no such CSM", "choose another colleague")
     if found.csm_id == to.id:
         raise Conflict(f"{to.name} holds this conversation already", "choose another colleague")
-    found.csm_id, found.claimed_at, found.answered_at = to.id, now, None
+    found.csm_id, found.claimed_at, found.answered_at, found.next_due_at = to.id, now, None, None
     await _event(session, found, "transferred", csm.id, now, to=to.id)
-    await log.hold(session, found.conversation_id, to.id, now)
     body = Handover(status="claimed", text=TEXTS.say("claimed", found.lang, name=to.name), csm=to.name)
-    await log.append(session, found.conversation_id, "system", body, now)
+    await log.hold(session, found.conversation_id, to.id, now, body)
     return found
 
 
@@ -461,7 +471,7 @@ async def reply(
     found = await repository.lock_open(session, conversation_id)
     if found is None or found.state != "claimed" or found.csm_id != csm.id:
         raise Conflict("you do not hold this conversation", "claim it first")
-    found.answered_at = found.answered_at or now
+    found.answered_at, found.next_due_at = found.answered_at or now, None
     return await log.append(
         session, conversation_id, "csm", Text(text=text.strip()), now, name=csm.name, client_id=client_id
     )
@@ -492,7 +502,7 @@ async def sweep(session: AsyncSession, company: Company, now: datetime) -> int:
         moved += await _followed_up(session, found, company, now)
     for found in await repository.claimed_and_silent(session, now - SILENT_AFTER):
         await log.give_back(session, found.conversation_id)
-        found.state, found.csm_id, found.claimed_at, found.snoozed_until = "queued", None, None, None
+        _unclaim(found)
         await _up(session, found, company, now, "requeued")
         moved += 1
     for found in await repository.idle_watches(session, now - WATCH_IDLE):
@@ -537,6 +547,11 @@ async def _followed_up(session: AsyncSession, found: Escalation, company: Compan
     return int(raised.created)
 
 
+def _unclaim(found: Escalation) -> None:
+    found.state, found.csm_id, found.claimed_at = "queued", None, None
+    found.snoozed_until, found.next_due_at = None, None
+
+
 async def _up(session: AsyncSession, found: Escalation, company: Company, now: datetime, text: str) -> None:
     found.level = min(found.level + 1, MAX_LEVEL)
     found.priority = max(1, found.priority - 1)
@@ -561,18 +576,18 @@ async def _held(session: AsyncSession, id_: str, csm: Csm) -> Escalation:
 async def _close(
     session: AsyncSession, found: Escalation, state: str, actor: str, now: datetime, resolution: str
 ) -> None:
-    found.state, found.closed_at, found.resolution, found.snoozed_until = state, now, resolution or None, None
+    found.state, found.closed_at, found.resolution = state, now, resolution or None
+    found.snoozed_until, found.next_due_at = None, None
     await _event(session, found, state, actor, now, reason=resolution)
 
 
 async def _event(
     session: AsyncSession, found: Escalation, kind: str, actor: str, now: datetime, **detail: object
 ) -> None:
-    event = EscalationEvent(escalation_id=found.id, at=now, kind=kind, actor=actor, detail=detail)
-    session.add(event)
     await session.flush()
-    await outbox.publish(session, found, event)
-    await repository.tell(session, found.id)
+    await outbox.publish(
+        session, found, EscalationEvent(escalation_id=found.id, at=now, kind=kind, actor=actor, detail=detail)
+    )
 
 
 def handover(raised: Raised, company: Company, lang: str, now: datetime) -> Handover:

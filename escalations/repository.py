@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations.models import Conversation, MessageRow
-from conversations.repository import notify
+from conversations.repository import CHANNEL
 from escalations.models import Csm, Escalation, EscalationEvent, OutboxItem
 
 if TYPE_CHECKING:
@@ -96,15 +96,25 @@ async def insert_unless_open(session: AsyncSession, values: dict[str, object]) -
     return (await session.execute(made)).scalar_one_or_none()
 
 
-async def claim(session: AsyncSession, escalation_id: str, csm_id: str, now: datetime) -> bool:
-    """One conditional write: of two CSMs at once, exactly one gets True."""
-    query = (
-        update(Escalation)
-        .where(Escalation.id == escalation_id, Escalation.state == "queued")
-        .values(state="claimed", csm_id=csm_id, claimed_at=now, answered_at=None)
-        .returning(Escalation.id)
-    )
-    return (await session.execute(query)).scalar_one_or_none() is not None
+_CLAIM = text(
+    """
+    UPDATE escalations SET state = 'claimed', csm_id = :csm, claimed_at = :now, answered_at = NULL
+    WHERE id = (SELECT id FROM escalations WHERE id = ANY(:ids) AND state = 'queued'
+                ORDER BY array_position(CAST(:ids AS text[]), id) LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING *
+    """
+)
+
+
+async def claim(session: AsyncSession, ids: Sequence[str], csm_id: str, now: datetime) -> Escalation | None:
+    """One conditional write: claims the first of these that is still queued and that nobody is just taking.
+
+    Returns:
+        of two CSMs at once, exactly one gets it; None where there is none left.
+    """
+    query = select(Escalation).from_statement(_CLAIM).execution_options(populate_existing=True)
+    given = {"ids": list(ids), "csm": csm_id, "now": now}
+    return (await session.execute(query, given)).scalar_one_or_none()
 
 
 def order(now: datetime) -> list[Any]:
@@ -275,13 +285,15 @@ async def overdue(session: AsyncSession, now: datetime) -> Sequence[Escalation]:
 
 
 async def claimed_and_silent(session: AsyncSession, before: datetime) -> Sequence[Escalation]:
-    """Claimed before that moment and not answered since."""
+    """Claimed before that moment and not answered since, or with a later answer that was due before it."""
     query = (
         select(Escalation)
         .where(
             Escalation.state == "claimed",
-            Escalation.answered_at.is_(None),
-            Escalation.claimed_at < before,
+            or_(
+                and_(Escalation.answered_at.is_(None), Escalation.claimed_at < before),
+                Escalation.next_due_at < before,
+            ),
             Escalation.snoozed_until.is_(None),
         )
         .with_for_update(skip_locked=True)
@@ -343,6 +355,31 @@ async def unread_replies(
     return (await session.execute(query)).all()
 
 
+_ADD_EVENT = text(
+    """
+    WITH made AS (
+        INSERT INTO escalation_events (escalation_id, at, kind, actor, detail)
+        VALUES (:escalation, :at, :kind, :actor, CAST(:detail AS jsonb)) RETURNING id),
+    leaving AS (
+        INSERT INTO outbox (id, kind, payload, dedupe, state, attempts, next_at, created_at)
+        SELECT :item, 'webhook', CAST(:payload AS jsonb), 'webhook:' || id, 'waiting', 0, :at, :at FROM made)
+    SELECT pg_notify(:channel, :told)
+    """
+)
+
+
+async def add_event(session: AsyncSession, event: EscalationEvent, item_id: str, payload: Mapping[str, object]) -> None:
+    """Keeps one change and its webhook, and tells every console when this transaction commits: one statement.
+
+    Args:
+        item_id: of the notification; payload: what it says.
+    """
+    given = {"escalation": event.escalation_id, "at": event.at, "kind": event.kind, "actor": event.actor}
+    more = {"detail": json.dumps(event.detail), "item": item_id, "payload": json.dumps(payload)}
+    told = {"channel": CHANNEL, "told": json.dumps({"queue": event.escalation_id})}
+    await session.execute(_ADD_EVENT, given | more | told)
+
+
 async def events(session: AsyncSession, escalation_id: str) -> Sequence[EscalationEvent]:
     query = select(EscalationEvent).where(EscalationEvent.escalation_id == escalation_id).order_by(EscalationEvent.id)
     return (await session.execute(query)).scalars().all()
@@ -402,15 +439,6 @@ async def next_takeovers(session: AsyncSession, now: datetime, limit: int) -> Se
     return first if len(first) == limit else (await session.execute(_EVERY_CLASS, given)).all()
 
 
-async def lock_first(session: AsyncSession, ids: Sequence[str]) -> str | None:
-    """Holds the first of these that is still queued and that nobody is just taking; None where there is none."""
-    query = text(
-        "SELECT id FROM escalations WHERE id = ANY(:ids) AND state = 'queued' "
-        "ORDER BY array_position(CAST(:ids AS text[]), id) LIMIT 1 FOR UPDATE SKIP LOCKED"
-    )
-    return (await session.execute(query, {"ids": list(ids)})).scalar_one_or_none()
-
-
 async def last_resolved(session: AsyncSession, conversation_id: str, since: datetime) -> Escalation | None:
     """The conversation's latest escalation that a CSM resolved since."""
     query = (
@@ -437,6 +465,20 @@ async def to_follow_up(session: AsyncSession, today: date) -> Sequence[Escalatio
     """Those to be looked at again on that day or before, locked."""
     query = select(Escalation).where(Escalation.follow_up_on <= today)
     return (await session.execute(query.with_for_update(skip_locked=True).limit(100))).scalars().all()
+
+
+_TEAM = text(
+    """
+    SELECT id, languages, skills, capacity, active, away, seen_at,
+           (SELECT count(*) FROM escalations e WHERE e.csm_id = csms.id AND e.state = 'claimed') AS holds
+    FROM csms
+    """
+)
+
+
+async def team(session: AsyncSession) -> Sequence[Row[Any]]:
+    """Of all CSMs what an offer depends on, and how many conversations each holds."""
+    return (await session.execute(_TEAM)).all()
 
 
 async def csms(session: AsyncSession) -> Sequence[Csm]:
@@ -469,11 +511,6 @@ async def notifications(session: AsyncSession, state: str | None, limit: int) ->
 
 async def lock_notification(session: AsyncSession, id_: str) -> OutboxItem | None:
     return await session.get(OutboxItem, id_, with_for_update=True, populate_existing=True)
-
-
-async def tell(session: AsyncSession, escalation_id: str) -> None:
-    """Tells every console, when this transaction commits."""
-    await notify(session, json.dumps({"queue": escalation_id}))
 
 
 async def delete_notifications(session: AsyncSession, conversation_ids: Sequence[str]) -> None:

@@ -19,6 +19,8 @@ from knowledge_base.articles import Article, Content
 from knowledge_base.text import Language, is_japanese
 
 ENDINGS = (".md", ".mdx", ".markdown")
+DRAFTS = "drafts"
+"""The folder of the content where articles wait for a writer: they are read once they are moved out of it."""
 _FIRST_HEADING = re.compile(r"^#\s+(.+?)\s*(?:\{#[\w-]+\})?\s*$", re.MULTILINE)
 
 
@@ -57,7 +59,7 @@ class FrontMatter(BaseModel):
 def load_folder(folder: Path, url: str = "", names: templates.Names = templates.NAMES) -> Content:
     """Every Markdown article under a folder, in the order of their ids.
 
-    Files and folders whose name begins with `_` or `.` and drafts are left out.
+    Files and folders whose name begins with `_` or `.`, the folder `drafts` and articles marked as drafts are left out.
 
     Args:
         folder: of the content.
@@ -71,7 +73,7 @@ def load_folder(folder: Path, url: str = "", names: templates.Names = templates.
     articles: dict[str, Article] = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix in ENDINGS and path.is_file()):
         parts = path.relative_to(folder).parts
-        if any(part.startswith(("_", ".")) for part in parts):
+        if parts[0] == DRAFTS or any(part.startswith(("_", ".")) for part in parts):
             continue
         article = load_file(path, path.relative_to(folder).with_suffix("").as_posix(), url)
         if article is None:

@@ -16,7 +16,8 @@ from api.console import canned, suggestions
 from api.console.desk import Desk
 from api.console.parts import button
 from api.console.rendering import render
-from conversations import log, signals
+from conversations import good_replies, log, signals
+from conversations.good_replies import Answered
 from conversations.models import Conversation
 from escalations import queue
 from escalations.models import Csm
@@ -24,6 +25,8 @@ from kit.company import Language, in_language
 from kit.errors import KotaeError, UserError
 
 MODES = ("reply", "note")
+_EARLIER = "reply:"
+"""Begins the key of an offer that a colleague wrote; ids of articles have no colon."""
 _PICK = """(event) => {
     const item = event.target.closest('[data-pick]');
     if (item) emit(item.dataset.pick);
@@ -139,24 +142,30 @@ class Composer:
     async def _offer_articles(self) -> None:
         desk, customer = self._desk, self._customer()
 
-        async def asked(database: AsyncSession, _: Csm, __: datetime) -> str:
-            return await log.last_words(database, self._id)
+        async def asked(database: AsyncSession, _: Csm, __: datetime) -> tuple[str, list[Answered]]:
+            return await log.last_words(database, self._id), await good_replies.answers(database, self._lang)
 
-        self._asked = await desk.read(asked)
+        self._asked, answered = await desk.read(asked)
         if not self._asked:
             desk.notice(desk.say("nothing_asked"), "warning")
             return
         knowledge_base = desk.services.knowledge_base
         try:
             found = await suggestions.find(knowledge_base, self._asked, self._lang, customer)
+            earlier = await suggestions.before(knowledge_base, self._asked, self._lang, answered)
         except KotaeError as error:
             desk.refuse(error)
             return
+        replies = {f"{_EARLIER}{place}": each for place, each in enumerate(earlier)}
 
         async def pick(key: str) -> str:
+            if key in replies:
+                return replies[key].answer
             return await suggestions.words_of(knowledge_base, key, self._asked, self._lang, customer)
 
-        self._offer("suggest", [(one.article_id, one.title, one.heading or "", one.quote) for one in found], pick)
+        offers = [(key, desk.say("answered_before"), each.question, each.answer) for key, each in replies.items()]
+        offers += [(one.article_id, one.title, one.heading or "", one.quote) for one in found]
+        self._offer("suggest", offers, pick)
 
     def _offer(
         self, title: str, offers: Sequence[tuple[str, str, str, str | None]], pick: Callable[[str], Awaitable[str]]

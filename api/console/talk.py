@@ -21,7 +21,7 @@ from api.console.parts import button
 from api.console.presence import Presence
 from api.console.rendering import render
 from api.console.thread import Thread
-from api.console.views import name, reason
+from api.console.views import due, name, reason
 from conversations import log
 from conversations.models import Conversation
 from escalations import csms, queue
@@ -85,7 +85,7 @@ class Talk:
             self._title = ui.html("", sanitize=False).classes("talk-title")
             self.presence = Presence(desk, self._id)
             self._actions = ui.element("div").classes("actions")
-        self._thread = Thread(desk, self._id)
+        self._thread = Thread(desk, self._id, customer)
         self._seen = ui.label(desk.say("seen")).classes("seen")
         self._typing = ui.html(render("typing.html", desk.lang), sanitize=False).classes("typing")
         self._typing.set_visibility(False)
@@ -125,8 +125,7 @@ class Talk:
     def _draw(self) -> None:
         desk, shown, escalation = self._desk, self._shown, self._shown.escalation
         state = (
-            escalation
-            and (escalation.id, escalation.state, escalation.mode, escalation.due_at, escalation.answered_at),
+            escalation and (escalation.id, escalation.state, escalation.mode, escalation.priority, due(escalation)),
             shown.holder and shown.holder.id,
             shown.conversation.email,
         )
@@ -140,6 +139,7 @@ class Talk:
                 name=shown.name(desk.lang),
                 conversation=shown.conversation,
                 escalation=escalation,
+                due=due(escalation),
                 reason=reason(escalation, desk.lang),
                 holder=shown.holder,
                 mine=shown.mine(desk.csm),

@@ -29,6 +29,7 @@ class Row:
     Attributes:
         reason: why a person should look, in words.
         due: when an answer is due; None where none is owed by a person.
+        resting: a person has answered, and the customer has the next word.
         value: of the account, as money.
         speaker, words: who spoke last, and the words; or where what was looked for was said.
         holder: name of the CSM who has it.
@@ -44,6 +45,7 @@ class Row:
     lang: str
     since: datetime
     due: datetime | None
+    resting: bool
     value: str
     speaker: str
     words: Markup
@@ -63,7 +65,6 @@ def row(found: Found, names: Mapping[str, str], lang: str, looked_for: str = "")
     """
     conversation, escalation, said = found.conversation, found.escalation, found.said
     held = escalation is not None and escalation.state == "claimed"
-    owed = escalation is not None and (escalation.state == "queued" or (held and escalation.answered_at is None))
     return Row(
         conversation_id=conversation.id,
         name=name(conversation, escalation, lang),
@@ -72,7 +73,8 @@ def row(found: Found, names: Mapping[str, str], lang: str, looked_for: str = "")
         priority=escalation.priority if escalation else 4,
         lang=conversation.lang,
         since=escalation.created_at if escalation else conversation.last_at,
-        due=escalation.due_at if escalation and owed and escalation.mode == "takeover" else None,
+        due=due(escalation),
+        resting=held and due(escalation) is None,
         value=money(escalation.value_at_risk, escalation.currency) if escalation else "",
         speaker=who(said, lang) if said else "",
         words=marked(words(said.body), looked_for) if said else Markup(),
@@ -81,6 +83,15 @@ def row(found: Found, names: Mapping[str, str], lang: str, looked_for: str = "")
         escalation_id=escalation.id if escalation and escalation.state == "queued" else None,
         unread=held and said is not None and said.sender == "customer" and said.seq > conversation.csm_read_seq,
     )
+
+
+def due(escalation: Escalation | None) -> datetime | None:
+    """When a person's answer is due; None while nobody waits for one."""
+    if escalation is None or escalation.mode != "takeover":
+        return None
+    if escalation.state == "queued" or (escalation.state == "claimed" and escalation.answered_at is None):
+        return escalation.due_at
+    return escalation.next_due_at if escalation.state == "claimed" else None
 
 
 def reason(escalation: Escalation | None, lang: str) -> str:

@@ -87,7 +87,7 @@ async def test_a_greeting_is_shown_clicked_and_resolved(session: AsyncSession, f
     assert await counted(session) == {"welcome": (1, 0, 0)}
     for client_id in ("c1", "c1"):
         accepted = await log.accept(session, conversation.id, client_id, "Start", NOW, "onboarding")
-        await aftercare.accepted(session, conversation.id, accepted, "onboarding", NOW)
+        await aftercare.accepted(session, front.company, conversation.id, accepted, "onboarding", NOW)
     assert await counted(session) == {"welcome": (1, 1, 0)}
     await aftercare.helped(session, conversation.id, 1, False, NOW)
     assert await counted(session) == {"welcome": (1, 1, 0)}
@@ -103,9 +103,9 @@ async def test_what_is_written_instead_of_clicked_is_no_click(session: AsyncSess
     await customer(session, front, age=2)
     conversation = await begin(session, front, first=True)
     accepted = await log.accept(session, conversation.id, "c1", "hello", NOW)
-    await aftercare.accepted(session, conversation.id, accepted, None, NOW)
+    await aftercare.accepted(session, front.company, conversation.id, accepted, None, NOW)
     later = await log.accept(session, conversation.id, "c2", "Start", NOW, "onboarding")
-    await aftercare.accepted(session, conversation.id, later, "onboarding", NOW)
+    await aftercare.accepted(session, front.company, conversation.id, later, "onboarding", NOW)
     assert await counted(session) == {"welcome": (1, 0, 0)}
 
 

@@ -166,10 +166,10 @@ async def test_the_bot_is_silent_while_a_csm_holds_the_conversation(
 ) -> None:
     """Owed turns are closed, a reply that comes late is dropped, and new messages owe nothing."""
     turn = await _owed(session, conversation)
-    await log.hold(session, conversation.id, "csm_1", now())
+    await log.hold(session, conversation.id, "csm_1", now(), Text(text="Ana is here."))
     assert not await log.settle(session, turn.id, [Text(text="late")], "answered", now())
     assert not (await log.accept(session, conversation.id, "b", "are you there?", now())).owed
-    assert all(message.sender == "customer" for message in await log.history(session, conversation.id))
+    assert all(message.sender != "bot" for message in await log.history(session, conversation.id))
     await log.give_back(session, conversation.id)
     assert (await log.accept(session, conversation.id, "c", "and now?", now())).owed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from escalations import policy
+from escalations import hearing, policy
 from escalations.policy import Facts, Range
 from kit.errors import UserError
 
@@ -21,6 +21,12 @@ from kit.errors import UserError
         (Facts(known=True, band="at_risk", intent="complain"), "complaint_at_risk"),
         (Facts(known=True, band="at_risk", anger=0.6), "anger_at_risk"),
         (Facts(known=True, band="at_risk", anger=0.59), "watch_at_risk"),
+        (Facts(known=True, band="at_risk", outage=0.6), "outage_at_risk"),
+        (Facts(known=True, tier="high", band="healthy", outage=0.6), "outage_high_value"),
+        (Facts(known=True, band="at_risk", outage=0.59), "watch_at_risk"),
+        (Facts(known=True, band="at_risk", payment_trouble=True), "payment_at_risk"),
+        (Facts(known=True, tier="high", band="healthy", payment_trouble=True), "payment_high_value"),
+        (Facts(known=True, band="healthy", tier="tech", outage=1, payment_trouble=True), None),
         (Facts(known=True, band="at_risk", failures=2), "stuck_at_risk"),
         (Facts(known=True, band="healthy", tier="tech", intent="cancel"), None),
         (Facts(known=True, band="healthy", tier="tech", wish=True), "wish"),
@@ -33,6 +39,27 @@ def test_the_default_rules_do_what_the_product_is_for(facts: Facts, rule: str | 
     """Low health or high value reaches a CSM; the others serve themselves, with a human on wish."""
     decided = policy.decide(policy.load(policy.DEFAULT), facts)
     assert (decided.id if decided else None) == rule
+
+
+@pytest.mark.parametrize(
+    ("text", "heard"),
+    [
+        ("Our card was declined again this morning", True),
+        ("You charged us twice for October!", True),
+        ("The wire transfer doesn't go through.", True),
+        ("カードの決済ができません", True),
+        ("二重に請求されています", True),
+        ("Where do I find the invoice for October?", False),
+        ("How do I change the card we pay with?", False),
+        ("My run failed at step four", False),
+        ("The run failed. Where is my invoice?", False),
+        ("請求書はどこにありますか", False),
+        ("フローが失敗します。請求書を送ってください。", False),
+    ],
+)
+def test_payment_trouble_is_heard_and_not_every_question_about_money(text: str, heard: bool) -> None:
+    """A payment and its trouble stand in one sentence."""
+    assert hearing.payment_trouble(text) is heard
 
 
 @pytest.mark.parametrize(

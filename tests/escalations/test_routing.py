@@ -70,7 +70,7 @@ def test_owner_first_then_the_pool(
         member("pool", **change.get("pool", {})),
         member("ja", languages=["ja", "en"]),
     ]
-    assert set(routing.offered(waiting(**escalation), team, load, at)) == to
+    assert set(routing.Offers(team, load, at).to(waiting(**escalation))) == to
 
 
 async def new_csm(session: AsyncSession, name: str, role: str = "csm", **more: Any) -> Csm:
@@ -157,7 +157,7 @@ async def test_a_snoozed_conversation_wakes_in_time_or_when_the_customer_writes(
     await queue.snooze(session, found.id, csm, until, NOW)
     await queue.sweep(session, COMPANY, until - timedelta(seconds=1))
     assert (found.state, found.snoozed_until) == ("claimed", until)
-    await queue.heard(session, found.conversation_id, NOW)
+    await queue.heard(session, COMPANY, found.conversation_id, NOW)
     assert found.snoozed_until is None
     await queue.snooze(session, found.id, csm, until, NOW)
     found.answered_at = NOW
