@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
@@ -13,7 +14,8 @@ from api.services import Services
 from conversations import log
 from conversations.models import Conversation
 from kit.clock import now
-from kit.errors import Unauthenticated
+from kit.errors import Forbidden, Unauthenticated
+from kit.settings import Settings
 
 SUBPROTOCOL = "kotae"
 """A browser's socket cannot send headers: it names this protocol and, after it, its token."""
@@ -36,6 +38,27 @@ def bearer(connection: HTTPConnection) -> str | None:
     if len(offered) == 2 and offered[0] == SUBPROTOCOL:
         return offered[1]
     return None
+
+
+def open_to_all(settings: Settings) -> bool:
+    """Whether any website may embed the widget: only in development, where none was named."""
+    return not settings.allowed_origins and settings.mode == "development"
+
+
+def check_origin(connection: HTTPConnection, settings: Settings) -> None:
+    """Lets pages of allowed websites in, this server's own, and callers that are no page at all.
+
+    A browser keeps other websites from reading what REST answers, but not from opening a socket or sending.
+
+    Raises:
+        Forbidden: a page of a website that may not embed the widget.
+    """
+    origin = connection.headers.get("origin")
+    if origin is None or open_to_all(settings) or origin in settings.allowed_origins:
+        return
+    own = {connection.headers.get("host"), urlsplit(settings.site_url).netloc}
+    if urlsplit(origin).netloc not in own:
+        raise Forbidden("this website may not use the chat", "name its origin in KOTAE_ALLOWED_ORIGINS")
 
 
 async def customer(connection: HTTPConnection, services: Services) -> Customer | None:

@@ -19,7 +19,7 @@ from accounts.catalog import load_catalog
 from accounts.greetings import load_greetings
 from accounts.scoring import score_accounts
 from accounts.surveys import load_rules
-from api import aftercare, articles, chat, errors, health, ingestion, site, stream
+from api import access, aftercare, articles, chat, errors, health, ingestion, limits, site, stream
 from api.console import mount as mount_console
 from api.hub import Hub
 from api.identity import Identities
@@ -86,11 +86,10 @@ def create_app(settings: Settings, url: str) -> FastAPI:
 
 def _cors(app: FastAPI, settings: Settings) -> None:
     """Websites that may embed the widget. Tokens travel in headers, never in cookies, so no credentials are allowed."""
-    open_to_all = not settings.allowed_origins and settings.mode == "development"
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=["*"] if open_to_all else settings.allowed_origins,
-        allow_methods=["GET", "POST", "PUT"],
+        allow_origins=["*"] if access.open_to_all(settings) else settings.allowed_origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["authorization", "content-type"],
         expose_headers=["Retry-After"],
         max_age=3600,
@@ -142,6 +141,7 @@ async def _sweeping(services: Services) -> None:
             async with services.database.begin() as session:
                 await queue.sweep(session, services.company, now())
                 await erasing.sweep(session)
+                await limits.sweep(session)
                 await aftercare.ask_nps(session, now(), services.surveys)
                 await aftercare.write_to_who_left(session, services.company, now())
         except SQLAlchemyError as error:

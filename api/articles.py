@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
+from api import limits
 from api.services import ServicesDep
 from conversations.bodies import Citation
 from kit.company import Language
@@ -20,8 +21,12 @@ class FoundOut(BaseModel):
 
 
 @router.get("")
-async def find(services: ServicesDep, q: str = Query(min_length=1, max_length=500), lang: Language = "en") -> FoundOut:
+async def find(
+    request: Request, services: ServicesDep, q: str = Query(min_length=1, max_length=500), lang: Language = "en"
+) -> FoundOut:
     """Articles that fit the words, best first."""
+    async with services.database.begin() as session:
+        await limits.request(session, services, limits.address(request), lang)
     hits = await services.knowledge_base.search(q, lang=lang, k=10)
     cited: dict[str, Citation] = {}
     for hit in hits:

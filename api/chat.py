@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+import json
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import facts
-from api import access, aftercare, greeting
+from api import access, aftercare, greeting, limits
 from api.schemas import (
     ConversationOut,
     EmailIn,
+    FeedbackFrame,
     IdentityIn,
     MessageFrame,
     MessageIn,
     MessageOut,
     MessagesOut,
+    NoticeFrame,
+    ReadFrame,
     StartIn,
     StartOut,
+    SurveyFrame,
+    TypingFrame,
 )
 from api.services import Services, ServicesDep
-from conversations import log
+from conversations import log, repository
 from conversations.models import Conversation
 from escalations import csms
 from kit.clock import now
 from kit.errors import NotFound
 from kit.metrics import MESSAGES
 
-router = APIRouter(prefix="/v1/conversations", tags=["chat"])
+
+def _welcome(request: Request, services: ServicesDep) -> None:
+    access.check_origin(request, services.settings)
+
+
+router = APIRouter(prefix="/v1/conversations", tags=["chat"], dependencies=[Depends(_welcome)])
 
 
 @router.post("", status_code=201)
@@ -37,6 +50,7 @@ async def start(request: Request, services: ServicesDep, body: StartIn | None = 
     moment = now()
     lang = wanted.lang or services.company.default_language
     async with services.database.begin() as session:
+        await limits.request(session, services, limits.address(request), lang)
         conversation, known, before = None, None, None
         if who is not None:
             known = await facts.customer_facts(session, services.catalog, who.account_id, who.person_id, moment)
@@ -85,18 +99,30 @@ async def send(conversation_id: str, body: MessageIn, request: Request, services
     """Takes a message. From this answer on it cannot be lost; the same `client_id` again is the same message."""
     async with services.database.begin() as session:
         await access.opened(request, services, session, conversation_id)
-        accepted = await accept(services, session, conversation_id, body)
+        accepted = await accept(services, session, conversation_id, body, limits.address(request))
     begin(services, accepted)
     return MessageOut(seq=accepted.seq)
 
 
 async def accept(
-    services: Services, session: AsyncSession, conversation_id: str, said: MessageIn | MessageFrame
+    services: Services,
+    session: AsyncSession,
+    conversation_id: str,
+    said: MessageIn | MessageFrame,
+    caller: str | None,
 ) -> log.Accepted:
-    """Takes a message in the session's transaction, with its turn where this process has a hand free."""
+    """Takes a message in the session's transaction, with its turn where this process has a hand free.
+
+    Args:
+        caller: `limits.address` of whoever sent it.
+    Raises:
+        TooMany: a limit is reached; nothing is taken then. A message that is there already is never refused.
+    """
     accepted = await log.accept(
         session, conversation_id, said.client_id, said.text, now(), said.choice, services.runner.lease
     )
+    if not accepted.duplicate:
+        await limits.message(session, services, await log.existing(session, conversation_id), caller)
     await aftercare.accepted(session, services.company, conversation_id, accepted, said.choice, now())
     return accepted
 
@@ -107,6 +133,33 @@ def begin(services: Services, accepted: log.Accepted) -> None:
         MESSAGES.labels("customer").inc()
     if accepted.leased is not None:
         services.runner.answer(accepted.leased)
+
+
+@router.post("/{conversation_id}/frames", status_code=204)
+async def notice(conversation_id: str, body: NoticeFrame, request: Request, services: ServicesDep) -> Response:
+    """Typing, read marks, thumbs and ratings, for clients without a socket."""
+    async with services.database.begin() as session:
+        await access.opened(request, services, session, conversation_id)
+        changed = await take(session, conversation_id, body)
+    services.rescoring.changed(changed)
+    return Response(status_code=204)
+
+
+async def take(session: AsyncSession, conversation_id: str, frame: NoticeFrame) -> Sequence[str | None]:
+    """Notes what a client tells beside its messages.
+
+    Returns:
+        accounts whose facts changed, to be scored again once this is committed.
+    """
+    if isinstance(frame, TypingFrame):
+        await repository.notify(session, json.dumps({"c": conversation_id, "typing": "customer"}))
+    elif isinstance(frame, ReadFrame):
+        await log.mark_read(session, conversation_id, frame.seq, "customer")
+    elif isinstance(frame, FeedbackFrame):
+        await aftercare.helped(session, conversation_id, frame.seq, frame.helpful, now())
+    elif isinstance(frame, SurveyFrame):
+        return [await aftercare.answered(session, conversation_id, frame.seq, frame.score, frame.comment, now())]
+    return []
 
 
 @router.get("/{conversation_id}/messages")
@@ -125,6 +178,17 @@ async def identify(conversation_id: str, body: IdentityIn, request: Request, ser
         who = await services.identities.verify(body.identity, now())
         await facts.customer_facts(session, services.catalog, who.account_id, who.person_id, now())
         await log.bind(session, conversation_id, who.account_id, who.person_id)
+        # The visitor's token opens a customer's conversation from here on: it holds as long as the proof does.
+        await log.limit_tokens(session, conversation_id, who.expires_at)
+    return Response(status_code=204)
+
+
+@router.delete("/{conversation_id}/token", status_code=204)
+async def sign_out(conversation_id: str, request: Request, services: ServicesDep) -> Response:
+    """Ends the conversation token that is sent: whoever kept a copy opens nothing with it."""
+    async with services.database.begin() as session:
+        await access.opened(request, services, session, conversation_id)
+        await log.revoke_token(session, access.bearer(request) or "")
     return Response(status_code=204)
 
 

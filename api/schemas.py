@@ -106,7 +106,7 @@ class PingFrame(_Frame):
     type: Literal["ping"]
 
 
-Frame = Annotated[
-    MessageFrame | TypingFrame | ReadFrame | FeedbackFrame | SurveyFrame | PingFrame, Field(discriminator="type")
-]
+NoticeFrame = Annotated[TypingFrame | ReadFrame | FeedbackFrame | SurveyFrame, Field(discriminator="type")]
+"""What a client tells beside its messages."""
+Frame = Annotated[MessageFrame | NoticeFrame | PingFrame, Field(discriminator="type")]
 FRAME: TypeAdapter[Frame] = TypeAdapter(Frame)

@@ -12,28 +12,21 @@ import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
-from api import access, aftercare
-from api.chat import accept, begin, csm_name
+from api import access, limits
+from api.chat import accept, begin, csm_name, take
 from api.hub import Event
-from api.schemas import (
-    FRAME,
-    FeedbackFrame,
-    Frame,
-    MessageFrame,
-    PingFrame,
-    ReadFrame,
-    SurveyFrame,
-    TypingFrame,
-)
+from api.schemas import FRAME, Frame, MessageFrame, PingFrame
 from api.services import Services
 from conversations import log, repository
 from kit.clock import now
-from kit.errors import KotaeError, NotFound, Unauthenticated
+from kit.errors import Forbidden, KotaeError, NotFound, TooMany, Unauthenticated
 
 router = APIRouter(tags=["chat"])
 logger = structlog.get_logger()
 NOT_YOURS = 4404
 NO_LONGER_VALID = 4401
+NOT_WELCOME = 4403
+_CLOSES = {NotFound: NOT_YOURS, Unauthenticated: NO_LONGER_VALID, Forbidden: NOT_WELCOME}
 MAX_FRAME = 64 * 1024
 
 
@@ -43,11 +36,12 @@ async def stream(socket: WebSocket, conversation_id: str, after: int = 0) -> Non
     services: Services = socket.app.state.services
     subprotocol = access.SUBPROTOCOL if "sec-websocket-protocol" in socket.headers else None
     try:
+        access.check_origin(socket, services.settings)
         async with services.database.begin() as session:
             opened = await access.opened(socket, services, session, conversation_id)
-    except (NotFound, Unauthenticated) as refused:
+    except (NotFound, Unauthenticated, Forbidden) as refused:
         await socket.accept(subprotocol)
-        await socket.close(NOT_YOURS if isinstance(refused, NotFound) else NO_LONGER_VALID, refused.message)
+        await socket.close(_CLOSES[type(refused)], refused.message)
         return
     await socket.accept(subprotocol)
     window = Window(socket, services, conversation_id, max(after, 0))
@@ -141,31 +135,30 @@ class Window:
             try:
                 await self._take(frame)
             except KotaeError as error:
-                await self._error(error.code, str(error), getattr(frame, "client_id", None))
+                wait = error.retry_after if isinstance(error, TooMany) else None
+                await self._error(error.code, str(error), getattr(frame, "client_id", None), wait)
 
     async def _take(self, frame: Frame) -> None:
         if isinstance(frame, PingFrame):
-            await self._send({"type": "pong"})
-            return
-        async with self._services.database.begin() as session:
-            if isinstance(frame, MessageFrame):
-                accepted = await accept(self._services, session, self._id, frame)
-            elif isinstance(frame, TypingFrame):
-                await repository.notify(session, json.dumps({"c": self._id, "typing": "customer"}))
-            elif isinstance(frame, ReadFrame):
-                await log.mark_read(session, self._id, frame.seq, "customer")
-            elif isinstance(frame, FeedbackFrame):
-                await aftercare.helped(session, self._id, frame.seq, frame.helpful, now())
-            elif isinstance(frame, SurveyFrame):
-                account = await aftercare.answered(session, self._id, frame.seq, frame.score, frame.comment, now())
-        if isinstance(frame, SurveyFrame):
-            self._services.rescoring.changed([account])
-        if isinstance(frame, MessageFrame):
+            async with self._services.database.read() as session:
+                last = (await log.existing(session, self._id)).last_seq
+            await self._send({"type": "pong", "seq": last})
+        elif isinstance(frame, MessageFrame):
+            caller = limits.address(self._socket)
+            async with self._services.database.begin() as session:
+                accepted = await accept(self._services, session, self._id, frame, caller)
             begin(self._services, accepted)
             await self._send({"type": "ack", "client_id": frame.client_id, "seq": accepted.seq})
+        else:
+            async with self._services.database.begin() as session:
+                changed = await take(session, self._id, frame)
+            self._services.rescoring.changed(changed)
 
-    async def _error(self, code: str, message: str, client_id: str | None = None) -> None:
-        await self._send({"type": "error", "code": code, "message": message, "client_id": client_id})
+    async def _error(
+        self, code: str, message: str, client_id: str | None = None, retry_after: int | None = None
+    ) -> None:
+        frame = {"type": "error", "code": code, "message": message, "client_id": client_id}
+        await self._send(frame | ({"retry_after": retry_after} if retry_after is not None else {}))
 
     async def _send(self, frame: dict[str, Any]) -> None:
         async with self._writing:

@@ -83,6 +83,16 @@ async def mint_token(session: AsyncSession, conversation_id: str, expires_at: da
     return token
 
 
+async def limit_tokens(session: AsyncSession, conversation_id: str, until: datetime) -> None:
+    """Every token of the conversation that held longer, or for ever, holds until then."""
+    await repository.limit_tokens(session, conversation_id, until)
+
+
+async def revoke_token(session: AsyncSession, token: str) -> None:
+    """Ends a token."""
+    await repository.revoke_token(session, hash_token(token))
+
+
 async def latest(session: AsyncSession, account_id: str, person_id: str) -> Conversation | None:
     """The person's latest conversation, if they ever had one."""
     return await repository.latest_of_person(session, account_id, person_id)

@@ -45,6 +45,21 @@ async def token(session: AsyncSession, token_hash: str, now: datetime) -> Conver
     return (await session.execute(query)).scalar_one_or_none()
 
 
+async def limit_tokens(session: AsyncSession, conversation_id: str, until: datetime) -> None:
+    await session.execute(
+        update(ConversationToken)
+        .where(
+            ConversationToken.conversation_id == conversation_id,
+            (ConversationToken.expires_at.is_(None)) | (ConversationToken.expires_at > until),
+        )
+        .values(expires_at=until)
+    )
+
+
+async def revoke_token(session: AsyncSession, token_hash: str) -> None:
+    await session.execute(delete(ConversationToken).where(ConversationToken.hash == token_hash))
+
+
 async def latest_of_person(session: AsyncSession, account_id: str, person_id: str) -> Conversation | None:
     query = (
         select(Conversation)

@@ -68,6 +68,12 @@ class Settings(BaseSettings):
         description="websites that may embed the widget; none given: any in development, none in production",
     )
 
+    limit_conversation: int = Field(60, ge=0, description="messages a minute in one conversation; 0: no limit")
+    limit_person: int = Field(120, ge=0, description="messages a minute of one person, in all their conversations")
+    limit_address: int = Field(
+        600, ge=0, description="messages, new conversations and searches a minute from one address beyond this machine"
+    )
+
     turn_budget_seconds: float = Field(5.0, description="how long Rasa may take for one turn")
     turn_workers: int = Field(8, description="turns one api process runs at the same time")
     log_format: Literal["console", "json"] = Field("console", description="how log lines look")
