@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from api.services import ServicesDep
@@ -20,8 +20,11 @@ class FoundOut(BaseModel):
 
 
 @router.get("")
-async def find(services: ServicesDep, q: str = Query(min_length=1, max_length=500), lang: Language = "en") -> FoundOut:
+async def find(
+    request: Request, services: ServicesDep, q: str = Query(min_length=1, max_length=500), lang: Language = "en"
+) -> FoundOut:
     """Articles that fit the words, best first."""
+    services.limits.take("searches", request)
     hits = await services.knowledge_base.search(q, lang=lang, k=10)
     cited: dict[str, Citation] = {}
     for hit in hits:
@@ -31,6 +34,7 @@ async def find(services: ServicesDep, q: str = Query(min_length=1, max_length=50
 
 
 @router.get("/{article_id:path}")
-async def read(article_id: str, services: ServicesDep, lang: Language = "en") -> ArticleReply:
+async def read(article_id: str, request: Request, services: ServicesDep, lang: Language = "en") -> ArticleReply:
     """One article as safe HTML, in a visitor's words."""
+    services.limits.take("searches", request)
     return await services.knowledge_base.article(lang, article_id)

@@ -33,6 +33,7 @@ router = APIRouter(prefix="/v1/conversations", tags=["chat"])
 async def start(request: Request, services: ServicesDep, body: StartIn | None = None) -> StartOut:
     """Opens a conversation: anonymous, or a customer's where an identity token is sent."""
     wanted = body or StartIn()
+    services.limits.take("conversations", request)
     who = await access.customer(request, services)
     moment = now()
     lang = wanted.lang or services.company.default_language
@@ -82,6 +83,7 @@ async def show(conversation_id: str, request: Request, services: ServicesDep) ->
 @router.post("/{conversation_id}/messages", status_code=202)
 async def send(conversation_id: str, body: MessageIn, request: Request, services: ServicesDep) -> MessageOut:
     """Takes a message. From this answer on it cannot be lost; the same `client_id` again is the same message."""
+    services.limits.take("messages", request, conversation_id)
     async with services.database.begin() as session:
         await access.opened(request, services, session, conversation_id)
         accepted = await accept(services, session, conversation_id, body)
@@ -123,7 +125,7 @@ async def identify(conversation_id: str, body: IdentityIn, request: Request, ser
         await access.opened(request, services, session, conversation_id)
         who = await services.identities.verify(body.identity, now())
         await facts.customer_facts(session, services.catalog, who.account_id, who.person_id, now())
-        await log.bind(session, conversation_id, who.account_id, who.person_id)
+        await log.bind(session, conversation_id, who.account_id, who.person_id, who.expires_at)
     return Response(status_code=204)
 
 

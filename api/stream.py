@@ -28,12 +28,13 @@ from api.schemas import (
 from api.services import Services
 from conversations import log, repository
 from kit.clock import now
-from kit.errors import KotaeError, NotFound, Unauthenticated
+from kit.errors import KotaeError, NotFound, TooMany, Unauthenticated
 
 router = APIRouter(tags=["chat"])
 logger = structlog.get_logger()
 NOT_YOURS = 4404
 NO_LONGER_VALID = 4401
+TRY_LATER = 1013
 MAX_FRAME = 64 * 1024
 
 
@@ -43,9 +44,15 @@ async def stream(socket: WebSocket, conversation_id: str, after: int = 0) -> Non
     services: Services = socket.app.state.services
     subprotocol = access.SUBPROTOCOL if "sec-websocket-protocol" in socket.headers else None
     try:
+        services.limits.check("refusals", socket)
         async with services.database.begin() as session:
             opened = await access.opened(socket, services, session, conversation_id)
+    except TooMany:
+        await socket.close(TRY_LATER, "too many refusals")  # before it is accepted: the client gets 403
+        return
     except (NotFound, Unauthenticated) as refused:
+        with contextlib.suppress(TooMany):
+            services.limits.take("refusals", socket)
         await socket.accept(subprotocol)
         await socket.close(NOT_YOURS if isinstance(refused, NotFound) else NO_LONGER_VALID, refused.message)
         return
@@ -147,6 +154,9 @@ class Window:
         if isinstance(frame, PingFrame):
             await self._send({"type": "pong"})
             return
+        self._services.limits.take(
+            "signs" if isinstance(frame, TypingFrame | ReadFrame) else "messages", self._socket, self._id
+        )
         async with self._services.database.begin() as session:
             if isinstance(frame, MessageFrame):
                 accepted = await accept(self._services, session, self._id, frame)
@@ -174,6 +184,6 @@ class Window:
 
 def _client_id(text: str) -> str | None:
     """The message an unusable frame was about, so that its sender need not wait for it."""
-    with contextlib.suppress(ValueError, TypeError, KeyError):
+    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
         return str(json.loads(text)["client_id"])
     return None

@@ -64,11 +64,53 @@ class Settings(BaseSettings):
         description="websites that may embed the widget; none given: any in development, none in production",
     )
 
+    trusted_proxies: list[str] = Field(
+        default_factory=lambda: [LOOPBACK],
+        description="addresses or networks of load balancers whose X-Forwarded-For is believed",
+    )
+    conversations_per_minute: int = Field(
+        30, ge=0, description="conversations one address may begin in a minute; 0: any number"
+    )
+    messages_per_minute: int = Field(
+        60, ge=0, description="messages, marks and ratings of one conversation in a minute; 0: any number"
+    )
+    searches_per_minute: int = Field(
+        120, ge=0, description="searches and readings of articles from one address in a minute; 0: any number"
+    )
+    refusals_per_minute: int = Field(
+        60,
+        ge=0,
+        description="requests of one address that may prove nothing or name nothing in a minute; 0: any number",
+    )
+    sign_ins_per_minute: int = Field(
+        10, ge=0, description="tries to sign in to the console from one address in a minute; 0: any number"
+    )
+
     turn_budget_seconds: float = Field(5.0, description="how long Rasa may take for one turn")
     turn_workers: int = Field(8, description="turns one api process runs at the same time")
     log_format: Literal["console", "json"] = Field("console", description="how log lines look")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least level that is logged"
+    )
+    metrics_token: SecretStr | None = Field(
+        None, description="bearer token that /metrics asks for; none given: open in development, closed in production"
+    )
+    trace_url: str | None = Field(
+        None, description="where traces go: the base address of an OTLP/HTTP receiver, http://host:4318; empty: nowhere"
+    )
+
+    keep_conversations_days: int = Field(
+        730, ge=0, description="days a conversation is kept after its last message; 0: until it is erased"
+    )
+    keep_events_days: int = Field(
+        400, ge=0, description="days a single event of use is kept; its day's figures stay; 0: for ever"
+    )
+    keep_notifications_days: int = Field(
+        30, ge=0, description="days a notification is kept once it was sent or given up; 0: for ever"
+    )
+    keep_audit_days: int = Field(730, ge=0, description="days a line of the audit log is kept; 0: for ever")
+    keep_logs_days: int = Field(
+        30, ge=0, description="days a closed log file is kept; the files are closed at midnight UTC; 0: for ever"
     )
 
     oidc_issuer: str | None = Field(None, description="OpenID Connect provider for CSMs")
@@ -78,6 +120,9 @@ class Settings(BaseSettings):
     slack_webhook_url: SecretStr | None = Field(None, description="Slack-compatible webhook for escalations")
     webhook_url: str | None = Field(None, description="where signed webhooks of the queue go, https://…")
     webhook_secret: SecretStr | None = Field(None, description="signs them; 24 characters or more, whsec_… or any text")
+    webhook_private_networks: bool = Field(
+        False, description="webhooks may go to http and to addresses that are not public, such as 10.0.0.1 or 127.0.0.1"
+    )
     smtp_url: SecretStr | None = Field(None, description="smtp://user:password@host:port for e-mail")
 
     @property
