@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -32,6 +33,11 @@ async def erase_account(session: AsyncSession, account_id: str) -> None:
         await repository.erase_person(session, person.id, new_id("erased"))
     if not await repository.delete_accounts(session, [account_id]):
         raise NotFound(f"there is no account {account_id}", "check the id")
+
+
+async def forget_events(session: AsyncSession, before: datetime, limit: int) -> int:
+    """Removes single events of use that came in before a moment; the figures of their days stay. Returns how many."""
+    return await repository.delete_events(session, before, limit)
 
 
 INTERNAL = ("health_scores", "account_notes", "greetings")

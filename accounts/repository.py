@@ -676,6 +676,13 @@ async def last_ends(session: AsyncSession) -> dict[str, datetime]:
 # --- erasure
 
 
+async def delete_events(session: AsyncSession, before: datetime, limit: int) -> int:
+    """Removes raw events that came in before a moment, at most so many."""
+    old = select(m.Event.message_id).where(m.Event.received_at < before).limit(limit)
+    gone = await session.execute(delete(m.Event).where(m.Event.message_id.in_(old)).returning(m.Event.message_id))
+    return len(gone.all())
+
+
 async def erase_person(session: AsyncSession, person_id: str, stand_in: str) -> None:
     """Removes a person: their row and raw events go; what is counted stays, under a name that leads nowhere; what they wrote goes."""
     given = {"id": person_id, "stand_in": stand_in}

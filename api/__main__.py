@@ -5,7 +5,8 @@ from __future__ import annotations
 import uvicorn
 
 from api.app import create_app
-from kit import postgres
+from api.bounded import BoundedProtocol
+from kit import postgres, production
 from kit.logging import configure
 from kit.settings import load_settings
 
@@ -14,6 +15,7 @@ def main() -> None:
     """Serves until told to stop."""
     settings = load_settings()
     configure(settings, "api")
+    production.check(settings)
     with postgres.running(settings) as url:
         uvicorn.run(
             create_app(settings, url),
@@ -22,6 +24,9 @@ def main() -> None:
             loop="uvloop",
             log_config=None,
             access_log=False,
+            http=BoundedProtocol,
+            forwarded_allow_ips=settings.trusted_proxies,
+            server_header=False,
             ws="websockets",
             ws_max_size=128 * 1024,
             timeout_graceful_shutdown=5,

@@ -78,7 +78,7 @@ async def opened(connection: HTTPConnection, services: Services, session: AsyncS
         Unauthenticated: no token.
         NotFound: no such conversation, or not this caller's.
     """
-    token = bearer(connection) or connection.query_params.get("token")
+    token = bearer(connection)
     if token is None:
         raise Unauthenticated("no token", "send the conversation's token: Authorization: Bearer …")
     if token.count(".") == 2:  # a JWT: conversation tokens have no dots

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from datetime import date
 from typing import Any
 
 import httpx
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,15 +19,18 @@ from accounts.catalog import load_catalog
 from accounts.greetings import load_greetings
 from accounts.scoring import score_accounts
 from accounts.surveys import load_rules
-from api import access, aftercare, articles, chat, errors, health, ingestion, limits, site, stream
+from api import access, aftercare, articles, chat, errors, health, ingestion, retention, site, stream
 from api.console import mount as mount_console
+from api.guard import Guard
 from api.hub import Hub
 from api.identity import Identities
+from api.limits import Limits
 from api.rescoring import Rescoring
 from api.runner import TurnRunner
 from api.services import Services
 from conversations import erasing
 from escalations import outbox, queue
+from kit import outgoing
 from kit.clock import now
 from kit.company import load_company
 from kit.database import Database
@@ -37,6 +40,7 @@ from knowledge_base.client import KnowledgeBase
 logger = structlog.get_logger()
 _SWEEP_SECONDS = 15.0
 _OUTBOX_SECONDS = 2.0
+_FORGET_SECONDS = 3600.0
 _SCORE_SECONDS = 300.0
 """How often the day is looked at; the accounts are scored once on each."""
 
@@ -63,6 +67,7 @@ def create_app(settings: Settings, url: str) -> FastAPI:
         database=database,
         hub=hub,
         identities=Identities(settings),
+        limits=Limits(settings),
         knowledge_base=KnowledgeBase(settings.knowledge_base_url),
         http=http,
         runner=TurnRunner(database, settings, http, hub.owed),
@@ -73,7 +78,7 @@ def create_app(settings: Settings, url: str) -> FastAPI:
     errors.install(app)
     _cors(app, settings)
     app.add_middleware(GZipMiddleware, minimum_size=1024)
-    app.middleware("http")(_secure_headers)
+    app.add_middleware(Guard, settings=settings, limits=made.limits)
     for router in (chat.router, stream.router, articles.router, ingestion.router, health.router, site.router):
         app.include_router(router)
     if settings.mode == "development":
@@ -96,15 +101,6 @@ def _cors(app: FastAPI, settings: Settings) -> None:
     )
 
 
-async def _secure_headers(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await go_on(request)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "strict-origin-when-cross-origin")
-    if request.url.path.startswith("/console"):
-        response.headers.setdefault("X-Frame-Options", "DENY")
-    return response
-
-
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
@@ -115,6 +111,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         _delivering(services),
         _scoring(services),
         services.rescoring.run(),
+        _forgetting(services),
     ]
     tasks = [asyncio.create_task(loop) for loop in loops]
     for task in tasks:
@@ -141,7 +138,6 @@ async def _sweeping(services: Services) -> None:
             async with services.database.begin() as session:
                 await queue.sweep(session, services.company, now())
                 await erasing.sweep(session)
-                await limits.sweep(session)
                 await aftercare.ask_nps(session, now(), services.surveys)
                 await aftercare.write_to_who_left(session, services.company, now())
         except SQLAlchemyError as error:
@@ -163,12 +159,25 @@ async def _scoring(services: Services) -> None:
         await asyncio.sleep(_SCORE_SECONDS)
 
 
+async def _forgetting(services: Services) -> None:
+    """Removes what has had its time. Every replica may: each takes what no other is at."""
+    while True:
+        try:
+            gone = await retention.forget(services.database, services.settings, now())
+            if gone.total():
+                logger.info("forgotten", **gone)
+        except SQLAlchemyError as error:
+            logger.warning("forgetting_failed", reason=type(error).__name__)
+        await asyncio.sleep(_FORGET_SECONDS)
+
+
 async def _delivering(services: Services) -> None:
     """Sends notifications, for as long as the process lives."""
-    senders = outbox.senders(services.settings, services.http, services.database)
-    while True:
-        await asyncio.sleep(_OUTBOX_SECONDS)
-        try:
-            await outbox.deliver(services.database, senders, now())
-        except SQLAlchemyError as error:
-            logger.warning("outbox_failed", reason=type(error).__name__)
+    async with outgoing.client(private_networks=services.settings.webhook_private_networks) as client:
+        senders = outbox.senders(services.settings, client, services.database)
+        while True:
+            await asyncio.sleep(_OUTBOX_SECONDS)
+            try:
+                await outbox.deliver(services.database, senders, now())
+            except SQLAlchemyError as error:
+                logger.warning("outbox_failed", reason=type(error).__name__)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from api import limits
 from api.services import ServicesDep
 from conversations.bodies import Citation
 from kit.company import Language
@@ -25,8 +24,7 @@ async def find(
     request: Request, services: ServicesDep, q: str = Query(min_length=1, max_length=500), lang: Language = "en"
 ) -> FoundOut:
     """Articles that fit the words, best first."""
-    async with services.database.begin() as session:
-        await limits.request(session, services, limits.address(request), lang)
+    services.limits.take("searches", request, lang)
     hits = await services.knowledge_base.search(q, lang=lang, k=10)
     cited: dict[str, Citation] = {}
     for hit in hits:
@@ -36,6 +34,7 @@ async def find(
 
 
 @router.get("/{article_id:path}")
-async def read(article_id: str, services: ServicesDep, lang: Language = "en") -> ArticleReply:
+async def read(article_id: str, request: Request, services: ServicesDep, lang: Language = "en") -> ArticleReply:
     """One article as safe HTML, in a visitor's words."""
+    services.limits.take("searches", request, lang)
     return await services.knowledge_base.article(lang, article_id)

@@ -1,4 +1,4 @@
-"""The audit log: who signed in, took data out or changed a setting. It is only ever added to."""
+"""The audit log: who signed in, took data out or changed a setting. It is only ever added to, until its lines have had their time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.models import AuditEntry
@@ -30,6 +30,22 @@ async def record(
         entry = AuditEntry(at=now, action=action, csm_id=None, actor=by[:320], detail=dict(detail))
     session.add(entry)
     await session.flush()
+
+
+async def refusals(session: AsyncSession, actor: str) -> tuple[int, datetime | None]:
+    """How often nobody could be signed in under this address, and when last."""
+    query = select(func.count(), func.max(AuditEntry.at)).where(
+        AuditEntry.action == "sign_in_refused", AuditEntry.actor == actor[:320]
+    )
+    number, last = (await session.execute(query)).one()
+    return int(number), last
+
+
+async def forget(session: AsyncSession, before: datetime, limit: int) -> int:
+    """Removes entries from before a moment, the one way in which the log gets shorter. Returns how many."""
+    old = select(AuditEntry.id).where(AuditEntry.at < before).order_by(AuditEntry.at).limit(limit)
+    gone = await session.execute(delete(AuditEntry).where(AuditEntry.id.in_(old)).returning(AuditEntry.id))
+    return len(gone.all())
 
 
 async def recent(session: AsyncSession, limit: int = 200) -> Sequence[AuditEntry]:

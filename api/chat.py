@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import HTTPConnection
 
 from accounts import facts
-from api import access, aftercare, greeting, limits
+from api import access, aftercare, greeting
 from api.schemas import (
     ConversationOut,
     EmailIn,
@@ -49,8 +50,8 @@ async def start(request: Request, services: ServicesDep, body: StartIn | None = 
     who = await access.customer(request, services)
     moment = now()
     lang = wanted.lang or services.company.default_language
+    services.limits.take("conversations", request, lang)
     async with services.database.begin() as session:
-        await limits.request(session, services, limits.address(request), lang)
         conversation, known, before = None, None, None
         if who is not None:
             known = await facts.customer_facts(session, services.catalog, who.account_id, who.person_id, moment)
@@ -99,7 +100,7 @@ async def send(conversation_id: str, body: MessageIn, request: Request, services
     """Takes a message. From this answer on it cannot be lost; the same `client_id` again is the same message."""
     async with services.database.begin() as session:
         await access.opened(request, services, session, conversation_id)
-        accepted = await accept(services, session, conversation_id, body, limits.address(request))
+        accepted = await accept(services, session, conversation_id, body, request)
     begin(services, accepted)
     return MessageOut(seq=accepted.seq)
 
@@ -109,12 +110,12 @@ async def accept(
     session: AsyncSession,
     conversation_id: str,
     said: MessageIn | MessageFrame,
-    caller: str | None,
+    caller: HTTPConnection,
 ) -> log.Accepted:
     """Takes a message in the session's transaction, with its turn where this process has a hand free.
 
     Args:
-        caller: `limits.address` of whoever sent it.
+        caller: the connection it came by.
     Raises:
         TooMany: a limit is reached; nothing is taken then. A message that is there already is never refused.
     """
@@ -122,7 +123,7 @@ async def accept(
         session, conversation_id, said.client_id, said.text, now(), said.choice, services.runner.lease
     )
     if not accepted.duplicate:
-        await limits.message(session, services, await log.existing(session, conversation_id), caller)
+        services.limits.message(caller, await log.existing(session, conversation_id))
     await aftercare.accepted(session, services.company, conversation_id, accepted, said.choice, now())
     return accepted
 
@@ -140,6 +141,7 @@ async def notice(conversation_id: str, body: NoticeFrame, request: Request, serv
     """Typing, read marks, thumbs and ratings, for clients without a socket."""
     async with services.database.begin() as session:
         await access.opened(request, services, session, conversation_id)
+        services.limits.sign(conversation_id)
         changed = await take(session, conversation_id, body)
     services.rescoring.changed(changed)
     return Response(status_code=204)
@@ -177,9 +179,7 @@ async def identify(conversation_id: str, body: IdentityIn, request: Request, ser
         await access.opened(request, services, session, conversation_id)
         who = await services.identities.verify(body.identity, now())
         await facts.customer_facts(session, services.catalog, who.account_id, who.person_id, now())
-        await log.bind(session, conversation_id, who.account_id, who.person_id)
-        # The visitor's token opens a customer's conversation from here on: it holds as long as the proof does.
-        await log.limit_tokens(session, conversation_id, who.expires_at)
+        await log.bind(session, conversation_id, who.account_id, who.person_id, who.expires_at)
     return Response(status_code=204)
 
 

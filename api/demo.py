@@ -51,7 +51,7 @@ async def home() -> FileResponse:
 @router.get("/{name}")
 async def part(name: str) -> FileResponse:
     """A part of the website."""
-    path = (SITE / name).resolve()
+    path = (SITE / name.replace("\x00", "")).resolve()
     if path.parent != SITE.resolve() or path.suffix not in _TYPES or not path.is_file():
         raise NotFound("no such page")
     return FileResponse(path, media_type=_TYPES[path.suffix])

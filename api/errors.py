@@ -6,11 +6,13 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
+from starlette.exceptions import HTTPException
 
 from kit.errors import KotaeError, TooMany
 
 logger = structlog.get_logger()
+_CODES = {404: "not_found", 405: "not_allowed", 408: "too_slow", 413: "too_large"}
 
 
 def install(app: FastAPI) -> None:
@@ -26,6 +28,19 @@ def install(app: FastAPI) -> None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "body")
         return _render(422, "invalid", f"{where or 'body'}: {first['msg'].lower()}", "see /openapi.json")
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        code = _CODES.get(error.status_code, "invalid")
+        return _render(
+            error.status_code, code, str(error.detail).lower(), "see /openapi.json", dict(error.headers or {})
+        )
+
+    @app.exception_handler(DataError)
+    async def cannot_be_kept(request: Request, error: DataError) -> JSONResponse:
+        # Checked where it matters; this catches what a text or a number can hold and PostgreSQL cannot.
+        logger.info("cannot_be_kept", path=request.url.path, reason=type(error.orig).__name__)
+        return _render(422, "invalid", "a value cannot be kept", "leave out control characters and huge numbers")
 
     @app.exception_handler(OperationalError)
     async def database_away(request: Request, error: OperationalError) -> JSONResponse:

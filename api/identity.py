@@ -58,11 +58,11 @@ class Identities:
             claims = await self._claims(token)
         except jwt.PyJWTError as error:
             raise Unauthenticated(f"the identity token is not valid ({str(error).lower()})", _HINT) from None
-        expires_at = datetime.fromtimestamp(claims["exp"], UTC)
-        if expires_at - now > MAX_LIFETIME + LEEWAY:
+        if claims["exp"] > (now + MAX_LIFETIME + LEEWAY).timestamp():
             raise Unauthenticated("the identity token lives longer than 24 hours", "give it a nearer exp")
+        expires_at = datetime.fromtimestamp(claims["exp"], UTC)
         subject, account = claims["sub"], claims["account_id"]
-        if not (isinstance(subject, str) and isinstance(account, str) and subject and account):
+        if not all(isinstance(word, str) and word and word.isprintable() for word in (subject, account)):
             raise Unauthenticated("the identity token's sub and account_id must be words", _HINT)
         return Customer(account, subject, expires_at)
 

@@ -19,13 +19,12 @@ from accounts import ingestion, records, repository
 from accounts.schemas import IngestResult, PutAccount, PutPerson
 from api import keys, personal_data
 from api.access import bearer
+from api.guard import MAX_BODY
 from api.services import Services, ServicesDep
 from kit.clock import now
 from kit.errors import UserError
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
-MAX_BODY = 5 * 1024 * 1024
-"""Bytes of one request, unpacked: ten times what Segment's clients send at once."""
 
 
 @router.put("/accounts/{account_id}", status_code=204)
@@ -131,12 +130,7 @@ def _write_key(connection: HTTPConnection) -> str | None:
 
 async def _json(request: Request) -> Any:
     """The body, unpacked where it is gzip, within bounds: a small body must not unpack into a large one."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise UserError("the body is too large", f"at most {MAX_BODY} bytes")
-    raw = bytes(body)
+    raw = await request.body()
     if request.headers.get("content-encoding", "").lower() == "gzip":
         raw = _unpacked(raw)
     try:

@@ -1,93 +1,118 @@
-"""How much one conversation, one person and one address may ask for.
+"""How often one address, one conversation or one person may do what costs something or guesses at something.
 
-Each has an allowance that fills evenly over a minute and may be used at once (the generic cell rate algorithm, ITU-T I.371, with
-a tolerance of a minute less one cell). It is kept in the database, one row and one conditional write each, so that all replicas
-count together.
+Counted in this process (library `limits`, a moving window of a minute): n replicas allow n times as much, which is still far below
+what guessing takes, and a message costs no write for it.
 """
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import math
-from datetime import timedelta
+import time
+from typing import Literal
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 from starlette.requests import HTTPConnection
 
-from api.models import Allowance
-from api.services import Services
 from api.texts import TEXTS
 from conversations.models import Conversation
-from kit.clock import now
 from kit.errors import TooMany
 from kit.settings import Settings
 
-WINDOW = timedelta(minutes=1)
+Kind = Literal[
+    "conversations", "messages", "person_messages", "address_messages", "signs", "searches", "refusals", "sign_ins"
+]
+_SIGNS = 5
+"""Signs of typing and reading that go with one message, at most."""
+_IPV6_NETWORK = 64
+"""A household or an office has a whole network of this length: one of its addresses is as good as another."""
 
 
-def address(connection: HTTPConnection) -> str | None:
-    """Who calls, as far as a limit cares: an IPv4 address, or the /64 an IPv6 customer owns.
-
-    Returns:
-        None for this machine itself: a proxy here that does not say whom it speaks for would have all its customers
-        share one allowance.
-    """
-    try:
-        host = ipaddress.ip_address(connection.client.host if connection.client else "")
-    except ValueError:
-        return None
-    if host.is_loopback:
-        return None
-    return str(host) if host.version == 4 else str(ipaddress.ip_network((host, 64), strict=False))
-
-
-async def message(session: AsyncSession, services: Services, conversation: Conversation, caller: str | None) -> None:
-    """Uses one message of every allowance it counts against.
+class Limits:
+    """Counts what is done.
 
     Args:
-        caller: `address` of whoever sent it.
-    Raises:
-        TooMany: one of them is used up; says in the conversation's language when to try again.
+        settings: how much of each kind a minute has; 0: any number.
     """
-    settings = services.settings
-    await _use(session, settings, f"conversation:{conversation.id}", settings.limit_conversation, conversation.lang)
-    if conversation.person_id is not None:
-        who = f"person:{conversation.account_id}/{conversation.person_id}"
-        await _use(session, settings, who, settings.limit_person, conversation.lang)
-    await request(session, services, caller, conversation.lang)
 
+    def __init__(self, settings: Settings) -> None:
+        self._counter = MovingWindowRateLimiter(MemoryStorage())
+        self._development = settings.mode == "development"
+        allowed: dict[Kind, int] = {
+            "conversations": settings.conversations_per_minute,
+            "messages": settings.messages_per_minute,
+            "person_messages": settings.person_messages_per_minute,
+            "address_messages": settings.address_messages_per_minute,
+            "signs": settings.messages_per_minute * _SIGNS,
+            "searches": settings.searches_per_minute,
+            "refusals": settings.refusals_per_minute,
+            "sign_ins": settings.sign_ins_per_minute,
+        }
+        self._allowed = {kind: RateLimitItemPerMinute(number) for kind, number in allowed.items() if number}
 
-async def request(session: AsyncSession, services: Services, caller: str | None, lang: str) -> None:
-    """Uses one request of an address's allowance.
+    def message(self, connection: HTTPConnection, conversation: Conversation) -> None:
+        """Counts a message against its conversation, its person and the address it comes from.
 
-    Raises:
-        TooMany: it is used up.
-    """
-    if caller is not None:
-        await _use(session, services.settings, f"address:{caller}", services.settings.limit_address, lang)
+        Raises:
+            TooMany: one of them is used up; says in the conversation's language when to try again.
+        """
+        self._take("messages", conversation.id, conversation.lang)
+        if conversation.person_id is not None:
+            self._take("person_messages", f"{conversation.account_id}/{conversation.person_id}", conversation.lang)
+        self.take("address_messages", connection, conversation.lang)
 
+    def sign(self, conversation_id: str) -> None:
+        """Counts a sign of typing or reading, or a rating.
 
-async def sweep(session: AsyncSession) -> None:
-    """Forgets whoever has their whole allowance again."""
-    await session.execute(delete(Allowance).where(Allowance.whole_at < now()))
+        Raises:
+            TooMany: this minute's are used up.
+        """
+        self._take("signs", conversation_id, "en")
 
+    def take(self, kind: Kind, connection: HTTPConnection, lang: str = "en") -> None:
+        """Counts one of the caller's address.
 
-async def _use(session: AsyncSession, settings: Settings, name: str, limit: int, lang: str) -> None:
-    if limit == 0:
-        return
-    moment, cell = now(), WINDOW / limit
-    # Hashed: an address is personal, and nobody needs to read it here.
-    key = hmac.digest(settings.signing_key.encode(), name.encode(), "sha256").hex()
-    used = insert(Allowance).values(key=key, whole_at=moment + cell)
-    filled = func.greatest(Allowance.whole_at, moment) + cell
-    used = used.on_conflict_do_update(
-        index_elements=[Allowance.key], set_={"whole_at": filled}, where=filled <= moment + WINDOW
-    )
-    if (await session.execute(used.returning(Allowance.key))).first() is not None:
-        return
-    whole_at = (await session.execute(select(Allowance.whole_at).where(Allowance.key == key))).scalar_one()
-    seconds = max(1, math.ceil((whole_at + cell - WINDOW - moment).total_seconds()))
-    raise TooMany(TEXTS.say("too_fast", lang, seconds=seconds), retry_after=seconds)
+        Args:
+            lang: in which it is said when to try again.
+        Raises:
+            TooMany: this minute's are used up.
+        """
+        address = self._address(connection)
+        if address is not None:
+            self._take(kind, address, lang)
+
+    def check(self, kind: Kind, connection: HTTPConnection) -> None:
+        """Makes sure that some are left, without counting one.
+
+        Raises:
+            TooMany: this minute's are used up.
+        """
+        address = self._address(connection)
+        allowed = self._allowed.get(kind)
+        if allowed is not None and address is not None and not self._counter.test(allowed, kind, address):
+            raise self._too_many(allowed, kind, address, "en")
+
+    def _take(self, kind: Kind, key: str, lang: str) -> None:
+        allowed = self._allowed.get(kind)
+        if allowed is not None and not self._counter.hit(allowed, kind, key):
+            raise self._too_many(allowed, kind, key, lang)
+
+    def _too_many(self, allowed: RateLimitItemPerMinute, kind: Kind, key: str, lang: str) -> TooMany:
+        free_at = self._counter.get_window_stats(allowed, kind, key).reset_time
+        seconds = max(1, math.ceil(free_at - time.time()))
+        return TooMany(TEXTS.say("too_fast", lang, seconds=seconds), retry_after=seconds)
+
+    def _address(self, connection: HTTPConnection) -> str | None:
+        """Who is counted; None where nobody is: in development, on this machine."""
+        host = connection.client.host if connection.client is not None else "unknown"
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return host
+        if self._development and address.is_loopback:
+            return None
+        if address.version == 6:
+            return str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False))
+        return host

@@ -21,16 +21,6 @@ class ApiKey(Base):
     created_at: Mapped[datetime]
 
 
-class Allowance(Base):
-    """What somebody has used of a limit, said as when the allowance is whole again."""
-
-    __tablename__ = "allowances"
-    __table_args__ = (Index("ix_allowances_whole_at", "whole_at"), {"prefixes": ["UNLOGGED"]})
-
-    key: Mapped[str] = mapped_column(Text, primary_key=True)
-    whole_at: Mapped[datetime]
-
-
 class AuditEntry(Base):
     """One thing somebody did that others may have to account for later: signed in, exported, changed a setting."""
 

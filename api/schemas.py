@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from conversations.bodies import Message
 from kit.company import Language
 
+MAX_SEQ = 2**31 - 1
+"""The last place a log has room for."""
+
 
 class StartIn(BaseModel):
     """Opens a conversation."""
@@ -86,18 +89,18 @@ class TypingFrame(_Frame):
 
 class ReadFrame(_Frame):
     type: Literal["read"]
-    seq: int = Field(ge=0)
+    seq: int = Field(ge=0, le=MAX_SEQ)
 
 
 class FeedbackFrame(_Frame):
     type: Literal["feedback"]
-    seq: int = Field(ge=1)
+    seq: int = Field(ge=1, le=MAX_SEQ)
     helpful: bool
 
 
 class SurveyFrame(_Frame):
     type: Literal["survey"]
-    seq: int = Field(ge=1)
+    seq: int = Field(ge=1, le=MAX_SEQ)
     score: int
     comment: str | None = None
 

@@ -14,6 +14,7 @@ from accounts.greetings import Greetings
 from accounts.surveys import SurveyRules
 from api.hub import Hub
 from api.identity import Identities
+from api.limits import Limits
 from api.rescoring import Rescoring
 from api.runner import TurnRunner
 from kit.company import Company
@@ -34,6 +35,7 @@ class Services:
     database: Database
     hub: Hub
     identities: Identities
+    limits: Limits
     knowledge_base: KnowledgeBase
     http: httpx.AsyncClient
     runner: TurnRunner

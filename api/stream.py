@@ -12,7 +12,7 @@ import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
-from api import access, limits
+from api import access
 from api.chat import accept, begin, csm_name, take
 from api.hub import Event
 from api.schemas import FRAME, Frame, MessageFrame, PingFrame
@@ -27,6 +27,7 @@ NOT_YOURS = 4404
 NO_LONGER_VALID = 4401
 NOT_WELCOME = 4403
 _CLOSES = {NotFound: NOT_YOURS, Unauthenticated: NO_LONGER_VALID, Forbidden: NOT_WELCOME}
+TRY_LATER = 1013
 MAX_FRAME = 64 * 1024
 
 
@@ -36,10 +37,16 @@ async def stream(socket: WebSocket, conversation_id: str, after: int = 0) -> Non
     services: Services = socket.app.state.services
     subprotocol = access.SUBPROTOCOL if "sec-websocket-protocol" in socket.headers else None
     try:
+        services.limits.check("refusals", socket)
         access.check_origin(socket, services.settings)
         async with services.database.begin() as session:
             opened = await access.opened(socket, services, session, conversation_id)
+    except TooMany:
+        await socket.close(TRY_LATER, "too many refusals")  # before it is accepted: the client gets 403
+        return
     except (NotFound, Unauthenticated, Forbidden) as refused:
+        with contextlib.suppress(TooMany):
+            services.limits.take("refusals", socket)
         await socket.accept(subprotocol)
         await socket.close(_CLOSES[type(refused)], refused.message)
         return
@@ -144,12 +151,12 @@ class Window:
                 last = (await log.existing(session, self._id)).last_seq
             await self._send({"type": "pong", "seq": last})
         elif isinstance(frame, MessageFrame):
-            caller = limits.address(self._socket)
             async with self._services.database.begin() as session:
-                accepted = await accept(self._services, session, self._id, frame, caller)
+                accepted = await accept(self._services, session, self._id, frame, self._socket)
             begin(self._services, accepted)
             await self._send({"type": "ack", "client_id": frame.client_id, "seq": accepted.seq})
         else:
+            self._services.limits.sign(self._id)
             async with self._services.database.begin() as session:
                 changed = await take(session, self._id, frame)
             self._services.rescoring.changed(changed)
@@ -167,6 +174,6 @@ class Window:
 
 def _client_id(text: str) -> str | None:
     """The message an unusable frame was about, so that its sender need not wait for it."""
-    with contextlib.suppress(ValueError, TypeError, KeyError):
+    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
         return str(json.loads(text)["client_id"])
     return None

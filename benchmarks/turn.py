@@ -279,7 +279,9 @@ def kotae(bench: Path, home: Path, http: httpx.AsyncClient) -> Iterator[Kotae]:
     build = [*KOTAE, "kb", "build", "--content", str(content), "--index", str(index)]
     subprocess.run(build, cwd=ROOT, check=True, stdout=sys.stderr)
     # One person asks more here than anybody types: their limits would be what is measured.
-    with running_stack(home, KOTAE_LOG_LEVEL="warning", KOTAE_LIMIT_CONVERSATION="0", KOTAE_LIMIT_PERSON="0") as stack:
+    with running_stack(
+        home, KOTAE_LOG_LEVEL="warning", KOTAE_MESSAGES_PER_MINUTE="0", KOTAE_PERSON_MESSAGES_PER_MINUTE="0"
+    ) as stack:
         assert stack.process is not None
         shutil.copytree(index, home / "index", symlinks=True, dirs_exist_ok=True)
         reloaded = httpx.post(f"http://127.0.0.1:{stack.ports['knowledge_base']}/reload", timeout=60)

@@ -229,7 +229,7 @@ async def people(settings: Settings, company: Company, url: str, show: Progress)
 async def _accounts(settings: Settings, company: Company, database: Database) -> None:
     """Sample data is relative to today, so it is laid anew once a day and whenever its file changes."""
     path = company.folder / "accounts.yml"
-    if not path.exists():
+    if not path.exists() or settings.mode == "production":
         return
     stamp = settings.home / "sample.json"
     mark = {"day": date.today().isoformat(), "file": hashlib.sha256(path.read_bytes()).hexdigest()}

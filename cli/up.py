@@ -15,7 +15,7 @@ from cli import prepare, processes
 from cli.output import notes, screen
 from cli.prepare import Login
 from cli.processes import Process
-from kit import postgres
+from kit import postgres, production
 from kit.company import Company, load_company
 from kit.settings import Settings
 
@@ -26,6 +26,7 @@ def up(settings: Settings) -> None:
     Raises:
         KotaeError: it could not be started; what had been started is stopped again.
     """
+    production.check(settings)
     company = load_company(settings.company)
     processes.check_ports(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -36,6 +37,7 @@ def up(settings: Settings) -> None:
 
 def only_prepare(settings: Settings) -> None:
     """Does everything that `up` does before starting, and stops there."""
+    production.check(settings)
     company = load_company(settings.company)
     settings.home.mkdir(parents=True, exist_ok=True)
     with postgres.running(settings) as url:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -28,6 +29,16 @@ async def find(
 async def erase(session: AsyncSession, conversation_ids: Sequence[str]) -> None:
     """Removes conversations with every message, note, turn, token, escalation, and what Rasa kept of them."""
     await repository.delete_conversations(session, conversation_ids)
+
+
+async def older(session: AsyncSession, before: datetime, limit: int) -> list[str]:
+    """Conversations in which nothing was said since `before`, at most so many; locked until the end of the transaction."""
+    return await repository.conversations_before(session, before, limit)
+
+
+async def forget_tokens(session: AsyncSession, now: datetime) -> int:
+    """Removes tokens that open nothing any more. Returns how many."""
+    return await repository.delete_expired_tokens(session, now)
 
 
 async def sweep(session: AsyncSession) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations import repository, turns
 from conversations.bodies import BODY, Body, Message, Sender, Text
+from conversations.masking import mask
 from conversations.models import Conversation, ConversationToken, MessageRow, Note, Turn
 from conversations.turns import Leased
 from kit.errors import Conflict, NotFound, UserError
@@ -60,7 +61,7 @@ async def start(
         account_id=account_id,
         person_id=person_id,
         lang=lang,
-        page_url=page_url,
+        page_url=None if page_url is None else mask(page_url),
         holder="bot",
         last_seq=0,
         created_at=now,
@@ -81,11 +82,6 @@ async def mint_token(session: AsyncSession, conversation_id: str, expires_at: da
     session.add(ConversationToken(hash=hash_token(token), conversation_id=conversation_id, expires_at=expires_at))
     await session.flush()
     return token
-
-
-async def limit_tokens(session: AsyncSession, conversation_id: str, until: datetime) -> None:
-    """Every token of the conversation that held longer, or for ever, holds until then."""
-    await repository.limit_tokens(session, conversation_id, until)
 
 
 async def revoke_token(session: AsyncSession, token: str) -> None:
@@ -213,6 +209,8 @@ async def append(
         known = await repository.seq_of_client_id(session, conversation_id, client_id)
         if known is not None:
             return known
+    if sender == "csm" and isinstance(body, Text):
+        body = Text(text=mask(_storable(body.text)))
     row = _append(session, conversation, sender, body, now, name=name, client_id=client_id)
     await session.flush()
     await _tell(session, conversation)
@@ -259,9 +257,13 @@ async def settle(
     return True
 
 
-async def bind(session: AsyncSession, conversation_id: str, account_id: str, person_id: str) -> Conversation:
+async def bind(
+    session: AsyncSession, conversation_id: str, account_id: str, person_id: str, until: datetime | None = None
+) -> Conversation:
     """Makes an anonymous conversation a known person's.
 
+    Args:
+        until: when the proof of who it is ends; tokens of the conversation open it no longer than that.
     Raises:
         Conflict: it is another person's already.
     """
@@ -270,6 +272,8 @@ async def bind(session: AsyncSession, conversation_id: str, account_id: str, per
     if bound not in ((None, None), (account_id, person_id)):
         raise Conflict("the conversation belongs to somebody else", "start a new one")
     conversation.account_id, conversation.person_id = account_id, person_id
+    if until is not None:
+        await repository.limit_tokens(session, conversation_id, until)
     await session.flush()
     return conversation
 
@@ -310,7 +314,7 @@ async def add_note(session: AsyncSession, conversation_id: str, csm_id: str, tex
         conversation_id=conversation_id,
         after_seq=conversation.last_seq,
         csm_id=csm_id,
-        text=text.strip(),
+        text=mask(_storable(text).strip()),
         created_at=now,
     )
     if not note.text:
@@ -400,7 +404,7 @@ async def give_feedback(
             "seq": seq,
             "helpful": helpful,
             "score": score,
-            "comment": comment[:2000] if comment else None,
+            "comment": mask(_storable(comment)[:2000]) if comment else None,
             "created_at": now,
         },
     )
@@ -413,7 +417,7 @@ async def survey_kind(session: AsyncSession, conversation_id: str, seq: int) -> 
 
 
 def _checked(client_id: str, text: str) -> str:
-    clean = text.replace("\x00", "").strip()
+    clean = mask(_storable(text).strip())
     if not clean:
         raise UserError("the message is empty", "write something")
     if len(clean) > MAX_TEXT:
@@ -421,6 +425,11 @@ def _checked(client_id: str, text: str) -> str:
     if not 0 < len(client_id) <= MAX_CLIENT_ID or "\x00" in client_id:
         raise UserError("client_id must have 1 to 64 characters", "use a UUID")
     return clean
+
+
+def _storable(text: str) -> str:
+    """The text without what PostgreSQL cannot keep: NUL, and halves of characters."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 async def _check_offered(session: AsyncSession, conversation_id: str, choice: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, delete, func, or_, select, text
+from sqlalchemy import ColumnElement, RowMapping, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -43,17 +43,6 @@ async def token(session: AsyncSession, token_hash: str, now: datetime) -> Conver
         (ConversationToken.expires_at.is_(None)) | (ConversationToken.expires_at > now),
     )
     return (await session.execute(query)).scalar_one_or_none()
-
-
-async def limit_tokens(session: AsyncSession, conversation_id: str, until: datetime) -> None:
-    await session.execute(
-        update(ConversationToken)
-        .where(
-            ConversationToken.conversation_id == conversation_id,
-            (ConversationToken.expires_at.is_(None)) | (ConversationToken.expires_at > until),
-        )
-        .values(expires_at=until)
-    )
 
 
 async def revoke_token(session: AsyncSession, token_hash: str) -> None:
@@ -361,6 +350,28 @@ async def delete_conversations(session: AsyncSession, ids: Sequence[str]) -> Non
     if await _has_trackers(session):
         statement = text(f"DELETE FROM {_TRACKERS} WHERE sender_id = ANY(:ids)")  # noqa: S608  # a constant
         await session.execute(statement, {"ids": list(ids)})
+
+
+async def conversations_before(session: AsyncSession, before: datetime, limit: int) -> list[str]:
+    """Conversations in which nothing was said since, and which nobody writes in right now."""
+    query = select(Conversation.id).where(Conversation.last_at < before).limit(limit)
+    return list((await session.execute(query.with_for_update(skip_locked=True))).scalars())
+
+
+async def limit_tokens(session: AsyncSession, conversation_id: str, until: datetime) -> None:
+    """Lets every token of a conversation end at `until`, where it would not end before."""
+    longer = (ConversationToken.expires_at.is_(None)) | (ConversationToken.expires_at > until)
+    await session.execute(
+        update(ConversationToken)
+        .where(ConversationToken.conversation_id == conversation_id, longer)
+        .values(expires_at=until)
+    )
+
+
+async def delete_expired_tokens(session: AsyncSession, now: datetime) -> int:
+    """Removes tokens that open nothing any more."""
+    expired = delete(ConversationToken).where(ConversationToken.expires_at < now)
+    return len((await session.execute(expired.returning(ConversationToken.hash))).all())
 
 
 async def delete_orphaned_trackers(session: AsyncSession) -> int:

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 import httpx
 import orjson
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations import log
@@ -21,7 +22,7 @@ from kit.catalogue import Catalogue
 from kit.clock import now as clock_now
 from kit.company import Company
 from kit.database import Database
-from kit.errors import Conflict, KotaeError, NotFound, UserError
+from kit.errors import Conflict, NotFound, UserError
 from kit.ids import new_id
 from kit.settings import Settings
 
@@ -167,7 +168,9 @@ async def deliver(database: Database, senders: Mapping[str, Sender], now: dateti
             try:
                 if item.kind in senders:
                     await senders[item.kind](item)
-            except (httpx.HTTPError, httpx.InvalidURL, aiosmtplib.SMTPException, KotaeError, OSError) as error:
+            except SQLAlchemyError:
+                raise
+            except Exception as error:  # noqa: BLE001  # an address no letter can be made for must not stop the others
                 item.last_error = f"{type(error).__name__}: {error}"[:500]
                 item.next_at = clock_now() + BACK_OFF * 2 ** (item.attempts - 1)
                 item.state = "dead" if item.attempts >= MAX_ATTEMPTS else "waiting"
@@ -177,7 +180,11 @@ async def deliver(database: Database, senders: Mapping[str, Sender], now: dateti
 
 
 def senders(settings: Settings, client: httpx.AsyncClient, database: Database) -> dict[str, Sender]:
-    """What this installation can send with: the channels its settings name."""
+    """What this installation can send with: the channels its settings name.
+
+    Args:
+        client: decides where webhooks may go; see `kit.outgoing`.
+    """
     made: dict[str, Sender] = {}
     if settings.slack_webhook_url is not None:
         made["slack"] = _slack(settings.slack_webhook_url.get_secret_value(), settings, client)

@@ -517,6 +517,13 @@ async def delete_notifications(session: AsyncSession, conversation_ids: Sequence
     await session.execute(delete(OutboxItem).where(OutboxItem.payload["conversation"].astext.in_(conversation_ids)))
 
 
+async def delete_settled_notifications(session: AsyncSession, before: datetime, limit: int) -> int:
+    """Removes notifications that were sent or given up, made before a moment."""
+    old = select(OutboxItem.id).where(OutboxItem.state != "waiting", OutboxItem.created_at < before).limit(limit)
+    gone = await session.execute(delete(OutboxItem).where(OutboxItem.id.in_(old)).returning(OutboxItem.id))
+    return len(gone.all())
+
+
 async def capacity(session: AsyncSession) -> tuple[int, int]:
     """How many CSMs may sign in, and how many conversations they hold at once, all together."""
     query = select(func.count(), func.coalesce(func.sum(Csm.capacity), 0)).where(Csm.active)

@@ -63,6 +63,7 @@ class Database:
             async_url(url),
             pool_size=pool_size,
             max_overflow=pool_size,
+            hide_parameters=True,  # customers' words are among them, and errors are logged
             json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
             json_deserializer=orjson.loads,
         )

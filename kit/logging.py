@@ -1,13 +1,34 @@
-"""Structured logs: one line an event, joined by ids, without the customer's words."""
+"""Structured logs: one line an event, joined by ids, without the customer's words and without secrets."""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from typing import Any
 
 import structlog
 
 from kit.settings import Settings
+
+_HIDDEN = "[hidden]"
+_SECRETS = re.compile(
+    r"""eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*                  # a JWT: identity, turn and parse tokens
+      | ktk_[\w-]{8,}                                    # an API key
+      | whsec_[\w+/=-]{8,}                               # a secret of webhooks
+      | \$argon2[\w$=,+/-]+                              # a password's hash
+      | (?<=://)[^\s/@:]*:[^\s/@]+(?=@)                  # user and password of an address
+      | (?i:(?<=bearer\s)|(?<=basic\s))[\w.~+/=-]{8,}    # what proves a caller
+    """,
+    re.VERBOSE,
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_IN_TRACEBACK = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def hide(text: str) -> str:
+    """The text without anything that opens a door. Names of things stay; whoever reads logs need not be able to act as others."""
+    return _SECRETS.sub(_HIDDEN, text)
 
 
 def configure(settings: Settings, process: str) -> None:
@@ -37,7 +58,8 @@ def configure(settings: Settings, process: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer], foreign_pre_chain=shared
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, harmless, renderer],
+            foreign_pre_chain=shared,
         )
     )
     root = logging.getLogger()
@@ -47,3 +69,21 @@ def configure(settings: Settings, process: str) -> None:
     for noisy in ("httpx", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(process=process)
+
+
+def harmless(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Takes secrets out of a line, and what could end it, begin another or steer the terminal that shows it."""
+    return {key: _harmless(key, value) for key, value in event.items()}
+
+
+def _harmless(key: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = hide(str(value))
+    if key == "exception":  # its lines are indented: none of them looks like a line of its own
+        return _IN_TRACEBACK.sub(_escaped, text).replace("\n", "\n  ")
+    return _CONTROL.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()

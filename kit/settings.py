@@ -68,10 +68,34 @@ class Settings(BaseSettings):
         description="websites that may embed the widget; none given: any in development, none in production",
     )
 
-    limit_conversation: int = Field(60, ge=0, description="messages a minute in one conversation; 0: no limit")
-    limit_person: int = Field(120, ge=0, description="messages a minute of one person, in all their conversations")
-    limit_address: int = Field(
-        600, ge=0, description="messages, new conversations and searches a minute from one address beyond this machine"
+    trusted_proxies: list[str] = Field(
+        default_factory=lambda: [LOOPBACK],
+        description="addresses or networks of load balancers whose X-Forwarded-For is believed",
+    )
+    conversations_per_minute: int = Field(
+        30, ge=0, description="conversations one address may begin in a minute; 0: any number"
+    )
+    messages_per_minute: int = Field(
+        60,
+        ge=0,
+        description="messages of one conversation in a minute, and five times as many signs of typing, reading and rating; 0: any number",
+    )
+    person_messages_per_minute: int = Field(
+        120, ge=0, description="messages of one person in all their conversations in a minute; 0: any number"
+    )
+    address_messages_per_minute: int = Field(
+        600, ge=0, description="messages from one address in a minute; 0: any number"
+    )
+    searches_per_minute: int = Field(
+        120, ge=0, description="searches and readings of articles from one address in a minute; 0: any number"
+    )
+    refusals_per_minute: int = Field(
+        60,
+        ge=0,
+        description="requests of one address that may prove nothing or name nothing in a minute; 0: any number",
+    )
+    sign_ins_per_minute: int = Field(
+        10, ge=0, description="tries to sign in to the console from one address in a minute; 0: any number"
     )
 
     turn_budget_seconds: float = Field(5.0, description="how long Rasa may take for one turn")
@@ -79,6 +103,26 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field("console", description="how log lines look")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least level that is logged"
+    )
+    metrics_token: SecretStr | None = Field(
+        None, description="bearer token that /metrics asks for; none given: open in development, closed in production"
+    )
+    trace_url: str | None = Field(
+        None, description="where traces go: the base address of an OTLP/HTTP receiver, http://host:4318; empty: nowhere"
+    )
+
+    keep_conversations_days: int = Field(
+        730, ge=0, description="days a conversation is kept after its last message; 0: until it is erased"
+    )
+    keep_events_days: int = Field(
+        400, ge=0, description="days a single event of use is kept; its day's figures stay; 0: for ever"
+    )
+    keep_notifications_days: int = Field(
+        30, ge=0, description="days a notification is kept once it was sent or given up; 0: for ever"
+    )
+    keep_audit_days: int = Field(730, ge=0, description="days a line of the audit log is kept; 0: for ever")
+    keep_logs_days: int = Field(
+        30, ge=0, description="days a closed log file is kept; the files are closed at midnight UTC; 0: for ever"
     )
 
     oidc_issuer: str | None = Field(None, description="OpenID Connect provider for CSMs")
@@ -88,6 +132,9 @@ class Settings(BaseSettings):
     slack_webhook_url: SecretStr | None = Field(None, description="Slack-compatible webhook for escalations")
     webhook_url: str | None = Field(None, description="where signed webhooks of the queue go, https://…")
     webhook_secret: SecretStr | None = Field(None, description="signs them; 24 characters or more, whsec_… or any text")
+    webhook_private_networks: bool = Field(
+        False, description="webhooks may go to http and to addresses that are not public, such as 10.0.0.1 or 127.0.0.1"
+    )
     smtp_url: SecretStr | None = Field(None, description="smtp://user:password@host:port for e-mail")
 
     @property

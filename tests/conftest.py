@@ -12,6 +12,7 @@ from kit import postgres
 from kit.database import Database
 from kit.settings import Settings, load_settings
 from migrations.upgrade import upgrade
+from tests.support import Stack, running_stack
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +49,10 @@ async def session(database: Database) -> AsyncIterator[AsyncSession]:
 def root() -> Path:
     """The checkout."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything that `kotae up` starts, with the sample company, on ports of its own: one for all tests."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as made:
+        yield made

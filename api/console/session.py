@@ -22,7 +22,7 @@ from api.console.texts import TEXTS
 from escalations import csms
 from escalations.models import Csm
 from kit.clock import now
-from kit.errors import NotFound, Unauthenticated
+from kit.errors import NotFound, TooMany, Unauthenticated
 
 if TYPE_CHECKING:
     from api.services import Services
@@ -103,16 +103,30 @@ async def sign_in(
     """Signs in by password, where no OpenID provider does it."""
     if not same_origin(request) or oidc.client(services(request).settings) is not None:
         return _form(request, "sign_in_elsewhere", status=403)
-    email, csm = email.strip()[:320], None
+    email, csm = email.replace("\x00", "").strip().lower()[:320], None
     try:
+        services(request).limits.take("sign_ins", request)
         async with services(request).database.begin() as database:
             csm = await csms.sign_in(database, email, password[:1000], now())
+            if csm is None and await _locked_out(database, email):
+                raise Unauthenticated("too many wrong passwords")
             await audit.record(database, "sign_in" if csm else "sign_in_refused", csm or email, now(), way="password")
-    except Unauthenticated:
+    except (Unauthenticated, TooMany):
         return _form(request, "sign_in_locked", email, status=429)
     if csm is None:
         return _form(request, "sign_in_wrong", email, status=401)
     return _begin(request, csm)
+
+
+async def _locked_out(database: AsyncSession, email: str) -> bool:
+    """Whether an address nobody has is locked, as it would be if a CSM had it: the form must not tell who is one."""
+    try:
+        await csms.by_email(database, email)
+    except NotFound:
+        number, last = await audit.refusals(database, email)
+        full = number > 0 and number % csms.MAX_FAILURES == 0
+        return full and last is not None and last > now() - csms.LOCKED_FOR
+    return False
 
 
 @router.get("/oidc")

@@ -118,5 +118,5 @@ async def test_an_old_conversation_opened_again_says_it_once(
         at = MONDAY + timedelta(hours=2 * hour, minutes=minutes, seconds=2)
         if met or hour == 0:
             await greeting.meet_again(session, front, asked, who, at)
-    new = [row for row in await log.transcript(session, asked.id)][before:]
+    new = (await log.transcript(session, asked.id))[before:]
     assert [row.sender for row in new] == (["system"] if met else [])
