@@ -92,7 +92,12 @@ async def send(conversation_id: str, body: MessageIn, request: Request, services
 async def accept(
     services: Services, session: AsyncSession, conversation_id: str, said: MessageIn | MessageFrame
 ) -> log.Accepted:
-    """Takes a message in the session's transaction, with its turn where this process has a hand free."""
+    """Takes a message in the session's transaction, with its turn where this process has a hand free.
+
+    Raises:
+        Unavailable: too much is owed already.
+    """
+    services.runner.admit()
     accepted = await log.accept(
         session, conversation_id, said.client_id, said.text, now(), said.choice, services.runner.lease
     )

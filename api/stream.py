@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from api import access, aftercare
 from api.chat import accept, begin, csm_name
+from api.errors import AWAY_TEXT, RETRY_AFTER, reason
 from api.hub import Event
 from api.schemas import (
     FRAME,
@@ -28,12 +29,14 @@ from api.schemas import (
 from api.services import Services
 from conversations import log, repository
 from kit.clock import now
+from kit.database import AWAY
 from kit.errors import KotaeError, NotFound, Unauthenticated
 
 router = APIRouter(tags=["chat"])
 logger = structlog.get_logger()
 NOT_YOURS = 4404
 NO_LONGER_VALID = 4401
+TRY_AGAIN_LATER = 1013
 MAX_FRAME = 64 * 1024
 
 
@@ -48,6 +51,10 @@ async def stream(socket: WebSocket, conversation_id: str, after: int = 0) -> Non
     except (NotFound, Unauthenticated) as refused:
         await socket.accept(subprotocol)
         await socket.close(NOT_YOURS if isinstance(refused, NotFound) else NO_LONGER_VALID, refused.message)
+        return
+    except AWAY as error:
+        logger.warning("database_away", conversation=conversation_id, reason=reason(error))
+        await socket.close(TRY_AGAIN_LATER, AWAY_TEXT)
         return
     await socket.accept(subprotocol)
     window = Window(socket, services, conversation_id, max(after, 0))
@@ -78,12 +85,16 @@ class Window:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
+        code = 1000
         for task in done:
             error = task.exception()
-            if error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
+            if isinstance(error, AWAY):  # what is new cannot be read: the client comes back for it
+                logger.warning("database_away", conversation=self._id, reason=reason(error))
+                code = TRY_AGAIN_LATER
+            elif error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
                 logger.error("window_failed", conversation=self._id, exc_info=error)
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await self._socket.close()
+            await self._socket.close(code)
 
     async def _expire(self, until: datetime) -> None:
         await asyncio.sleep(max(0.0, (until - now()).total_seconds()))
@@ -141,7 +152,11 @@ class Window:
             try:
                 await self._take(frame)
             except KotaeError as error:
-                await self._error(error.code, str(error), getattr(frame, "client_id", None))
+                after = getattr(error, "retry_after", None)
+                await self._error(error.code, str(error), getattr(frame, "client_id", None), after)
+            except AWAY as error:  # the window stays: its client sends again
+                logger.warning("database_away", conversation=self._id, reason=reason(error))
+                await self._error("unavailable", AWAY_TEXT, getattr(frame, "client_id", None), RETRY_AFTER)
 
     async def _take(self, frame: Frame) -> None:
         if isinstance(frame, PingFrame):
@@ -164,8 +179,11 @@ class Window:
             begin(self._services, accepted)
             await self._send({"type": "ack", "client_id": frame.client_id, "seq": accepted.seq})
 
-    async def _error(self, code: str, message: str, client_id: str | None = None) -> None:
-        await self._send({"type": "error", "code": code, "message": message, "client_id": client_id})
+    async def _error(
+        self, code: str, message: str, client_id: str | None = None, retry_after: int | None = None
+    ) -> None:
+        frame = {"type": "error", "code": code, "message": message, "client_id": client_id}
+        await self._send(frame if retry_after is None else {**frame, "retry_after": retry_after})
 
     async def _send(self, frame: dict[str, Any]) -> None:
         async with self._writing:

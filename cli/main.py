@@ -58,6 +58,28 @@ def prepare(company: Company = None) -> None:
 
 
 @app.command()
+def migrate() -> None:
+    """Bring the database of DATABASE_URL to its newest form, beside the version that runs."""
+    from kit import postgres
+    from migrations.upgrade import upgrade
+
+    with postgres.running(load_settings()) as url:
+        upgrade(url)
+    notes.print("The database is in its newest form.")
+
+
+@app.command()
+def serve(
+    process: Annotated[Literal["api", "rasa", "actions", "knowledge_base"], typer.Argument(help="which")],
+    company: Company = None,
+) -> None:
+    """One process in the foreground, for containers and other supervisors; see deploy/."""
+    from cli.processes import serve as become
+
+    become(_settings(company), process)
+
+
+@app.command()
 def ask(text: str, account: Account = None, person: Person = None, lang: Lang = None, json: Json = False) -> None:
     """One turn through the running stack."""
     from cli import talk

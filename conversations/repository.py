@@ -105,7 +105,8 @@ _LEASE = text(
     FROM conversations AS c, messages AS m
     WHERE taken.id = (
         SELECT t.id FROM turns t
-        WHERE t.settled_at IS NULL AND (t.leased_until IS NULL OR t.leased_until < :now)
+        WHERE t.settled_at IS NULL
+          AND (t.leased_until IS NULL OR t.leased_until < :now OR t.leased_until > :beyond)
           AND NOT EXISTS (
             SELECT 1 FROM turns e
             WHERE e.conversation_id = t.conversation_id AND e.settled_at IS NULL AND e.seq < t.seq)
@@ -117,13 +118,22 @@ _LEASE = text(
 )
 
 
-async def lease_turn(session: AsyncSession, now: datetime, until: datetime) -> RowMapping | None:
+async def lease_turn(session: AsyncSession, now: datetime, until: datetime, beyond: datetime) -> RowMapping | None:
     """Takes the oldest owed turn whose conversation has no earlier one owed: one at a time per conversation.
 
+    Args:
+        beyond: a lease that ends after this was given by a clock that has been put back since, and holds nothing.
     Returns:
         the columns of `turns.Leased`.
     """
-    return (await session.execute(_LEASE, {"now": now, "until": until})).mappings().one_or_none()
+    given = {"now": now, "until": until, "beyond": beyond}
+    return (await session.execute(_LEASE, given)).mappings().one_or_none()
+
+
+async def owed_turns(session: AsyncSession, limit: int) -> int:
+    """How many turns are owed in all; counting ends at `limit`."""
+    some = select(Turn.id).where(Turn.settled_at.is_(None)).limit(limit).subquery()
+    return int((await session.execute(select(func.count()).select_from(some))).scalar_one())
 
 
 async def owes(session: AsyncSession, conversation_id: str) -> bool:
