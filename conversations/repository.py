@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, delete, func, or_, select, text, update
@@ -18,6 +18,10 @@ CHANNEL = "kotae"
 
 PAGE = 500
 """Messages read at once."""
+
+CLOCKS = timedelta(minutes=1)
+"""How far the clocks of two machines may be apart. A lease that seems to hold for longer than a lease can, by more than this, is void:
+a clock was put back, and the turn would be owed until that clock has caught up."""
 
 
 async def get(session: AsyncSession, conversation_id: str) -> Conversation | None:
@@ -118,15 +122,13 @@ _LEASE = text(
 )
 
 
-async def lease_turn(session: AsyncSession, now: datetime, until: datetime, beyond: datetime) -> RowMapping | None:
+async def lease_turn(session: AsyncSession, now: datetime, until: datetime) -> RowMapping | None:
     """Takes the oldest owed turn whose conversation has no earlier one owed: one at a time per conversation.
 
-    Args:
-        beyond: a lease that ends after this was given by a clock that has been put back since, and holds nothing.
     Returns:
         the columns of `turns.Leased`.
     """
-    given = {"now": now, "until": until, "beyond": beyond}
+    given = {"now": now, "until": until, "beyond": until + CLOCKS}
     return (await session.execute(_LEASE, given)).mappings().one_or_none()
 
 

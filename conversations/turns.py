@@ -18,11 +18,6 @@ LIFETIME = timedelta(minutes=1)
 """How long a turn token holds: more than a turn may take, too short to be worth stealing."""
 
 
-CLOCKS = timedelta(minutes=1)
-"""How far the clocks of two machines may be apart. A lease that seems to hold for longer than a lease can, by more than this, is void:
-a clock was put back, and the turn would be owed until that clock has caught up."""
-
-
 @dataclass(frozen=True)
 class Leased:
     """A turn somebody is working on, with the words it answers."""
@@ -55,7 +50,7 @@ async def lease(session: AsyncSession, now: datetime, lifetime: timedelta) -> Le
     Args:
         lifetime: after which another runner may take it, should this one die.
     """
-    found = await repository.lease_turn(session, now, now + lifetime, now + lifetime + CLOCKS)
+    found = await repository.lease_turn(session, now, now + lifetime)
     return None if found is None else Leased(**found)
 
 
