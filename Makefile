@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export RASA_TELEMETRY_ENABLED = false
 
-.PHONY: help setup demo test bench lint lock screenshots
+.PHONY: help setup demo test chaos bench lint lock screenshots
 
 help:             ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ —/'
@@ -24,6 +24,11 @@ test: lint        ## every check there is
 	.venv/bin/kotae prepare
 	.venv/bin/kotae bot check
 	.venv/bin/python -m pytest
+
+chaos: setup      ## processes killed and stopped under traffic, two of each behind HAProxy: is anything lost?
+	@$(PYTHON) requirements/install.py --dev
+	.venv/bin/kotae prepare
+	.venv/bin/python -m tests.chaos
 
 bench: setup      ## speed and quality, each beside something meaningful
 	@$(PYTHON) requirements/install.py --dev

@@ -5,7 +5,7 @@ from __future__ import annotations
 from actions.server import create
 from kit import postgres, production
 from kit.logging import configure
-from kit.settings import LOOPBACK, load_settings
+from kit.settings import load_settings
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     production.check(settings)
     with postgres.running(settings) as url:
         create(settings, url).run(
-            host=LOOPBACK, port=settings.actions_port, single_process=True, access_log=False, motd=False
+            host=settings.internal_host, port=settings.actions_port, single_process=True, access_log=False, motd=False
         )
 
 

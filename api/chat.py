@@ -118,7 +118,9 @@ async def accept(
         caller: the connection it came by.
     Raises:
         TooMany: a limit is reached; nothing is taken then. A message that is there already is never refused.
+        Unavailable: too much is owed already.
     """
+    services.runner.admit()
     accepted = await log.accept(
         session, conversation_id, said.client_id, said.text, now(), said.choice, services.runner.lease
     )

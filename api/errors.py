@@ -6,13 +6,17 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
-from kit.errors import KotaeError, TooMany
+from kit.database import AWAY
+from kit.errors import KotaeError, TooMany, Unavailable
 
 logger = structlog.get_logger()
 _CODES = {404: "not_found", 405: "not_allowed", 408: "too_slow", 413: "too_large"}
+AWAY_TEXT = "the service is away for a moment"
+RETRY_AFTER = 2
+"""Seconds after which a database that was away is worth another try."""
 
 
 def install(app: FastAPI) -> None:
@@ -20,7 +24,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(KotaeError)
     async def expected(_: Request, error: KotaeError) -> JSONResponse:
-        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else None
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany | Unavailable) else None
         return _render(error.status, error.code, error.message, error.hint, headers)
 
     @app.exception_handler(RequestValidationError)
@@ -42,15 +46,22 @@ def install(app: FastAPI) -> None:
         logger.info("cannot_be_kept", path=request.url.path, reason=type(error.orig).__name__)
         return _render(422, "invalid", "a value cannot be kept", "leave out control characters and huge numbers")
 
-    @app.exception_handler(OperationalError)
-    async def database_away(request: Request, error: OperationalError) -> JSONResponse:
-        logger.warning("database_away", path=request.url.path, reason=type(error.orig).__name__)
-        return _render(503, "unavailable", "the service is away for a moment", "try again", {"Retry-After": "1"})
+    async def database_away(request: Request, error: Exception) -> JSONResponse:
+        logger.warning("database_away", path=request.url.path, reason=reason(error))
+        return _render(503, "unavailable", AWAY_TEXT, "try again", {"Retry-After": str(RETRY_AFTER)})
+
+    for kind in AWAY:
+        app.add_exception_handler(kind, database_away)
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         logger.error("unexpected", path=request.url.path, exc_info=error)
         return _render(500, "internal", "something went wrong on our side", "try again")
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong with the database, without the statement and its values."""
+    return type(getattr(error, "orig", None) or error).__name__
 
 
 def _render(status: int, code: str, message: str, hint: str, headers: dict[str, str] | None = None) -> JSONResponse:

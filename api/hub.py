@@ -14,6 +14,7 @@ import psycopg
 import structlog
 
 from conversations.repository import CHANNEL
+from kit.database import CONNECTING
 
 logger = structlog.get_logger()
 Event = dict[str, Any]
@@ -68,13 +69,13 @@ class Hub:
         while True:
             try:
                 await self._listen()
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:
                 logger.warning("listening_lost", reason=str(error).splitlines()[0] if str(error) else "")
             self.listening.clear()
             await asyncio.sleep(0.5)
 
     async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **CONNECTING)
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             self.listening.set()

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import structlog
+from circuitbreaker import CircuitBreaker, CircuitBreakerError
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.texts import TEXTS
-from conversations import log, turns
+from conversations import log, repository, turns
 from conversations.bodies import BODY, Body, Choice, Choices
 from conversations.turns import Leased
 from kit.clock import now
 from kit.database import Database
+from kit.errors import Unavailable
 from kit.metrics import TURN_SECONDS, TURNS
 from kit.settings import Settings
 
@@ -29,6 +33,14 @@ _MARGIN = timedelta(seconds=10)
 _RETRY_SECONDS = 0.2
 _SETTLING_SECONDS = 3.0
 """Beyond the budget, for writing down what was under way when the process was told to stop."""
+_COMING_BACK = (502, 503, 504)
+"""What a load balancer answers while no Rasa is there. Asked again within the budget, as after a refused connection."""
+_FAILURES, _REST_SECONDS = 5, 2
+"""So many turns in a row without an answer, and for so many seconds nobody is kept waiting for one: the customer is told at once.
+Then one turn tries. A Rasa that hangs would otherwise hold every hand for the whole budget, turn after turn."""
+_BACKLOG_RETRY_SECONDS = 5
+_COUNT_SECONDS = 1.0
+"""How often it is counted what is owed."""
 MAX_ATTEMPTS = 3
 """Leases of one turn before it is given up: a turn that kills its runner must not do so for ever."""
 
@@ -42,6 +54,18 @@ class Reply:
     confidence: float | None = None
     lang: str | None = None
     problem: str | None = None
+
+
+class _NoAnswer(Exception):
+    """Rasa did not answer the turn.
+
+    Args:
+        reply: with what went wrong.
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.problem)
+        self.reply = reply
 
 
 class TurnRunner:
@@ -65,6 +89,18 @@ class TurnRunner:
         self._lease = timedelta(seconds=settings.turn_budget_seconds) + _MARGIN
         self._working: set[asyncio.Task[None]] = set()
         self._finished = asyncio.Event()
+        self._full = False
+        breaker = CircuitBreaker(_FAILURES, _REST_SECONDS, _NoAnswer, "rasa")
+        self._guarded: Callable[[Leased], Awaitable[Reply]] = breaker(self._ask)
+
+    def admit(self) -> None:
+        """Makes sure that another message can be answered in reasonable time.
+
+        Raises:
+            Unavailable: more is owed than `turn_backlog`. Nothing was taken; to be tried again in some seconds.
+        """
+        if self._full:
+            raise Unavailable("too many are writing at this moment", "try again", retry_after=_BACKLOG_RETRY_SECONDS)
 
     @property
     def lease(self) -> timedelta | None:
@@ -79,6 +115,7 @@ class TurnRunner:
 
     async def run(self) -> None:
         """Leases and answers what is owed until cancelled, then finishes what is under way."""
+        counting = asyncio.create_task(self._count())
         try:
             while True:
                 while self.lease is None:
@@ -91,6 +128,7 @@ class TurnRunner:
                 else:
                     await self._sleep()
         finally:
+            counting.cancel()
             if self._working:
                 await asyncio.wait(self._working, timeout=self._settings.turn_budget_seconds + _SETTLING_SECONDS)
 
@@ -99,6 +137,18 @@ class TurnRunner:
         self._finished.set()
         if not task.cancelled() and task.exception() is not None:
             logger.error("turn_crashed", exc_info=task.exception())
+
+    async def _count(self) -> None:
+        """Knows whether too much is owed. While the database is away nothing can be taken anyway."""
+        most = self._settings.turn_backlog
+        while True:
+            with contextlib.suppress(SQLAlchemyError):
+                async with self._database.read() as session:
+                    full = await repository.owed_turns(session, most) >= most
+                if full != self._full:
+                    logger.warning("backlog_full" if full else "backlog_over", owed_at_most=most)
+                self._full = full
+            await asyncio.sleep(_COUNT_SECONDS)
 
     async def _next(self) -> Leased | None:
         try:
@@ -115,25 +165,39 @@ class TurnRunner:
             return
 
     async def _answer(self, turn: Leased) -> None:
-        until = now() + self._lease
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._lease.total_seconds()
         with TURN_SECONDS.labels("rasa").time():
-            reply = await self._ask(turn) if turn.attempts <= MAX_ATTEMPTS else Reply(problem="attempts")
+            reply = await self._reply(turn) if turn.attempts <= MAX_ATTEMPTS else Reply(problem="attempts")
         while True:
             try:
                 return await self._settle(turn, reply)
             except SQLAlchemyError as error:
-                if now() > until:  # another runner has it by now
+                if clock() > until:  # another runner has it by now
                     raise
                 logger.warning("database_away", reason=type(error).__name__)
                 await asyncio.sleep(_RETRY_SECONDS)
 
+    async def _reply(self, turn: Leased) -> Reply:
+        """Rasa's answer, or what went wrong; at once where Rasa has not answered for a while."""
+        try:
+            return await self._guarded(turn)
+        except _NoAnswer as nothing:
+            return nothing.reply
+        except CircuitBreakerError:
+            return Reply(problem="resting")
+
     async def _ask(self, turn: Leased) -> Reply:
-        """Rasa's answer within the budget. A refused connection is tried again: the process may be coming back."""
+        """Rasa's answer within the budget. A refused connection is tried again: the process may be coming back.
+
+        Raises:
+            _NoAnswer: none came, or none that can be used.
+        """
         deadline = asyncio.get_running_loop().time() + self._settings.turn_budget_seconds
         while True:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
-                return Reply(problem="silent")
+                raise _NoAnswer(Reply(problem="silent"))
             try:
                 answer = await self._client.post(
                     f"{self._settings.rasa_url}/webhooks/kotae/turn",
@@ -142,8 +206,11 @@ class TurnRunner:
                     timeout=left,
                 )
             except httpx.TimeoutException:
-                return Reply(problem="slow")
+                raise _NoAnswer(Reply(problem="slow")) from None
             except httpx.TransportError:
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            if answer.status_code in _COMING_BACK:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             return _read(answer)
@@ -177,9 +244,13 @@ class TurnRunner:
 
 
 def _read(answer: httpx.Response) -> Reply:
-    """Rasa's answer, distrusted: anything but well-formed bodies is a failure."""
+    """Rasa's answer, distrusted: anything but well-formed bodies is a failure. An action that failed fails this turn alone.
+
+    Raises:
+        _NoAnswer: it cannot be read.
+    """
     if answer.status_code != 200:
-        return Reply(problem=f"status {answer.status_code}")
+        raise _NoAnswer(Reply(problem=f"status {answer.status_code}"))
     try:
         data: dict[str, Any] = answer.json()
         bodies = [BODY.validate_python(message) for message in data["messages"]]
@@ -187,7 +258,7 @@ def _read(answer: httpx.Response) -> Reply:
         name, confidence = intent.get("name"), intent.get("confidence")
         lang = data.get("lang") if data.get("lang") in ("en", "ja") else None
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError):
-        return Reply(problem="garbage")
+        raise _NoAnswer(Reply(problem="garbage")) from None
     if not bodies or data.get("failed"):
         return Reply(intent=name, confidence=confidence, problem="empty")
     return Reply(bodies, name, confidence, lang)

@@ -14,11 +14,13 @@ from pydantic import ValidationError
 
 from api import access
 from api.chat import accept, begin, csm_name, take
+from api.errors import AWAY_TEXT, RETRY_AFTER, reason
 from api.hub import Event
 from api.schemas import FRAME, Frame, MessageFrame, PingFrame
 from api.services import Services
 from conversations import log, repository
 from kit.clock import now
+from kit.database import AWAY
 from kit.errors import Forbidden, KotaeError, NotFound, TooMany, Unauthenticated
 
 router = APIRouter(tags=["chat"])
@@ -50,6 +52,10 @@ async def stream(socket: WebSocket, conversation_id: str, after: int = 0) -> Non
         await socket.accept(subprotocol)
         await socket.close(_CLOSES[type(refused)], refused.message)
         return
+    except AWAY as error:
+        logger.warning("database_away", conversation=conversation_id, reason=reason(error))
+        await socket.close(TRY_LATER, AWAY_TEXT)
+        return
     await socket.accept(subprotocol)
     window = Window(socket, services, conversation_id, max(after, 0))
     with services.hub.conversation(conversation_id) as events:
@@ -79,12 +85,16 @@ class Window:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
+        code = 1000
         for task in done:
             error = task.exception()
-            if error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
+            if isinstance(error, AWAY):  # what is new cannot be read: the client comes back for it
+                logger.warning("database_away", conversation=self._id, reason=reason(error))
+                code = TRY_LATER
+            elif error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
                 logger.error("window_failed", conversation=self._id, exc_info=error)
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await self._socket.close()
+            await self._socket.close(code)
 
     async def _expire(self, until: datetime) -> None:
         await asyncio.sleep(max(0.0, (until - now()).total_seconds()))
@@ -142,8 +152,11 @@ class Window:
             try:
                 await self._take(frame)
             except KotaeError as error:
-                wait = error.retry_after if isinstance(error, TooMany) else None
-                await self._error(error.code, str(error), getattr(frame, "client_id", None), wait)
+                after = getattr(error, "retry_after", None)
+                await self._error(error.code, str(error), getattr(frame, "client_id", None), after)
+            except AWAY as error:  # the window stays: its client sends again
+                logger.warning("database_away", conversation=self._id, reason=reason(error))
+                await self._error("unavailable", AWAY_TEXT, getattr(frame, "client_id", None), RETRY_AFTER)
 
     async def _take(self, frame: Frame) -> None:
         if isinstance(frame, PingFrame):
@@ -165,7 +178,7 @@ class Window:
         self, code: str, message: str, client_id: str | None = None, retry_after: int | None = None
     ) -> None:
         frame = {"type": "error", "code": code, "message": message, "client_id": client_id}
-        await self._send(frame | ({"retry_after": retry_after} if retry_after is not None else {}))
+        await self._send(frame if retry_after is None else {**frame, "retry_after": retry_after})
 
     async def _send(self, frame: dict[str, Any]) -> None:
         async with self._writing:

@@ -58,6 +58,49 @@ def prepare(company: Company = None) -> None:
 
 
 @app.command()
+def migrate() -> None:
+    """Bring the database of DATABASE_URL to its newest form, beside the version that runs."""
+    from kit import postgres
+    from migrations.upgrade import upgrade
+
+    with postgres.running(load_settings()) as url:
+        upgrade(url)
+    notes.print("The database is in its newest form.")
+
+
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(help="the new file")]) -> None:
+    """Write all that is stored into one file, as of one moment, while everything runs."""
+    from cli.backup import backup as write
+
+    size = write(load_settings(), file)
+    notes.print(f"{file}: {size / 1e6:.1f} MB. Keep it as safe as the database, and KOTAE_SECRET_KEY beside it.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="written by kotae backup")],
+    replace: Annotated[bool, typer.Option("--replace", help="first remove what the database has")] = False,
+) -> None:
+    """Bring a backup into an empty database, and that to its newest form. Stop Kotae first."""
+    from cli.backup import restore as read
+
+    tables = read(load_settings(), file, replace=replace)
+    notes.print(f"{tables} tables are back.")
+
+
+@app.command()
+def serve(
+    process: Annotated[Literal["api", "rasa", "actions", "knowledge_base"], typer.Argument(help="which")],
+    company: Company = None,
+) -> None:
+    """One process in the foreground, for containers and other supervisors; see deploy/."""
+    from cli.processes import serve as become
+
+    become(_settings(company), process)
+
+
+@app.command()
 def ask(text: str, account: Account = None, person: Person = None, lang: Lang = None, json: Json = False) -> None:
     """One turn through the running stack."""
     from cli import talk

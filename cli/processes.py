@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import httpx
 
@@ -22,6 +22,8 @@ from kit.errors import Unavailable, UserError
 from kit.settings import LOOPBACK, ROOT, Settings
 
 _STOP_SECONDS = 10.0
+_LOCK_SECONDS = 15
+"""How long a conversation's lock in Redis holds: as long as a turn's lease, so that a Rasa that died holds nobody up for longer."""
 _QUICK_DEATH_SECONDS = 5.0
 _MAX_BACK_OFF_SECONDS = 30.0
 
@@ -37,6 +39,7 @@ class Process:
         ready_path: answers 200 when it can serve.
         environment: beside this process's own.
         seconds: it may take to be ready.
+        user: it runs as; this process's own where None.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Process:
     ready_path: str
     environment: Mapping[str, str]
     seconds: float = 90
+    user: str | None = None
     handle: asyncio.subprocess.Process | None = field(default=None, repr=False)
     restarts: int = 0
 
@@ -58,6 +62,7 @@ class Process:
                 stderr=log,
                 cwd=ROOT,
                 env={**os.environ, **self.environment},
+                user=self.user,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops the others in order
             )
 
@@ -172,8 +177,16 @@ def bot_python() -> Path:
 
 def rasa_command(settings: Settings, model: Path) -> list[str]:
     """How Rasa is served."""
-    words = ["-m", "rasa", "run", "--model", str(model), "--endpoints", "bot/endpoints.yml"]
-    words += ["--credentials", "bot/credentials.yml", "--interface", LOOPBACK, "--port", str(settings.rasa_port)]
+    endpoints = "bot/endpoints.yml" if settings.redis_host is None else "deploy/endpoints.yml"
+    words = ["-m", "rasa", "run", "--model", str(model), "--endpoints", endpoints]
+    words += [
+        "--credentials",
+        "bot/credentials.yml",
+        "--interface",
+        settings.internal_host,
+        "--port",
+        str(settings.rasa_port),
+    ]
     return [str(bot_python()), *words]
 
 
@@ -190,6 +203,9 @@ def rasa_env(settings: Settings, url: str | None = None) -> dict[str, str]:
         "KOTAE_KNOWLEDGE_BASE_URL": settings.knowledge_base_url,
         "KOTAE_SECRET_KEY": settings.signing_key,
     }
+    if settings.redis_host is not None:
+        made |= {"KOTAE_REDIS_HOST": settings.redis_host, "KOTAE_REDIS_PORT": str(settings.redis_port)}
+        made["TICKET_LOCK_LIFETIME"] = str(_LOCK_SECONDS)
     return made if url is None else {**made, "KOTAE_TRACKER_URL": url}
 
 
@@ -212,6 +228,24 @@ def check_ports(settings: Settings) -> None:
                     f"port {port} of {host} cannot be used ({(error.strerror or 'no reason given').lower()})",
                     f"end what listens there, or set KOTAE_{name.upper()}",
                 ) from None
+
+
+def serve(settings: Settings, name: str) -> NoReturn:
+    """Becomes one process of the stack, in the foreground: for containers and supervisors other than `kotae up`.
+
+    Args:
+        name: as in docs/architecture.md.
+    Raises:
+        Unavailable: the database is not named, or there is no trained bot.
+    """
+    if settings.database_url is None:
+        raise Unavailable("DATABASE_URL is not set", "processes that run by themselves need a PostgreSQL server")
+    model = next(iter(sorted(settings.models_dir.glob("kotae-*.tar.gz"))), None)
+    if name == "rasa" and model is None:
+        raise Unavailable(f"there is no trained bot in {settings.models_dir}", "run `kotae prepare` first")
+    process = stack(settings, settings.database_url.get_secret_value(), model or Path())[name]
+    os.chdir(ROOT)
+    os.execve(process.command[0], process.command, {**os.environ, **process.environment})  # noqa: S606  # no shell is wanted
 
 
 async def watch(process: Process, logs: Path) -> None:

@@ -17,7 +17,11 @@ from cli.prepare import Login
 from cli.processes import Process
 from kit import postgres, production
 from kit.company import Company, load_company
+from kit.errors import Unavailable
 from kit.settings import Settings
+
+_LOOK_SECONDS = 1.0
+"""How often it is looked whether the database runs."""
 
 
 def up(settings: Settings) -> None:
@@ -73,6 +77,7 @@ async def _run(settings: Settings, company: Company, url: str, began: float) -> 
         logins = starting.result()
         _announce(settings, company, logins, time.monotonic() - began)
         watchers = [asyncio.create_task(processes.watch(process, settings.logs_dir)) for process in stack.values()]
+        watchers.append(asyncio.create_task(_watch_database(settings)))
         await stopping
         for watcher in watchers:
             watcher.cancel()
@@ -81,6 +86,17 @@ async def _run(settings: Settings, company: Company, url: str, began: float) -> 
         notes.print("Stopping …")
         for name in ("api", "rasa", "actions", "knowledge_base"):
             await stack[name].stop()
+
+
+async def _watch_database(settings: Settings) -> None:
+    """Starts the embedded PostgreSQL again whenever it ends."""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            if await asyncio.to_thread(postgres.revive, settings):
+                notes.print("PostgreSQL had ended and runs again.")
+        except Unavailable as error:
+            notes.print(str(error), markup=False)
 
 
 async def _prepare_and_start(settings: Settings, company: Company, url: str, stack: dict[str, Process]) -> list[Login]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, delete, func, or_, select, text, update
@@ -19,6 +19,10 @@ CHANNEL = "kotae"
 
 PAGE = 500
 """Messages read at once."""
+
+CLOCKS = timedelta(minutes=1)
+"""How far the clocks of two machines may be apart. A lease that seems to hold for longer than a lease can, by more than this, is void:
+a clock was put back, and the turn would be owed until that clock has caught up."""
 
 
 async def get(session: AsyncSession, conversation_id: str) -> Conversation | None:
@@ -139,7 +143,8 @@ _LEASE = text(
     FROM conversations AS c, messages AS m
     WHERE taken.id = (
         SELECT t.id FROM turns t
-        WHERE t.settled_at IS NULL AND (t.leased_until IS NULL OR t.leased_until < :now)
+        WHERE t.settled_at IS NULL
+          AND (t.leased_until IS NULL OR t.leased_until < :now OR t.leased_until > :beyond)
           AND NOT EXISTS (
             SELECT 1 FROM turns e
             WHERE e.conversation_id = t.conversation_id AND e.settled_at IS NULL AND e.seq < t.seq)
@@ -157,7 +162,14 @@ async def lease_turn(session: AsyncSession, now: datetime, until: datetime) -> R
     Returns:
         the columns of `turns.Leased`.
     """
-    return (await session.execute(_LEASE, {"now": now, "until": until})).mappings().one_or_none()
+    given = {"now": now, "until": until, "beyond": until + CLOCKS}
+    return (await session.execute(_LEASE, given)).mappings().one_or_none()
+
+
+async def owed_turns(session: AsyncSession, limit: int) -> int:
+    """How many turns are owed in all; counting ends at `limit`."""
+    some = select(Turn.id).where(Turn.settled_at.is_(None)).limit(limit).subquery()
+    return int((await session.execute(select(func.count()).select_from(some))).scalar_one())
 
 
 async def owes(session: AsyncSession, conversation_id: str) -> bool:

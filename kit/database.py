@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,8 @@ import orjson
 from sqlalchemy import DateTime, MetaData, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -35,6 +36,18 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: DateTime(timezone=True), Json: JSONB}  # noqa: RUF012  # SQLAlchemy reads it as is
 
 
+AWAY = (OperationalError, InterfaceError, InternalError, NoneFree)
+"""What a unit of work raises while the database is away, restarting, read-only, full, or has no connection to spare. It may work again
+in a moment. A wrong statement is none of these."""
+_WAIT_SECONDS = 5.0
+"""For a free connection of the pool, and for the server to open one: beyond it the caller is told, rather than kept."""
+CONNECTING: Mapping[str, Any] = {
+    "connect_timeout": int(_WAIT_SECONDS),
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+"""Of libpq: a server or a network that falls silent is noticed within half a minute."""
 _USED = "kotae_used"
 _IDLE_SECONDS = 1.0
 
@@ -64,6 +77,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             hide_parameters=True,  # customers' words are among them, and errors are logged
+            pool_timeout=_WAIT_SECONDS,
+            connect_args=dict(CONNECTING),
             json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
             json_deserializer=orjson.loads,
         )

@@ -74,7 +74,15 @@ class TooMany(KotaeError):
 
 
 class Unavailable(KotaeError):
-    """Another process or server does not answer."""
+    """Another process or server does not answer.
+
+    Args:
+        retry_after: seconds until it is worth trying again.
+    """
 
     code = "unavailable"
     status = 503
+
+    def __init__(self, message: str, hint: str = "", *, retry_after: int = 1) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after

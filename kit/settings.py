@@ -42,6 +42,19 @@ class Settings(BaseSettings):
     rasa_port: int = Field(5005, description="port of Rasa, loopback only")
     actions_port: int = Field(5055, description="port of the action server, loopback only")
     knowledge_base_port: int = Field(8100, description="port of the knowledge base, loopback only")
+    internal_host: str = Field(
+        LOOPBACK,
+        description="address Rasa, the action server and the knowledge base listen on: a private network's, never a public one",
+    )
+    rasa_server: str | None = Field(None, description="address of Rasa where it is another machine's, http://host:port")
+    actions_server: str | None = Field(None, description="address of the action server where it is another machine's")
+    knowledge_base_server: str | None = Field(
+        None, description="address of the knowledge base where it is another machine's"
+    )
+    redis_host: str | None = Field(
+        None, description="Redis server with the lock that several replicas of Rasa share; one replica needs none"
+    )
+    redis_port: int = Field(6379, description="its port")
     public_url: str | None = Field(None, description="how customers reach the front door, where that is not its port")
 
     encoder: str = Field(
@@ -100,6 +113,11 @@ class Settings(BaseSettings):
 
     turn_budget_seconds: float = Field(5.0, description="how long Rasa may take for one turn")
     turn_workers: int = Field(8, description="turns one api process runs at the same time")
+    turn_backlog: int = Field(
+        500,
+        ge=1,
+        description="turns owed at the same time, in all; beyond it new messages are refused for some seconds",
+    )
     log_format: Literal["console", "json"] = Field("console", description="how log lines look")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least level that is logged"
@@ -159,15 +177,15 @@ class Settings(BaseSettings):
 
     @property
     def rasa_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.rasa_port}"
+        return self.rasa_server or f"http://{LOOPBACK}:{self.rasa_port}"
 
     @property
     def actions_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.actions_port}"
+        return self.actions_server or f"http://{LOOPBACK}:{self.actions_port}"
 
     @property
     def knowledge_base_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.knowledge_base_port}"
+        return self.knowledge_base_server or f"http://{LOOPBACK}:{self.knowledge_base_port}"
 
     @cached_property
     def signing_key(self) -> str:

@@ -10,6 +10,8 @@ import jwt
 from kit.errors import Unauthenticated
 
 ALGORITHM = "HS256"
+_CLOCKS = timedelta(seconds=30)
+"""How far the clock of the machine that verifies may be behind: issued in its future, a token would not hold yet."""
 
 
 def sign(claims: dict[str, Any], key: str, *, audience: str, now: datetime, lifetime: timedelta) -> str:
@@ -22,7 +24,9 @@ def sign(claims: dict[str, Any], key: str, *, audience: str, now: datetime, life
         now: when it is issued.
         lifetime: how long it holds.
     """
-    return jwt.encode({**claims, "aud": audience, "iat": now, "exp": now + lifetime}, key, algorithm=ALGORITHM)
+    return jwt.encode(
+        {**claims, "aud": audience, "iat": now - _CLOCKS, "exp": now + lifetime}, key, algorithm=ALGORITHM
+    )
 
 
 def verify(token: str, key: str, *, audience: str) -> dict[str, Any]:

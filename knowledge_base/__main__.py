@@ -5,7 +5,7 @@ from __future__ import annotations
 import uvicorn
 
 from kit.logging import configure
-from kit.settings import LOOPBACK, load_settings
+from kit.settings import load_settings
 from knowledge_base.app import create_app
 
 
@@ -14,7 +14,7 @@ def main() -> None:
     settings = load_settings()
     configure(settings, "knowledge_base")
     uvicorn.run(
-        create_app(settings), host=LOOPBACK, port=settings.knowledge_base_port, log_config=None, access_log=False,
+        create_app(settings), host=settings.internal_host, port=settings.knowledge_base_port, log_config=None, access_log=False,
         timeout_graceful_shutdown=5,
     )  # fmt: skip
 

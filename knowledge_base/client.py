@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
+from circuitbreaker import CircuitBreaker, CircuitBreakerError
 from pydantic import BaseModel, ValidationError
 
 from kit.errors import KotaeError, NotFound, Unavailable, UserError
@@ -28,6 +30,9 @@ from knowledge_base.text import Language
 TIMEOUT = httpx.Timeout(2.0, connect=0.5)
 """Seconds. A turn as a whole has five."""
 Reply = TypeVar("Reply", bound=BaseModel)
+_FAILURES, _REST_SECONDS = 5, 2
+"""So many calls in a row without an answer, and for so many seconds none is made: a knowledge base that hangs would cost every turn
+the whole time-out."""
 _HINT = "see that `kotae up` runs it, and its log"
 
 
@@ -40,6 +45,8 @@ class KnowledgeBase:
 
     def __init__(self, base_url: str) -> None:
         self._http = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT)
+        breaker = CircuitBreaker(_FAILURES, _REST_SECONDS, httpx.HTTPError, "knowledge_base")
+        self._request: Callable[..., Awaitable[httpx.Response]] = breaker(self._http.request)
 
     async def __aenter__(self) -> KnowledgeBase:
         return self
@@ -104,12 +111,17 @@ class KnowledgeBase:
 
     async def _ask(self, method: str, path: str, reply: type[Reply], body: BaseModel | None = None) -> Reply:
         try:
-            response = await self._http.request(method, path, json=body.model_dump(mode="json") if body else None)
+            response = await self._request(method, path, json=body.model_dump(mode="json") if body else None)
         except httpx.HTTPError as error:
             name = type(error).__name__
             raise Unavailable(f"the knowledge base does not answer ({name})", _HINT) from error
+        except CircuitBreakerError as error:
+            raise Unavailable("the knowledge base has not answered for a while", _HINT) from error
         if response.is_success:
-            return reply.model_validate_json(response.content)
+            try:
+                return reply.model_validate_json(response.content)
+            except ValidationError as error:
+                raise Unavailable("the knowledge base answered something else", _HINT) from error
         raise _error(response)
 
 

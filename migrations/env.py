@@ -11,7 +11,9 @@ assert METADATA_COMPLETE  # every room's tables are imported: autogenerate sees 
 
 def run() -> None:
     """Runs the migrations in one transaction: all of them or none."""
-    engine = create_engine(async_url(context.config.get_main_option("sqlalchemy.url") or ""), poolclass=pool.NullPool)
+    url = async_url(context.config.get_main_option("sqlalchemy.url") or "")
+    options = {"options": f"-c lock_timeout={context.config.get_main_option('lock_timeout')}"}
+    engine = create_engine(url, poolclass=pool.NullPool, connect_args=options)
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
         with context.begin_transaction():

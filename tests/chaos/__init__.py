@@ -1,0 +1,1 @@
+"""Does it keep what it promises when things break?"""

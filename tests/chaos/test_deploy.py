@@ -1,0 +1,118 @@
+"""What is in deploy/ is what its readers take: Compose, Kubernetes, HAProxy; and it names what there is."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import compose_spec
+import kubernetes_validate
+import pytest
+import yaml
+
+from cli import processes
+from deploy import local
+from kit.settings import Settings
+from tests.support import ROOT
+
+DEPLOY = ROOT / "deploy"
+OF_OTHERS = {"KOTAE_IMAGE", "KOTAE_COMPANY_FOLDER"}
+"""Variables of compose.yml itself, not of Kotae."""
+OF_A_LATER_VERSION = {"KOTAE_TRUSTED_PROXIES"}
+"""Settings that come with the work on attacks; they do no harm before."""
+
+
+def documents() -> list[dict[str, Any]]:
+    return [one for one in yaml.safe_load_all((DEPLOY / "kubernetes.yml").read_text()) if one]
+
+
+def test_the_compose_file_is_one() -> None:
+    """By the Compose specification, with everything it needs named; a wrong key is refused."""
+    text = (DEPLOY / "compose.yml").read_text()
+    resolved = yaml.safe_load(text)
+    resolved.pop("x-kotae")
+    made = compose_spec.ComposeSpecification.model_validate(resolved)
+    assert made is not None
+    compose_spec.compose_spec.loads(yaml.safe_dump(resolved)) if hasattr(compose_spec.compose_spec, "loads") else None
+
+
+def test_compose_runs_two_of_each_process() -> None:
+    """Every process of the stack, twice, each at the address HAProxy knows."""
+    services = yaml.safe_load((DEPLOY / "compose.yml").read_text())["services"]
+    for name in local.SERVICES:
+        both = [one for one in services.values() if one.get("command") == ["serve", name]]
+        assert len(both) == 2, name
+        for number in (1, 2):
+            address = services["haproxy"]["environment"][f"KOTAE_{name.upper()}_{number}"]
+            assert address.partition(":")[0] in services
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda one: f"{one['kind']}-{one['metadata']['name']}")
+def test_a_kubernetes_object_is_one(document: dict[str, Any]) -> None:
+    """By the schema of its kind, strictly: an unknown field is refused."""
+    kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate({**document, "spce": {}}, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_kubernetes_runs_two_of_each_process_and_finds_them() -> None:
+    """Each deployment serves a process there is, on the port its probes, its service and its neighbours use."""
+    found = {one["metadata"]["name"]: one for one in documents() if one["kind"] == "Deployment"}
+    services = {one["metadata"]["name"]: one for one in documents() if one["kind"] == "Service"}
+    (config,) = [one["data"] for one in documents() if one["kind"] == "ConfigMap"]
+    defaults = Settings()
+    for name in local.SERVICES:
+        deployment = found[f"kotae-{name.replace('_', '-')}"]
+        service = services[deployment["metadata"]["name"]]
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert deployment["spec"]["replicas"] == 2
+        assert container["args"] == ["serve", name]
+        port = getattr(defaults, f"{name}_port")
+        assert container["ports"][0]["containerPort"] == service["spec"]["ports"][0]["port"] == port
+        labels = deployment["spec"]["template"]["metadata"]["labels"].items()
+        assert service["spec"]["selector"].items() <= labels
+        if name != "api":
+            assert config[f"KOTAE_{name.upper()}_SERVER"] == f"http://{service['metadata']['name']}:{port}"
+
+
+@pytest.mark.parametrize("name", ["compose.yml", "kubernetes.yml", "Containerfile"])
+def test_every_variable_is_a_setting(name: str) -> None:
+    """A misspelt one would be ignored."""
+    known = {f"KOTAE_{field.upper()}" for field in Settings.model_fields} | OF_OTHERS | OF_A_LATER_VERSION
+    known |= {f"KOTAE_{service.upper()}_{number}" for service in local.SERVICES for number in (1, 2)}
+    known |= {f"KOTAE_FRONT_{service.upper()}" for service in local.SERVICES}
+    assert set(re.findall(r"\bKOTAE_[A-Z0-9_]+", (DEPLOY / name).read_text())) <= known
+
+
+def test_haproxy_takes_its_configuration() -> None:
+    """The same file as in compose.yml, with addresses of loopback; a wrong word is refused."""
+    local.need("haproxy")
+    addresses = {f"KOTAE_FRONT_{one.upper()}": f"127.0.0.1:{8000 + at}" for at, one in enumerate(local.SERVICES)}
+    addresses |= {f"KOTAE_{one.upper()}_{number}": "127.0.0.1:9" for one in local.SERVICES for number in (1, 2)}
+
+    def check(file: Path) -> int:
+        command = [local.need("haproxy"), "-c", "-q", "-f", str(file)]
+        return subprocess.run(command, env={**os.environ, **addresses}, check=False, capture_output=True).returncode
+
+    assert check(DEPLOY / "haproxy.cfg") == 0
+    assert check(DEPLOY / "compose.yml") != 0
+
+
+def test_the_image_copies_what_there_is() -> None:
+    """The container image cannot be built in a test; what it copies and runs exists."""
+    text = (DEPLOY / "Containerfile").read_text()
+    for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
+        for word in line.split():
+            assert word == "${COMPANY}" or (ROOT / word).exists(), word
+    packages = re.search(r"^packages = (\[.*?\])", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert packages is not None
+    for name in {one.partition(".")[0] for one in yaml.safe_load(packages.group(1))}:
+        assert f"COPY {name} {name}\n" in text
+
+
+def test_what_the_image_runs_is_a_process() -> None:
+    """`kotae serve` knows each process of the stack."""
+    assert set(processes.stack(Settings(), "postgresql://x", Path("m"))) == set(local.SERVICES)
