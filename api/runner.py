@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import httpx
+import aiohttp
+import orjson
 import structlog
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +19,7 @@ from conversations.bodies import BODY, Body, Choice, Choices
 from conversations.turns import Leased
 from kit.clock import now
 from kit.database import Database
+from kit.http import Answer, Http
 from kit.metrics import TURN_SECONDS, TURNS
 from kit.settings import Settings
 
@@ -52,15 +54,15 @@ class TurnRunner:
 
     Args:
         database: where turns are.
-        settings: budget, number of workers, Rasa's address, signing key.
-        client: HTTP client with kept-alive connections.
+        settings: budget, number of workers, signing key.
+        rasa: to talk with it.
         wake: set when a turn may be owed that nobody has leased.
     """
 
-    def __init__(self, database: Database, settings: Settings, client: httpx.AsyncClient, wake: asyncio.Event) -> None:
+    def __init__(self, database: Database, settings: Settings, rasa: Http, wake: asyncio.Event) -> None:
         self._database = database
         self._settings = settings
-        self._client = client
+        self._rasa = rasa
         self._wake = wake
         self._lease = timedelta(seconds=settings.turn_budget_seconds) + _MARGIN
         self._working: set[asyncio.Task[None]] = set()
@@ -135,15 +137,16 @@ class TurnRunner:
             if left <= 0:
                 return Reply(problem="silent")
             try:
-                answer = await self._client.post(
-                    f"{self._settings.rasa_url}/webhooks/kotae/turn",
+                answer = await self._rasa.request(
+                    "POST",
+                    "/webhooks/kotae/turn",
+                    orjson.dumps({"conversation": turn.conversation_id, "text": turn.text, "choice": turn.choice}),
+                    seconds=left,
                     headers={"Authorization": f"Bearer {turns.sign(turn, self._settings.signing_key, now())}"},
-                    json={"conversation": turn.conversation_id, "text": turn.text, "choice": turn.choice},
-                    timeout=left,
                 )
-            except httpx.TimeoutException:
+            except TimeoutError:
                 return Reply(problem="slow")
-            except httpx.TransportError:
+            except aiohttp.ClientError:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             return _read(answer)
@@ -176,10 +179,10 @@ class TurnRunner:
         )
 
 
-def _read(answer: httpx.Response) -> Reply:
+def _read(answer: Answer) -> Reply:
     """Rasa's answer, distrusted: anything but well-formed bodies is a failure."""
-    if answer.status_code != 200:
-        return Reply(problem=f"status {answer.status_code}")
+    if answer.status != 200:
+        return Reply(problem=f"status {answer.status}")
     try:
         data: dict[str, Any] = answer.json()
         bodies = [BODY.validate_python(message) for message in data["messages"]]

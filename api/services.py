@@ -18,6 +18,7 @@ from api.rescoring import Rescoring
 from api.runner import TurnRunner
 from kit.company import Company
 from kit.database import Database
+from kit.http import Http
 from kit.settings import Settings
 from knowledge_base.client import KnowledgeBase
 
@@ -36,6 +37,7 @@ class Services:
     identities: Identities
     knowledge_base: KnowledgeBase
     http: httpx.AsyncClient
+    rasa: Http
     runner: TurnRunner
     rescoring: Rescoring
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx
+import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from kit.errors import KotaeError, NotFound, Unavailable, UserError
+from kit.http import FAILURES, Answer, Http
 from knowledge_base.schemas import (
     AnswerReply,
     AnswerRequest,
@@ -25,8 +26,9 @@ from knowledge_base.schemas import (
 )
 from knowledge_base.text import Language
 
-TIMEOUT = httpx.Timeout(2.0, connect=0.5)
-"""Seconds. A turn as a whole has five."""
+SECONDS = 2.0
+"""For one question. A turn as a whole has five."""
+CONNECT_SECONDS = 0.5
 Reply = TypeVar("Reply", bound=BaseModel)
 _HINT = "see that `kotae up` runs it, and its log"
 
@@ -39,7 +41,7 @@ class KnowledgeBase:
     """
 
     def __init__(self, base_url: str) -> None:
-        self._http = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT)
+        self._http = Http(base_url)
 
     async def __aenter__(self) -> KnowledgeBase:
         return self
@@ -49,7 +51,7 @@ class KnowledgeBase:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._http.aclose()
+        await self._http.close()
 
     async def embed(self, texts: list[str]) -> EmbedReply:
         """Vectors of texts."""
@@ -103,14 +105,22 @@ class KnowledgeBase:
         return await self._ask("POST", "/reload", Reloaded)
 
     async def _ask(self, method: str, path: str, reply: type[Reply], body: BaseModel | None = None) -> Reply:
+        said = body.model_dump_json().encode() if body else None
         try:
-            response = await self._http.request(method, path, json=body.model_dump(mode="json") if body else None)
-        except httpx.HTTPError as error:
+            try:
+                answer = await self._send(method, path, said)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                # A kept connection that the other end closed just then, or it is being started again. Asking twice changes nothing.
+                answer = await self._send(method, path, said)
+        except FAILURES as error:
             name = type(error).__name__
             raise Unavailable(f"the knowledge base does not answer ({name})", _HINT) from error
-        if response.is_success:
-            return reply.model_validate_json(response.content)
-        raise _error(response)
+        if answer.status == 200:
+            return reply.model_validate_json(answer.body)
+        raise _error(answer)
+
+    async def _send(self, method: str, path: str, body: bytes | None) -> Answer:
+        return await self._http.request(method, path, body, seconds=SECONDS, connect_seconds=CONNECT_SECONDS)
 
 
 def _checked(model: type[Reply], **fields: Any) -> Reply:
@@ -121,11 +131,11 @@ def _checked(model: type[Reply], **fields: Any) -> Reply:
         raise UserError(f"{first['loc'][0]}: {first['msg'].lower()}", "shorten or correct it") from None
 
 
-def _error(response: httpx.Response) -> KotaeError:
+def _error(answer: Answer) -> KotaeError:
     try:
-        data = response.json()
+        data = answer.json()
     except ValueError:
         data = {}
     kinds: dict[int, type[KotaeError]] = {404: NotFound, 422: UserError}
-    kind = kinds.get(response.status_code, Unavailable)
-    return kind(data.get("message", f"the knowledge base answered {response.status_code}"), data.get("hint", ""))
+    kind = kinds.get(answer.status, Unavailable)
+    return kind(data.get("message", f"the knowledge base answered {answer.status}"), data.get("hint", ""))
