@@ -8,20 +8,30 @@ from accounts.catalog import Catalog, load_catalog
 from escalations import policy
 from escalations.policy import Policy
 from kit.company import Company, load_company
-from kit.database import Database
+from kit.database import NOT_WAITING_FOR_DISK, Database
 from kit.settings import Settings
 from knowledge_base.client import KnowledgeBase
+
+ACCOUNT_WAIT_MS = 1000
+"""How long one look into the accounts may take before the turn goes on without; a turn as a whole has five seconds."""
 
 
 @dataclass(frozen=True)
 class Rooms:
-    """What one turn is answered from."""
+    """What one turn is answered from.
+
+    Attributes:
+        database: what a turn leaves behind. It is committed without waiting for the disk: the turn is settled durably after it,
+            which makes all that was committed before durable too, and a turn that was not is run again.
+        accounts: what is known of who asks. No statement there takes long: the turn then goes on without.
+    """
 
     settings: Settings
     company: Company
     catalog: Catalog
     policy: Policy
     database: Database
+    accounts: Database
     knowledge_base: KnowledgeBase
 
 
@@ -34,11 +44,13 @@ def make(settings: Settings, url: str) -> Rooms:
         UserError: one of the company's files is wrong.
     """
     company = load_company(settings.company)
+    wait = str(ACCOUNT_WAIT_MS)
     return Rooms(
         settings=settings,
         company=company,
         catalog=load_catalog(company),
         policy=policy.load(company.file("escalation.yml", policy.DEFAULT)),
-        database=Database(url),
+        database=Database(url, options=NOT_WAITING_FOR_DISK),
+        accounts=Database(url, options={"lock_timeout": wait, "statement_timeout": wait}),
         knowledge_base=KnowledgeBase(settings.knowledge_base_url),
     )

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,9 +21,6 @@ from escalations.policy import Facts
 from kit.company import Language
 
 logger = structlog.get_logger()
-ACCOUNT_WAIT_MS = 1000
-"""How long one look into the accounts may take before the turn goes on without; a turn as a whole has five seconds."""
-_WAIT = text("SELECT set_config('lock_timeout', :wait, true), set_config('statement_timeout', :wait, true)")
 
 
 @dataclass
@@ -84,12 +80,10 @@ async def look_up(turn: Turn) -> None:
     if account_id is None:
         return
     try:
-        async with turn.session.begin_nested():  # what fails here must not take the turn with it
-            await turn.session.execute(_WAIT, {"wait": str(ACCOUNT_WAIT_MS)})
+        async with turn.rooms.accounts.read() as session:  # what fails here must not take the turn with it
             turn.customer, turn.internal = await account_facts.facts_of_turn(
-                turn.session, turn.rooms.catalog, account_id, turn.claims.person_id, turn.now
+                session, turn.rooms.catalog, account_id, turn.claims.person_id, turn.now
             )
-            await turn.session.execute(_WAIT, {"wait": "0"})
     except DBAPIError as error:
         logger.warning("accounts_away", turn=turn.claims.turn_id, reason=type(error.orig).__name__)
         turn.customer, turn.internal, turn.account_away = None, None, True

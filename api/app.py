@@ -34,6 +34,7 @@ from kit import outgoing
 from kit.clock import now
 from kit.company import load_company
 from kit.database import Database
+from kit.http import Http
 from kit.settings import Settings
 from knowledge_base.client import KnowledgeBase
 
@@ -57,7 +58,7 @@ def create_app(settings: Settings, url: str) -> FastAPI:
     company = load_company(settings.company)
     catalog = load_catalog(company)
     database, hub = Database(url), Hub(url)
-    http = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=settings.turn_workers))
+    rasa = Http(settings.rasa_url, settings.turn_workers)
     made = Services(
         settings=settings,
         company=company,
@@ -69,8 +70,9 @@ def create_app(settings: Settings, url: str) -> FastAPI:
         identities=Identities(settings),
         limits=Limits(settings),
         knowledge_base=KnowledgeBase(settings.knowledge_base_url),
-        http=http,
-        runner=TurnRunner(database, settings, http, hub.owed),
+        http=httpx.AsyncClient(),
+        rasa=rasa,
+        runner=TurnRunner(database, settings, rasa, hub.owed),
         rescoring=Rescoring(database, catalog),
     )
     app = FastAPI(title="Kotae", version="1", lifespan=_lifespan, docs_url=None, redoc_url=None)
@@ -121,6 +123,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await services.http.aclose()
+    await services.rasa.close()
     await services.knowledge_base.close()
     await services.database.close()
 

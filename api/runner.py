@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import httpx
+import aiohttp
+import orjson
 import structlog
 from circuitbreaker import CircuitBreaker, CircuitBreakerError
 from pydantic import ValidationError
@@ -22,6 +23,7 @@ from conversations.turns import Leased
 from kit.clock import now
 from kit.database import Database
 from kit.errors import Unavailable
+from kit.http import Answer, Http
 from kit.metrics import TURN_SECONDS, TURNS
 from kit.settings import Settings
 
@@ -76,15 +78,15 @@ class TurnRunner:
 
     Args:
         database: where turns are.
-        settings: budget, number of workers, Rasa's address, signing key.
-        client: HTTP client with kept-alive connections.
+        settings: budget, number of workers, signing key.
+        rasa: to talk with it.
         wake: set when a turn may be owed that nobody has leased.
     """
 
-    def __init__(self, database: Database, settings: Settings, client: httpx.AsyncClient, wake: asyncio.Event) -> None:
+    def __init__(self, database: Database, settings: Settings, rasa: Http, wake: asyncio.Event) -> None:
         self._database = database
         self._settings = settings
-        self._client = client
+        self._rasa = rasa
         self._wake = wake
         self._lease = timedelta(seconds=settings.turn_budget_seconds) + _MARGIN
         self._working: set[asyncio.Task[None]] = set()
@@ -199,18 +201,19 @@ class TurnRunner:
             if left <= 0:
                 raise _NoAnswer(Reply(problem="silent"))
             try:
-                answer = await self._client.post(
-                    f"{self._settings.rasa_url}/webhooks/kotae/turn",
+                answer = await self._rasa.request(
+                    "POST",
+                    "/webhooks/kotae/turn",
+                    orjson.dumps({"conversation": turn.conversation_id, "text": turn.text, "choice": turn.choice}),
+                    seconds=left,
                     headers={"Authorization": f"Bearer {turns.sign(turn, self._settings.signing_key, now())}"},
-                    json={"conversation": turn.conversation_id, "text": turn.text, "choice": turn.choice},
-                    timeout=left,
                 )
-            except httpx.TimeoutException:
+            except TimeoutError:
                 raise _NoAnswer(Reply(problem="slow")) from None
-            except httpx.TransportError:
+            except aiohttp.ClientError:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            if answer.status_code in _COMING_BACK:
+            if answer.status in _COMING_BACK:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             return _read(answer)
@@ -243,14 +246,14 @@ class TurnRunner:
         )
 
 
-def _read(answer: httpx.Response) -> Reply:
+def _read(answer: Answer) -> Reply:
     """Rasa's answer, distrusted: anything but well-formed bodies is a failure. An action that failed fails this turn alone.
 
     Raises:
         _NoAnswer: it cannot be read.
     """
-    if answer.status_code != 200:
-        raise _NoAnswer(Reply(problem=f"status {answer.status_code}"))
+    if answer.status != 200:
+        raise _NoAnswer(Reply(problem=f"status {answer.status}"))
     try:
         data: dict[str, Any] = answer.json()
         bodies = [BODY.validate_python(message) for message in data["messages"]]

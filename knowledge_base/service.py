@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import Future
+from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
@@ -10,13 +13,21 @@ import structlog
 from kit.errors import KotaeError, Unavailable
 from kit.settings import Settings
 from knowledge_base.answering import Answerer, question_language
-from knowledge_base.batching import QuestionVectors
-from knowledge_base.encoders import Encoders
+from knowledge_base.batching import QuestionVectors, Vector
+from knowledge_base.encoders import Encoder, Encoders, Vectors
 from knowledge_base.index import fingerprint, open_index
-from knowledge_base.schemas import EmbedReply, Ready, Reloaded
+from knowledge_base.schemas import Ready, Reloaded
 from knowledge_base.text import clean_question, has_words
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors in blocks, one row a text, one block an encoder; a text without words is all zeros."""
+
+    vectors: Vectors
+    model: str
 
 
 class Service:
@@ -111,7 +122,7 @@ class Service:
             passages=index.meta.passages,
         )
 
-    def embed(self, texts: list[str]) -> EmbedReply:
+    async def embed(self, texts: list[str]) -> Embedded:
         """Vectors in blocks: each text in the block of its language's encoder.
 
         Raises:
@@ -121,9 +132,11 @@ class Service:
             raise Unavailable("the knowledge base is not ready", self._reason)
         encoders = self._encoders
         rows = np.zeros((len(texts), encoders.dimension), np.float32)
-        cleaned = [(row, clean_question(text)) for row, text in enumerate(texts)]
-        wanted = [(row, encoders.of(question_language(text, None)), text) for row, text in cleaned if has_words(text)]
-        vectors = self._vectors.many([(encoder, text) for _, encoder, text in wanted])
-        for (row, encoder, _), vector in zip(wanted, vectors, strict=True):
-            rows[row] = encoders.block(encoder, vector)
-        return EmbedReply(vectors=rows.tolist(), dimension=encoders.dimension, model=encoders.name)
+        started: list[tuple[int, Encoder, Future[Vector]]] = []
+        for row, text in enumerate(map(clean_question, texts)):
+            if has_words(text):
+                encoder = encoders.of(question_language(text, None))
+                started.append((row, encoder, self._vectors.start(encoder, text)))
+        for row, encoder, future in started:
+            rows[row] = encoders.block(encoder, await asyncio.wrap_future(future))
+        return Embedded(rows, encoders.name)

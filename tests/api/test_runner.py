@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
 from api.runner import TurnRunner
@@ -15,6 +14,7 @@ from conversations import log
 from conversations.turns import Leased
 from kit.clock import now
 from kit.database import Database
+from kit.http import Http
 from kit.settings import load_settings
 
 WORKERS = 2
@@ -47,8 +47,8 @@ async def test_a_silent_rasa_costs_its_budget_and_the_customer_is_told(
 ) -> None:
     """While all hands are full nobody may lease for this process. Told to stop it finishes what it holds: each turn is settled as failed."""
     settings = load_settings(home=tmp_path, rasa_port=silent_port, turn_workers=WORKERS, turn_budget_seconds=0.5)
-    async with httpx.AsyncClient() as client:
-        runner = TurnRunner(database, settings, client, asyncio.Event())
+    async with Http(settings.rasa_url) as rasa:
+        runner = TurnRunner(database, settings, rasa, asyncio.Event())
         turns = [await _leased(database, runner) for _ in range(WORKERS)]
         for turn in turns:
             assert runner.lease is not None

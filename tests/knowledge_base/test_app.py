@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
+import uvicorn
 
 from kit.errors import NotFound, Unavailable, UserError
 from kit.settings import Settings
@@ -24,13 +26,31 @@ POLLS = 1_200
 
 
 async def serve(settings: Settings) -> AsyncIterator[KnowledgeBase]:
-    """The real application in this process, asked through the real client."""
-    app = create_app(settings)
-    async with app.router.lifespan_context(app):
-        client = KnowledgeBase("http://kb")
-        client._http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kb")
+    """The real application behind a real server in this process, asked through the real client."""
+    config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_config=None)
+    server = Server(config)
+    running = asyncio.create_task(server.serve())
+    await server.ready.wait()
+    async with KnowledgeBase(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}") as client:
         yield client
-        await client.close()
+    server.should_exit = True
+    await running
+
+
+class Server(uvicorn.Server):
+    """A server that says when it serves, and leaves signals to the tests."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 async def until_ready(client: KnowledgeBase) -> None:
@@ -86,8 +106,8 @@ async def test_errors_keep_their_kind(kb: KnowledgeBase) -> None:
         await kb.answer("x" * 100_000)
     with pytest.raises(NotFound):
         await kb.article("en", "none")
-    response = await kb._http.post("/answer", content=b"{not json")
-    assert response.status_code == 422
+    for path, body in (("/answer", b"{not json"), ("/embed", b"{}"), ("/search", b"{not json")):
+        assert (await kb._http.request("POST", path, body, seconds=2)).status == 422
 
 
 async def test_a_service_that_is_not_there_is_unavailable() -> None:

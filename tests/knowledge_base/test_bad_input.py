@@ -100,7 +100,7 @@ async def test_a_missing_model_is_said_and_the_service_lives(tmp_path: Path, pla
         assert "'./nowhere' is not a folder" in str(caught.value)
         with pytest.raises(Unavailable):
             await client.embed(["hello"])
-        assert (await client._http.get("/healthz")).json() == {"ok": True}
+        assert (await client._http.request("GET", "/healthz", seconds=2)).json() == {"ok": True}
 
 
 @pytest.mark.parametrize(

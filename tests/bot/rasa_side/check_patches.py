@@ -8,10 +8,12 @@ import asyncio
 import unittest
 from unittest import mock
 
+import aiohttp
 import jsonschema
 import rasa
 from rasa.core.actions.action import RemoteAction
 from rasa.shared.exceptions import RasaException
+from rasa.utils.endpoints import EndpointConfig
 
 ORIGINAL = RemoteAction._validate_action_result
 
@@ -71,6 +73,52 @@ class Failures(unittest.TestCase):
         finally:
             rasa_patches.failed_actions.reset(token)
         self.assertEqual(noted, ["action_any"])
+
+
+class Sessions(unittest.TestCase):
+    """Calls of one endpoint share their connection, and fail as before."""
+
+    def setUp(self) -> None:
+        rasa_patches.apply()
+
+    def test_calls_share_a_connection_and_answer_as_before(self) -> None:
+        async def calls() -> None:
+            opened = []
+
+            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                opened.append(writer)
+                while await reader.readline():
+                    length = 0
+                    while (line := await reader.readline()).strip():
+                        if line.lower().startswith(b"content-length:"):
+                            length = int(line.split(b":")[1])
+                    await reader.readexactly(length)
+                    body = b'{"events": []}'
+                    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                    writer.write(head % len(body) + body)
+
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
+            endpoint = EndpointConfig(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            for _ in range(3):
+                self.assertEqual(await endpoint.request(json={}), {"events": []})
+            self.assertEqual(len(opened), 1)
+            opened[0].close()  # the other end is started again, and this end hears of it
+            async with endpoint.session() as session:
+                while any(kept.is_connected() for pool in session.connector._conns.values() for kept, _ in pool):  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+            self.assertEqual(await endpoint.request(json={}), {"events": []})
+            async with endpoint.session() as session:
+                await session.close()
+            server.close()
+
+        asyncio.run(calls())
+
+    def test_nobody_there_is_told_as_before(self) -> None:
+        async def call() -> None:
+            with self.assertRaises(aiohttp.ClientConnectionError):
+                await EndpointConfig("http://127.0.0.1:9").request(json={})
+
+        asyncio.run(call())
 
 
 class Version(unittest.TestCase):
