@@ -91,7 +91,7 @@ async def look_up(turn: Turn) -> None:
             )
             await turn.session.execute(_WAIT, {"wait": "0"})
     except DBAPIError as error:
-        logger.warning("accounts_away", turn=turn.claims.turn_id, reason=type(error.orig).__name__)
+        logger.warning("accounts_away", reason=type(error.orig).__name__)
         turn.customer, turn.internal, turn.account_away = None, None, True
 
 

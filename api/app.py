@@ -30,10 +30,11 @@ from api.runner import TurnRunner
 from api.services import Services
 from conversations import erasing
 from escalations import outbox, queue
-from kit import outgoing
+from kit import outgoing, tracing
 from kit.clock import now
 from kit.company import load_company
 from kit.database import Database
+from kit.metrics import FORGOTTEN
 from kit.settings import Settings
 from knowledge_base.client import KnowledgeBase
 
@@ -124,6 +125,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await services.http.aclose()
     await services.knowledge_base.close()
     await services.database.close()
+    tracing.close()
 
 
 def _must_not_end(task: asyncio.Task[None]) -> None:
@@ -167,6 +169,8 @@ async def _forgetting(services: Services) -> None:
             gone = await retention.forget(services.database, services.settings, now())
             if gone.total():
                 logger.info("forgotten", **gone)
+            for kind, number in gone.items():
+                FORGOTTEN.labels(kind).inc(number)
         except SQLAlchemyError as error:
             logger.warning("forgetting_failed", reason=type(error).__name__)
         await asyncio.sleep(_FORGET_SECONDS)

@@ -22,6 +22,7 @@ from api.services import Services, ServicesDep
 from conversations import log
 from conversations.models import Conversation
 from escalations import csms
+from kit import tracing
 from kit.clock import now
 from kit.errors import NotFound
 from kit.metrics import MESSAGES
@@ -95,9 +96,10 @@ async def accept(
     services: Services, session: AsyncSession, conversation_id: str, said: MessageIn | MessageFrame
 ) -> log.Accepted:
     """Takes a message in the session's transaction, with its turn where this process has a hand free."""
-    accepted = await log.accept(
-        session, conversation_id, said.client_id, said.text, now(), said.choice, services.runner.lease
-    )
+    with tracing.stage("accept", conversation=conversation_id):
+        accepted = await log.accept(
+            session, conversation_id, said.client_id, said.text, now(), said.choice, services.runner.lease
+        )
     await aftercare.accepted(session, conversation_id, accepted, said.choice, now())
     return accepted
 

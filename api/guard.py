@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import Limits
 from kit.errors import TooMany
+from kit.metrics import REFUSED
 from kit.settings import Settings
 
 MAX_BODY = 5 * 1024 * 1024
@@ -51,6 +52,7 @@ class Guard:
         """Lets a request through, bounded, or refuses it."""
         if scope["type"] == "websocket":
             if not self._may_open(HTTPConnection(scope)):
+                REFUSED.labels("origin").inc()
                 await send({"type": "websocket.close", "code": 1008, "reason": "not from this website"})
                 return
             await self._app(scope, receive, send)
@@ -77,8 +79,10 @@ class Guard:
             if _length(connection) > allowed:
                 raise HTTPException(413, f"the body may have {allowed} bytes")
         except TooMany as error:
+            REFUSED.labels("refusals").inc()
             await _refuse(429, error.message, scope, receive, answer, {"Retry-After": str(error.retry_after)})
         except HTTPException as error:
+            REFUSED.labels("too_large").inc()
             await _refuse(error.status_code, error.detail, scope, receive, answer, {"Connection": "close"})
         else:
             await self._app(scope, _bounded(receive, allowed), answer)

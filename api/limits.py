@@ -14,6 +14,7 @@ from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import HTTPConnection
 
 from kit.errors import TooMany
+from kit.metrics import REFUSED
 from kit.settings import Settings
 
 Kind = Literal["conversations", "messages", "signs", "searches", "refusals", "sign_ins"]
@@ -53,6 +54,7 @@ class Limits:
         address = self._address(connection)
         allowed = self._allowed.get(kind)
         if allowed is not None and address is not None and not self._counter.hit(allowed, kind, key or address):
+            REFUSED.labels(kind).inc()
             raise _too_many()
 
     def check(self, kind: Kind, connection: HTTPConnection) -> None:

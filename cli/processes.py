@@ -143,7 +143,7 @@ def stack(settings: Settings, url: str, model: Path) -> dict[str, Process]:
     python = sys.executable
     made = [
         knowledge_base(settings, common),
-        Process("actions", [python, "-m", "actions"], settings.actions_port, "/health", common),
+        Process("actions", [python, "-m", "actions"], settings.actions_port, "/readyz", common),
         Process(
             "rasa", rasa_command(settings, model), settings.rasa_port, "/webhooks/kotae/readyz", rasa_env(settings, url)
         ),
@@ -189,6 +189,7 @@ def rasa_env(settings: Settings, url: str | None = None) -> dict[str, str]:
         "KOTAE_ACTIONS_URL": f"{settings.actions_url}/webhook",
         "KOTAE_KNOWLEDGE_BASE_URL": settings.knowledge_base_url,
         "KOTAE_SECRET_KEY": settings.signing_key,
+        "KOTAE_LOG_FORMAT": settings.log_format,
     }
     return made if url is None else {**made, "KOTAE_TRACKER_URL": url}
 

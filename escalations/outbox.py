@@ -24,6 +24,7 @@ from kit.company import Company
 from kit.database import Database
 from kit.errors import Conflict, NotFound, UserError
 from kit.ids import new_id
+from kit.metrics import OUTBOX
 from kit.settings import Settings
 
 TEXTS = Catalogue(Path(__file__).with_name("texts.yml"))
@@ -174,8 +175,10 @@ async def deliver(database: Database, senders: Mapping[str, Sender], now: dateti
                 item.last_error = f"{type(error).__name__}: {error}"[:500]
                 item.next_at = clock_now() + BACK_OFF * 2 ** (item.attempts - 1)
                 item.state = "dead" if item.attempts >= MAX_ATTEMPTS else "waiting"
+                OUTBOX.labels(item.kind, "dead" if item.state == "dead" else "failed").inc()
             else:
                 item.state, item.sent_at = "sent", clock_now()
+                OUTBOX.labels(item.kind, "sent").inc()
     return len(items)
 
 

@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from kit import tracing
 from kit.errors import KotaeError
 from kit.settings import Settings
 from knowledge_base.schemas import (
@@ -54,10 +56,13 @@ def create_app(settings: Settings) -> FastAPI:
         with suppress(asyncio.CancelledError):
             await following
         await run(service.close)
+        tracing.close()
         threads.shutdown(wait=False, cancel_futures=True)
 
     app = FastAPI(title="Kotae knowledge base", lifespan=lifespan)
     app.state.service = service
+    if settings.trace_url:
+        app.middleware("http")(_traced)
 
     @app.exception_handler(KotaeError)
     async def expected(_: Request, error: KotaeError) -> JSONResponse:
@@ -87,11 +92,24 @@ def create_app(settings: Settings) -> FastAPI:
     async def readyz() -> Ready:
         return service.ready()
 
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
     @app.post("/reload")
     async def reload() -> Reloaded:
         return await run(service.reload)
 
     return app
+
+
+async def _traced(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    """The request as a span of the trace it belongs to; what belongs to none is none."""
+    parent = request.headers.get(tracing.HEADER)
+    if parent is None:
+        return await go_on(request)
+    with tracing.span(f"knowledge_base {request.url.path}", parent=parent):
+        return await go_on(request)
 
 
 async def _follow(service: Service, run: Callable[[Callable[[], None]], Awaitable[None]]) -> None:

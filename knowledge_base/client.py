@@ -8,6 +8,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from kit import tracing
 from kit.errors import KotaeError, NotFound, Unavailable, UserError
 from knowledge_base.schemas import (
     AnswerReply,
@@ -104,7 +105,9 @@ class KnowledgeBase:
 
     async def _ask(self, method: str, path: str, reply: type[Reply], body: BaseModel | None = None) -> Reply:
         try:
-            response = await self._http.request(method, path, json=body.model_dump(mode="json") if body else None)
+            response = await self._http.request(
+                method, path, json=body.model_dump(mode="json") if body else None, headers=tracing.headers()
+            )
         except httpx.HTTPError as error:
             name = type(error).__name__
             raise Unavailable(f"the knowledge base does not answer ({name})", _HINT) from error
