@@ -27,6 +27,7 @@ from api.identity import Identities
 from api.limits import Limits
 from api.rescoring import Rescoring
 from api.runner import TurnRunner
+from api.schemas import ProblemOut
 from api.services import Services
 from conversations import erasing
 from escalations import outbox, queue
@@ -74,7 +75,8 @@ def create_app(settings: Settings, url: str) -> FastAPI:
         runner=TurnRunner(database, settings, http, hub.owed),
         rescoring=Rescoring(database, catalog),
     )
-    app = FastAPI(title="Kotae", version="1", lifespan=_lifespan, docs_url=None, redoc_url=None)
+    problems: dict[int | str, dict[str, Any]] = {"4XX": {"model": ProblemOut}, "5XX": {"model": ProblemOut}}
+    app = FastAPI(title="Kotae", version="1", lifespan=_lifespan, docs_url=None, redoc_url=None, responses=problems)
     app.state.services = made
     errors.install(app)
     _cors(app, settings)

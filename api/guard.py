@@ -24,6 +24,7 @@ BODY_SECONDS = 30.0
 """How long a whole body may take to arrive."""
 _CHAT = "/v1/conversations"
 _CONSOLE = "/console"
+_CODES = {403: "forbidden", 413: "too_large", 429: "too_many"}
 _REFUSED = (401, 403, 404)
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -47,6 +48,7 @@ class Guard:
         self._origins = frozenset(origin.rstrip("/") for origin in settings.allowed_origins)
         self._open_to_all = not self._origins and settings.mode == "development"
         self._production = settings.mode == "production"
+        self._site = settings.site_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lets a request through, bounded, or refuses it."""
@@ -78,11 +80,13 @@ class Guard:
                 self._limits.check("refusals", connection)
             if _length(connection) > allowed:
                 raise HTTPException(413, f"the body may have {allowed} bytes")
+            if scope["path"].startswith(_CONSOLE) and not self._is_own(connection, connection.headers.get("origin")):
+                raise HTTPException(403, "the console is not for pages of others")
         except TooMany as error:
             REFUSED.labels("refusals").inc()
             await _refuse(429, error.message, scope, receive, answer, {"Retry-After": str(error.retry_after)})
         except HTTPException as error:
-            REFUSED.labels("too_large").inc()
+            REFUSED.labels(_CODES[error.status_code]).inc()
             await _refuse(error.status_code, error.detail, scope, receive, answer, {"Connection": "close"})
         else:
             await self._app(scope, _bounded(receive, allowed), answer)
@@ -90,11 +94,15 @@ class Guard:
     def _may_open(self, connection: HTTPConnection) -> bool:
         """Whether a page of this origin may open a socket. Browsers ask no other leave for it, and send cookies along."""
         origin = connection.headers.get("origin")
-        if origin is None or urlsplit(origin).netloc == connection.headers.get("host"):
-            return True  # no browser, or a page of our own
-        if connection.url.path.startswith(_CONSOLE):
+        if self._is_own(connection, origin):
+            return True
+        if connection.scope["path"].startswith(_CONSOLE):
             return False
         return self._open_to_all or origin in self._origins
+
+    def _is_own(self, connection: HTTPConnection, origin: str | None) -> bool:
+        """Whether a request comes from no browser, from the address line of one, or from a page of our own."""
+        return origin is None or origin == self._site or urlsplit(origin).netloc == connection.headers.get("host")
 
     def _count(self, connection: HTTPConnection) -> None:
         try:
@@ -147,6 +155,5 @@ def _bounded(receive: Receive, allowed: int) -> Receive:
 async def _refuse(
     status: int, message: str, scope: Scope, receive: Receive, send: Send, headers: dict[str, str]
 ) -> None:
-    code = {413: "too_large", 429: "too_many"}[status]
-    body = {"error": {"code": code, "message": message, "hint": ""}}
+    body = {"error": {"code": _CODES[status], "message": message, "hint": ""}}
     await JSONResponse(body, status, headers)(scope, receive, send)
