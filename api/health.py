@@ -8,8 +8,9 @@ from collections.abc import Awaitable
 
 import httpx
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
 
 from api.access import bearer
 from api.services import Services, ServicesDep
@@ -26,7 +27,14 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+class ReadyOut(BaseModel):
+    """Whether a message would be answered, and which neighbours answer."""
+
+    ready: bool
+    checks: dict[str, bool]
+
+
+@router.get("/readyz", response_model=ReadyOut, responses={503: {"model": ReadyOut}})
 async def readyz(services: ServicesDep) -> JSONResponse:
     """Every neighbour answers, so that a message would be answered: 200, or 503 with what is missing."""
     settings = services.settings
@@ -42,7 +50,7 @@ async def readyz(services: ServicesDep) -> JSONResponse:
     return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request, services: ServicesDep) -> Response:
     """Prometheus metrics of this process, for who has the token of `KOTAE_METRICS_TOKEN`. Others find nothing here."""
     if not _may_read(services, bearer(request)):

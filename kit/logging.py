@@ -64,6 +64,7 @@ def configure(settings: Settings, process: str) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
+    logging.captureWarnings(True)
     root.setLevel(settings.log_level.upper())
     # httpx tells of every request, uvicorn of every socket with its whole address: noise, and addresses may hold tokens.
     for noisy in ("httpx", "uvicorn.error"):
