@@ -226,7 +226,13 @@ async def test_an_address_no_letter_can_be_made_for_stops_no_other(
     box, address = mailbox
     good = f"{new_id('to')}@example.com"
     async with database.begin() as session:
-        for to in ("a\r\nBcc: victim@example.com", "<<<>>>", "\ud800".encode("utf-8", "replace").decode(), good):
+        for to in (
+            "a\r\nBcc: victim@example.com",
+            "<<<>>>",
+            "=?utf-8?q?=0d=0aBcc:_victim?=@example.com",
+            "a@example.com,victim@example.com",
+            good,
+        ):
             made = await log.start(session, lang="en", now=now())
             await outbox.tell_customer(session, load_company(ROOT / "demo"), conversation_id=made.id, to=to, lang="en", csm="Ana", words="hi", after=0, now=now())  # fmt: skip
     await delivered(database, configured(settings, smtp_url=address), now())
