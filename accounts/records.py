@@ -245,6 +245,8 @@ async def put_people(session: AsyncSession, rows: Sequence[tuple[str, PutPerson,
     # Two that may be taken back: only where they were said.
     for field in ("champion", "left_at"):
         said = {key: getattr(row, field) for key, (row, _) in merged.items() if field in row.model_fields_set}
+        if field == "champion":  # null is no answer to it
+            said = {key: value for key, value in said.items() if value is not None}
         await repository.set_people(session, field, said)
 
 

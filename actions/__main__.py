@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actions.server import create
-from kit import postgres, production
+from kit import postgres, production, tracing
 from kit.logging import configure
 from kit.settings import load_settings
 
@@ -12,6 +12,7 @@ def main() -> None:
     """Serves until told to stop."""
     settings = load_settings()
     configure(settings, "actions")
+    tracing.configure(settings, "actions")
     production.check(settings)
     with postgres.running(settings) as url:
         create(settings, url).run(

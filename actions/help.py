@@ -7,6 +7,7 @@ from actions.texts import TEXTS
 from actions.turn import Act, Turn
 from conversations import turns
 from conversations.bodies import Answer, Body, Choice, Choices, Citation, Text
+from kit import tracing
 from kit.errors import Unavailable
 from knowledge_base.schemas import AnswerReply, Asker, Values
 
@@ -45,9 +46,10 @@ async def answer_text(turn: Turn, text: str, article_id: str | None = None) -> l
         article_id: the article the customer chose, where they did.
     """
     try:
-        found = await turn.rooms.knowledge_base.answer(
-            text, lang=turn.lang, asker=_asker(turn), values=_values(turn), article_id=article_id
-        )
+        with tracing.stage("knowledge"):
+            found = await turn.rooms.knowledge_base.answer(
+                text, lang=turn.lang, asker=_asker(turn), values=_values(turn), article_id=article_id
+            )
     except Unavailable:
         turn.decision = "unavailable"
         return [human.offer(turn, TEXTS.say("cannot_look_up", turn.lang))]
@@ -57,7 +59,10 @@ async def answer_text(turn: Turn, text: str, article_id: str | None = None) -> l
 async def look(turn: Turn, text: str) -> AnswerReply | None:
     """What the help content has to some words; None while it is away. Says nothing and decides nothing."""
     try:
-        return await turn.rooms.knowledge_base.answer(text, lang=turn.lang, asker=_asker(turn), values=_values(turn))
+        with tracing.stage("knowledge"):
+            return await turn.rooms.knowledge_base.answer(
+                text, lang=turn.lang, asker=_asker(turn), values=_values(turn)
+            )
     except Unavailable:
         return None
 

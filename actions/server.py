@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from rasa_sdk import Tracker
 from rasa_sdk.endpoint import create_app
 from rasa_sdk.executor import ActionExecutor, CollectingDispatcher
-from sanic import Sanic
+from sanic import HTTPResponse, Request, Sanic, response
 
 from actions import account, answering, dialogue, escalating, forms, help, human
 from actions.rooms import Rooms, make
@@ -17,9 +18,10 @@ from actions.turn import Act, Turn, look_up, record
 from conversations import turns
 from conversations.bodies import Body, Text
 from escalations.queue import handover
+from kit import tracing
 from kit.clock import now
 from kit.database import wait_for_disk
-from kit.metrics import TURN_SECONDS
+from kit.metrics import DECISIONS, ESCALATIONS
 from kit.settings import Settings
 
 logger = structlog.get_logger()
@@ -57,8 +59,13 @@ class Handler:
         """
         rooms = self._holder["rooms"]
         message = tracker.latest_message
-        claims = turns.verify((message.get("metadata") or {}).get("turn_token") or "", rooms.settings.signing_key)
-        with TURN_SECONDS.labels("action").time():
+        metadata = message.get("metadata") or {}
+        claims = turns.verify(metadata.get("turn_token") or "", rooms.settings.signing_key)
+        ids = {"conversation": claims.conversation_id, "turn": claims.turn_id}
+        with (
+            structlog.contextvars.bound_contextvars(**ids),
+            tracing.stage("action", parent=metadata.get(tracing.HEADER), action=self._name, **ids),
+        ):
             async with rooms.database.begin() as session:
                 await turns.owed(session, claims)
                 turn = Turn(
@@ -77,16 +84,19 @@ class Handler:
         return [*turn.events, *dialogue.remember(bodies), dialogue.keep_subject(turn)]
 
     async def _answer(self, turn: Turn) -> list[Body]:
-        await look_up(turn)
+        with tracing.stage("look_up"):
+            await look_up(turn)
         bodies = await answering.answer(turn, self._act)
-        raised = await escalating.consult(turn)
+        with tracing.stage("policy"):
+            raised = await escalating.consult(turn)
         await record(turn)
+        if turn.decision is not None:
+            DECISIONS.labels(turn.decision).inc()
         if raised is not None:
             await wait_for_disk(turn.session)  # others act on it at once
+            ESCALATIONS.labels(raised.escalation.mode, raised.escalation.rule).inc()
             logger.info(
                 "escalation",
-                conversation=turn.claims.conversation_id,
-                turn=turn.claims.turn_id,
                 rule=raised.escalation.rule,
                 mode=raised.escalation.mode,
                 created=raised.created,
@@ -112,6 +122,23 @@ def _without_offer(bodies: list[Body]) -> list[Body]:
     return [body for body in bodies if not (body.type == "choices" and body.choices[0].id == dialogue.HUMAN)]
 
 
+async def _readyz(request: Request[Any, Any]) -> HTTPResponse:
+    """Turns can be answered: 200, or 503."""
+    ready: bool = await request.app.ctx.ready()
+    return response.json({"ready": ready}, 200 if ready else 503)
+
+
+async def _metrics(_: Request[Any, Any]) -> HTTPResponse:
+    """Prometheus metrics of this process, on loopback as all of it."""
+    return response.raw(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+async def _ready(holder: dict[str, Rooms]) -> bool:
+    """Whether the rooms are open and the database answers."""
+    rooms = holder.get("rooms")
+    return rooms is not None and await rooms.database.answers()
+
+
 def create(settings: Settings, url: str) -> Sanic[Any, Any]:
     """The action server's application.
 
@@ -123,7 +150,10 @@ def create(settings: Settings, url: str) -> Sanic[Any, Any]:
     for name, act in ACTIONS.items():
         executor.register_function(name, Handler(name, act, holder).run)
     executor.register_action(forms.ValidateCallbackForm())
-    app: Sanic[Any, Any] = create_app(executor)
+    app: Sanic[Any, Any] = create_app(executor, cors_origins=None)  # only Rasa calls it, never a browser
+    app.ctx.ready = lambda: _ready(holder)
+    app.add_route(_readyz, "/readyz")
+    app.add_route(_metrics, "/metrics")
 
     async def open_rooms(*_: object) -> None:
         holder["rooms"] = make(settings, url)
@@ -133,6 +163,7 @@ def create(settings: Settings, url: str) -> Sanic[Any, Any]:
         await rooms.knowledge_base.close()
         await rooms.database.close()
         await rooms.accounts.close()
+        tracing.close()
 
     app.register_listener(open_rooms, "before_server_start")
     app.register_listener(close_rooms, "after_server_stop")

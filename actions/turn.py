@@ -85,7 +85,7 @@ async def look_up(turn: Turn) -> None:
                 session, turn.rooms.catalog, account_id, turn.claims.person_id, turn.now
             )
     except DBAPIError as error:
-        logger.warning("accounts_away", turn=turn.claims.turn_id, reason=type(error.orig).__name__)
+        logger.warning("accounts_away", reason=type(error.orig).__name__)
         turn.customer, turn.internal, turn.account_away = None, None, True
 
 

@@ -6,7 +6,7 @@ import uvicorn
 
 from api.app import create_app
 from api.bounded import BoundedProtocol
-from kit import postgres, production
+from kit import postgres, production, tracing
 from kit.logging import configure
 from kit.settings import load_settings
 
@@ -15,6 +15,7 @@ def main() -> None:
     """Serves until told to stop."""
     settings = load_settings()
     configure(settings, "api")
+    tracing.configure(settings, "api")
     production.check(settings)
     with postgres.running(settings) as url:
         uvicorn.run(

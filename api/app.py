@@ -27,14 +27,16 @@ from api.identity import Identities
 from api.limits import Limits
 from api.rescoring import Rescoring
 from api.runner import TurnRunner
+from api.schemas import ProblemOut
 from api.services import Services
 from conversations import erasing
 from escalations import outbox, queue
-from kit import outgoing
+from kit import outgoing, tracing
 from kit.clock import now
 from kit.company import load_company
 from kit.database import Database
 from kit.http import Http
+from kit.metrics import FORGOTTEN
 from kit.settings import Settings
 from knowledge_base.client import KnowledgeBase
 
@@ -75,7 +77,8 @@ def create_app(settings: Settings, url: str) -> FastAPI:
         runner=TurnRunner(database, settings, rasa, hub.owed),
         rescoring=Rescoring(database, catalog),
     )
-    app = FastAPI(title="Kotae", version="1", lifespan=_lifespan, docs_url=None, redoc_url=None)
+    problems: dict[int | str, dict[str, Any]] = {"4XX": {"model": ProblemOut}, "5XX": {"model": ProblemOut}}
+    app = FastAPI(title="Kotae", version="1", lifespan=_lifespan, docs_url=None, redoc_url=None, responses=problems)
     app.state.services = made
     errors.install(app)
     _cors(app, settings)
@@ -126,6 +129,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await services.rasa.close()
     await services.knowledge_base.close()
     await services.database.close()
+    tracing.close()
 
 
 def _must_not_end(task: asyncio.Task[None]) -> None:
@@ -169,6 +173,8 @@ async def _forgetting(services: Services) -> None:
             gone = await retention.forget(services.database, services.settings, now())
             if gone.total():
                 logger.info("forgotten", **gone)
+            for kind, number in gone.items():
+                FORGOTTEN.labels(kind).inc(number)
         except SQLAlchemyError as error:
             logger.warning("forgetting_failed", reason=type(error).__name__)
         await asyncio.sleep(_FORGET_SECONDS)

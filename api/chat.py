@@ -31,6 +31,7 @@ from api.services import Services, ServicesDep
 from conversations import log, repository
 from conversations.models import Conversation
 from escalations import csms
+from kit import tracing
 from kit.clock import now
 from kit.errors import NotFound
 from kit.metrics import MESSAGES
@@ -121,9 +122,10 @@ async def accept(
         Unavailable: too much is owed already.
     """
     services.runner.admit()
-    accepted = await log.accept(
-        session, conversation_id, said.client_id, said.text, now(), said.choice, services.runner.lease
-    )
+    with tracing.stage("accept", conversation=conversation_id):
+        accepted = await log.accept(
+            session, conversation_id, said.client_id, said.text, now(), said.choice, services.runner.lease
+        )
     if not accepted.duplicate:
         services.limits.message(caller, await log.existing(session, conversation_id))
     await aftercare.accepted(session, services.company, conversation_id, accepted, said.choice, now())

@@ -6,7 +6,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException
 
 from kit.database import AWAY
@@ -41,10 +41,16 @@ def install(app: FastAPI) -> None:
         )
 
     @app.exception_handler(DataError)
-    async def cannot_be_kept(request: Request, error: DataError) -> JSONResponse:
-        # Checked where it matters; this catches what a text or a number can hold and PostgreSQL cannot.
-        logger.info("cannot_be_kept", path=request.url.path, reason=type(error.orig).__name__)
-        return _render(422, "invalid", "a value cannot be kept", "leave out control characters and huge numbers")
+    @app.exception_handler(IntegrityError)
+    async def cannot_be_kept(request: Request, error: DataError | IntegrityError) -> JSONResponse:
+        # Checked where it matters; this catches what a text or a number can hold and PostgreSQL cannot, or will not by its own rules.
+        logger.warning("cannot_be_kept", path=request.url.path, reason=type(error.orig).__name__)
+        return _render(
+            422,
+            "invalid",
+            "a value cannot be kept",
+            "leave out control characters, huge numbers and what contradicts itself",
+        )
 
     async def database_away(request: Request, error: Exception) -> JSONResponse:
         logger.warning("database_away", path=request.url.path, reason=reason(error))

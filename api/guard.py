@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import Limits
 from kit.errors import TooMany
+from kit.metrics import REFUSED
 from kit.settings import Settings
 
 MAX_BODY = 5 * 1024 * 1024
@@ -23,6 +24,7 @@ BODY_SECONDS = 30.0
 """How long a whole body may take to arrive."""
 _CHAT = "/v1/conversations"
 _CONSOLE = "/console"
+_CODES = {403: "forbidden", 413: "too_large", 429: "too_many"}
 _REFUSED = (401, 403, 404)
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -44,11 +46,13 @@ class Guard:
         self._app = app
         self._limits = limits
         self._production = settings.mode == "production"
+        self._site = settings.site_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lets a request through, bounded, or refuses it."""
         if scope["type"] == "websocket":
             if not self._may_open(HTTPConnection(scope)):
+                REFUSED.labels("origin").inc()
                 await send({"type": "websocket.close", "code": 1008, "reason": "not from this website"})
                 return
             await self._app(scope, receive, send)
@@ -74,9 +78,13 @@ class Guard:
                 self._limits.check("refusals", connection)
             if _length(connection) > allowed:
                 raise HTTPException(413, f"the body may have {allowed} bytes")
+            if scope["path"].startswith(_CONSOLE) and not self._is_own(connection, connection.headers.get("origin")):
+                raise HTTPException(403, "the console is not for pages of others")
         except TooMany as error:
+            REFUSED.labels("refusals").inc()
             await _refuse(429, error.message, scope, receive, answer, {"Retry-After": str(error.retry_after)})
         except HTTPException as error:
+            REFUSED.labels(_CODES[error.status_code]).inc()
             await _refuse(error.status_code, error.detail, scope, receive, answer, {"Connection": "close"})
         else:
             await self._app(scope, _bounded(receive, allowed), answer)
@@ -89,7 +97,11 @@ class Guard:
         if not connection.url.path.startswith(_CONSOLE):
             return True
         origin = connection.headers.get("origin")
-        return origin is None or urlsplit(origin).netloc == connection.headers.get("host")
+        return self._is_own(connection, origin)
+
+    def _is_own(self, connection: HTTPConnection, origin: str | None) -> bool:
+        """Whether a request comes from no browser, from the address line of one, or from a page of our own."""
+        return origin is None or origin == self._site or urlsplit(origin).netloc == connection.headers.get("host")
 
     def _count(self, connection: HTTPConnection) -> None:
         try:
@@ -142,6 +154,5 @@ def _bounded(receive: Receive, allowed: int) -> Receive:
 async def _refuse(
     status: int, message: str, scope: Scope, receive: Receive, send: Send, headers: dict[str, str]
 ) -> None:
-    code = {413: "too_large", 429: "too_many"}[status]
-    body = {"error": {"code": code, "message": message, "hint": ""}}
+    body = {"error": {"code": _CODES[status], "message": message, "hint": ""}}
     await JSONResponse(body, status, headers)(scope, receive, send)

@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection
 from api.texts import TEXTS
 from conversations.models import Conversation
 from kit.errors import TooMany
+from kit.metrics import REFUSED
 from kit.settings import Settings
 
 Kind = Literal[
@@ -97,6 +98,7 @@ class Limits:
     def _take(self, kind: Kind, key: str, lang: str) -> None:
         allowed = self._allowed.get(kind)
         if allowed is not None and not self._counter.hit(allowed, kind, key):
+            REFUSED.labels(kind).inc()
             raise self._too_many(allowed, kind, key, lang)
 
     def _too_many(self, allowed: RateLimitItemPerMinute, kind: Kind, key: str, lang: str) -> TooMany:

@@ -20,11 +20,12 @@ from api.texts import TEXTS
 from conversations import log, repository, turns
 from conversations.bodies import BODY, Body, Choice, Choices
 from conversations.turns import Leased
+from kit import tracing
 from kit.clock import now
 from kit.database import Database
 from kit.errors import Unavailable
 from kit.http import Answer, Http
-from kit.metrics import TURN_SECONDS, TURNS
+from kit.metrics import TURN_PROBLEMS, TURN_SECONDS, TURNS
 from kit.settings import Settings
 
 logger = structlog.get_logger()
@@ -49,13 +50,20 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back for a turn."""
+    """What came back for a turn.
+
+    Attributes:
+        took: seconds of each stage within Rasa.
+        spans: what it did when, where it was told of a trace.
+    """
 
     bodies: list[Body] = field(default_factory=list)
     intent: str | None = None
     confidence: float | None = None
     lang: str | None = None
     problem: str | None = None
+    took: dict[str, float] = field(default_factory=dict)
+    spans: list[dict[str, Any]] = field(default_factory=list)
 
 
 class _NoAnswer(Exception):
@@ -167,13 +175,23 @@ class TurnRunner:
             return
 
     async def _answer(self, turn: Leased) -> None:
+        ids = {"conversation": turn.conversation_id, "turn": turn.id}
+        with structlog.contextvars.bound_contextvars(**ids), tracing.span("turn", since=turn.created_at, **ids):
+            await self._answered(turn)
+
+    async def _answered(self, turn: Leased) -> None:
         clock = asyncio.get_running_loop().time
         until = clock() + self._lease.total_seconds()
-        with TURN_SECONDS.labels("rasa").time():
+        TURN_SECONDS.labels("wait").observe(max(0.0, (now() - turn.created_at).total_seconds()))
+        with tracing.stage("rasa"):
             reply = await self._reply(turn) if turn.attempts <= MAX_ATTEMPTS else Reply(problem="attempts")
+            for stage, seconds in reply.took.items():
+                TURN_SECONDS.labels(stage).observe(seconds)
+            tracing.report("rasa", reply.spans)
         while True:
             try:
-                return await self._settle(turn, reply)
+                with tracing.stage("settle"):
+                    return await self._settle(turn, reply)
             except SQLAlchemyError as error:
                 if clock() > until:  # another runner has it by now
                     raise
@@ -206,7 +224,8 @@ class TurnRunner:
                     "/webhooks/kotae/turn",
                     orjson.dumps({"conversation": turn.conversation_id, "text": turn.text, "choice": turn.choice}),
                     seconds=left,
-                    headers={"Authorization": f"Bearer {turns.sign(turn, self._settings.signing_key, now())}"},
+                    headers=tracing.headers()
+                    | {"Authorization": f"Bearer {turns.sign(turn, self._settings.signing_key, now())}"},
                 )
             except TimeoutError:
                 raise _NoAnswer(Reply(problem="slow")) from None
@@ -232,17 +251,19 @@ class TurnRunner:
                 intent_confidence=reply.confidence,
                 lang=reply.lang,
             )
+        seconds = (now() - turn.created_at).total_seconds()
         TURNS.labels(outcome if settled else "late").inc()
+        TURN_SECONDS.labels("whole").observe(max(0.0, seconds))
+        if reply.problem is not None:
+            TURN_PROBLEMS.labels(reply.problem).inc()
         line = logger.info if reply.problem is None else logger.warning
         line(
             "turn",
-            conversation=turn.conversation_id,
-            turn=turn.id,
             outcome=outcome,
             problem=reply.problem,
             intent=reply.intent,
             confidence=reply.confidence,
-            ms=round((now() - turn.created_at).total_seconds() * 1000),
+            ms=round(seconds * 1000),
         )
 
 
@@ -260,11 +281,13 @@ def _read(answer: Answer) -> Reply:
         intent = data.get("intent") or {}
         name, confidence = intent.get("name"), intent.get("confidence")
         lang = data.get("lang") if data.get("lang") in ("en", "ja") else None
+        took = {stage: float(data.get("took", {}).get(stage, 0)) for stage in ("understand", "act")}
+        spans = list(data.get("spans") or [])
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError):
         raise _NoAnswer(Reply(problem="garbage")) from None
     if not bodies or data.get("failed"):
-        return Reply(intent=name, confidence=confidence, problem="empty")
-    return Reply(bodies, name, confidence, lang)
+        return Reply([], name, confidence, lang, "empty", took, spans)
+    return Reply(bodies, name, confidence, lang, None, took, spans)
 
 
 def failed(lang: str) -> list[Body]:

@@ -75,6 +75,20 @@ class EmailIn(BaseModel):
     email: str = Field(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}\.[^@\s.]{2,}$")
 
 
+class Problem(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(description="stable, for programs")
+    message: str = Field(description="one line that names the thing")
+    hint: str = Field(description="the way out")
+
+
+class ProblemOut(BaseModel):
+    """Every answer that is not what was asked for."""
+
+    error: Problem
+
+
 class _Frame(BaseModel):
     model_config = ConfigDict(extra="ignore")
 

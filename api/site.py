@@ -14,7 +14,7 @@ from api.services import ServicesDep
 router = APIRouter(tags=["widget"])
 
 
-@router.get("/widget.js")
+@router.get("/widget.js", include_in_schema=False)
 async def widget_js() -> Response:
     """The chat widget: one module, no dependency."""
     return Response(_widget(), media_type="text/javascript", headers={"Cache-Control": "public, max-age=300"})

@@ -22,6 +22,7 @@ from conversations import log, repository
 from kit.clock import now
 from kit.database import AWAY
 from kit.errors import Forbidden, KotaeError, NotFound, TooMany, Unauthenticated
+from kit.metrics import WINDOWS
 
 router = APIRouter(tags=["chat"])
 logger = structlog.get_logger()
@@ -78,6 +79,10 @@ class Window:
 
     async def run(self, events: asyncio.Queue[Event], until: datetime | None) -> None:
         """Until the window closes or its token ends."""
+        with structlog.contextvars.bound_contextvars(conversation=self._id), WINDOWS.track_inprogress():
+            await self._run(events, until)
+
+    async def _run(self, events: asyncio.Queue[Event], until: datetime | None) -> None:
         tasks = [asyncio.create_task(self._write(events)), asyncio.create_task(self._read())]
         if until is not None:
             tasks.append(asyncio.create_task(self._expire(until)))
@@ -92,7 +97,7 @@ class Window:
                 logger.warning("database_away", conversation=self._id, reason=reason(error))
                 code = TRY_LATER
             elif error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
-                logger.error("window_failed", conversation=self._id, exc_info=error)
+                logger.error("window_failed", exc_info=error)
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await self._socket.close(code)
 

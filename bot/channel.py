@@ -22,7 +22,7 @@ from sanic import Blueprint, response
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from bot import language, parts, rasa_patches
+from bot import language, logs, parts, rasa_patches, spans
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +71,8 @@ class KotaeChannel(InputChannel):
 
     Body `{"conversation": str, "text": str, "choice": str|null}`, header `Authorization: Bearer <turn token>`. Answers
 
-    - 200 `{"messages": [body], "intent": {"name", "confidence"}, "lang": str, "failed": bool}`; failed is true where an
-      action failed or nothing was said
+    - 200 `{"messages": [body], "intent": {"name", "confidence"}, "lang": str, "failed": bool, "took": {"understand": s, "act": s}}`;
+      failed is true where an action failed or nothing was said. Where a header `traceparent` came, also `spans` (see `bot.spans`)
     - 400 the request is not a turn; 401 the token does not hold or is for another conversation
     - 500 `{"error": str}` anything else
 
@@ -99,6 +99,7 @@ class KotaeChannel(InputChannel):
         key = os.environ.get(KEY_VARIABLE, "")
         if len(key) < 32:
             raise RasaException(f"{KEY_VARIABLE} must be set, 32 characters or more: it verifies turn tokens.")
+        logs.install()
         return cls(key)
 
     def blueprint(self, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> Blueprint:
@@ -135,6 +136,7 @@ class KotaeChannel(InputChannel):
         if not isinstance(body, dict) or not isinstance(body.get("text"), str):
             raise BadTurn("text must be a text")
         self._claims(request, PARSE_AUDIENCE)
+        logs.turn_ids.set(None)  # a connection is used again, and its context with it
         text = harmless(body["text"])
         lang = body.get("lang") if body.get("lang") in ("en", "ja") else None
         understood = await _understand(request, text, None, {"lang": lang})
@@ -190,8 +192,11 @@ async def _run(
     on_new_message: Callable[[UserMessage], Awaitable[Any]],
 ) -> Dict[str, Any]:
     text = harmless(body["text"])
+    logs.turn_ids.set({"conversation": body["conversation"], "turn": str(claims.get("turn"))})
+    clock = spans.Clock(request.headers.get(spans.HEADER))
     metadata = {"turn_token": claims["token"], "lang": claims.get("lang")}
-    understood = await _understand(request, text, body.get("choice"), metadata)
+    with clock.stage("understand"):
+        understood = await _understand(request, text, body.get("choice"), metadata)
     lang = _language(text, understood, claims.get("lang"))
     metadata["lang"] = lang
     understood[ENTITIES] = [*understood[ENTITIES], {"entity": "lang", "value": lang, "extractor": "KotaeChannel"}]
@@ -199,20 +204,21 @@ async def _run(
     failed: List[str] = []
     noting = rasa_patches.failed_actions.set(failed)
     try:
-        await on_new_message(
-            UserMessage(text, output, body["conversation"], understood, "kotae", claims.get("turn"), metadata)
-        )
+        with clock.stage("act") as parent:
+            metadata.update(parent)
+            await on_new_message(
+                UserMessage(text, output, body["conversation"], understood, "kotae", claims.get("turn"), metadata)
+            )
     finally:
         rasa_patches.failed_actions.reset(noting)
     if failed or not output.messages:
-        logger.error(
-            "turn %s: %s", claims.get("turn"), f"failed: {', '.join(failed)}" if failed else "nothing was said"
-        )
+        logger.error("turn %s", f"failed: {', '.join(failed)}" if failed else "without a word")
     return {
         "messages": output.messages,
         "intent": _named(understood[INTENT]),
         "lang": lang,
         "failed": bool(failed) or not output.messages,
+        **clock.reported(),
     }
 
 

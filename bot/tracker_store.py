@@ -155,8 +155,11 @@ class OneRowTrackerStore(TrackerStore):
         return self._rows.keys()
 
 
+_PASSING = frozenset({"turn_token", "traceparent"})
+
+
 def _without_token(event: Dict[str, Any]) -> Dict[str, Any]:
     metadata = event.get("metadata")
-    if metadata and "turn_token" in metadata:
-        return {**event, "metadata": {key: value for key, value in metadata.items() if key != "turn_token"}}
+    if metadata and not _PASSING.isdisjoint(metadata):
+        return {**event, "metadata": {key: value for key, value in metadata.items() if key not in _PASSING}}
     return event

@@ -148,7 +148,7 @@ def stack(settings: Settings, url: str, model: Path) -> dict[str, Process]:
     python = sys.executable
     made = [
         knowledge_base(settings, common),
-        Process("actions", [python, "-m", "actions"], settings.actions_port, "/health", common),
+        Process("actions", [python, "-m", "actions"], settings.actions_port, "/readyz", common),
         Process(
             "rasa", rasa_command(settings, model), settings.rasa_port, "/webhooks/kotae/readyz", rasa_env(settings, url)
         ),
@@ -202,6 +202,7 @@ def rasa_env(settings: Settings, url: str | None = None) -> dict[str, str]:
         "KOTAE_ACTIONS_URL": f"{settings.actions_url}/webhook",
         "KOTAE_KNOWLEDGE_BASE_URL": settings.knowledge_base_url,
         "KOTAE_SECRET_KEY": settings.signing_key,
+        "KOTAE_LOG_FORMAT": settings.log_format,
     }
     if settings.redis_host is not None:
         made |= {"KOTAE_REDIS_HOST": settings.redis_host, "KOTAE_REDIS_PORT": str(settings.redis_port)}

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.progress import Progress
 from rich.table import Table
 
-from cli import prepare, processes
+from cli import logs, prepare, processes
 from cli.output import notes, screen
 from cli.prepare import Login
 from cli.processes import Process
@@ -78,6 +78,7 @@ async def _run(settings: Settings, company: Company, url: str, began: float) -> 
         _announce(settings, company, logins, time.monotonic() - began)
         watchers = [asyncio.create_task(processes.watch(process, settings.logs_dir)) for process in stack.values()]
         watchers.append(asyncio.create_task(_watch_database(settings)))
+        watchers.append(asyncio.create_task(logs.keep(settings)))
         await stopping
         for watcher in watchers:
             watcher.cancel()

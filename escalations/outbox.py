@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -24,6 +25,7 @@ from kit.company import Company
 from kit.database import Database
 from kit.errors import Conflict, NotFound, UserError
 from kit.ids import new_id
+from kit.metrics import OUTBOX
 from kit.settings import Settings
 
 TEXTS = Catalogue(Path(__file__).with_name("texts.yml"))
@@ -33,6 +35,8 @@ MAX_ATTEMPTS = 12
 LINK_HOLDS = timedelta(days=7)
 """How long the link of an e-mail opens the conversation."""
 MIN_SECRET = 24
+_ADDRESS = re.compile(r"[^\x00-\x20\x7f@<>()\[\],;:\\\"?]{1,64}@[^\x00-\x20\x7f@<>()\[\],;:\\\"?]{1,255}")
+"""One address, without what has a meaning of its own in a header."""
 BACK_OFF = timedelta(seconds=10)
 """First wait after a failure; it doubles each time, so twelve attempts span about eleven hours."""
 
@@ -174,8 +178,10 @@ async def deliver(database: Database, senders: Mapping[str, Sender], now: dateti
                 item.last_error = f"{type(error).__name__}: {error}"[:500]
                 item.next_at = clock_now() + BACK_OFF * 2 ** (item.attempts - 1)
                 item.state = "dead" if item.attempts >= MAX_ATTEMPTS else "waiting"
+                OUTBOX.labels(item.kind, "dead" if item.state == "dead" else "failed").inc()
             else:
                 item.state, item.sent_at = "sent", clock_now()
+                OUTBOX.labels(item.kind, "sent").inc()
     return len(items)
 
 
@@ -253,12 +259,28 @@ def _customer_email(url: str, settings: Settings, database: Database) -> Sender:
     return send
 
 
+def _one_line(text: str) -> str:
+    """Words as the value of a header. `=?…?=` would be decoded by Python's e-mail package, line breaks and all (CVE-2024-6923)."""
+    return " ".join(text.replace("=?", "= ?").split())
+
+
+def _address(text: str) -> str:
+    """One plain address.
+
+    Raises:
+        UserError: it is none, or more than one.
+    """
+    if not _ADDRESS.fullmatch(text):
+        raise UserError("no letter can be sent to such an address", "correct the person's e-mail address")
+    return text
+
+
 async def _mail(url: str, payload: Mapping[str, Any], text: str) -> None:
     server = urlsplit(url)
     message = EmailMessage()
-    message["Subject"] = " ".join(str(payload["subject"]).split())
-    message["From"] = payload["from"]
-    message["To"] = payload["to"]
+    message["Subject"] = _one_line(str(payload["subject"]))
+    message["From"] = _address(str(payload["from"]))
+    message["To"] = _address(str(payload["to"]))
     message.set_content(text)
     await aiosmtplib.send(
         message,

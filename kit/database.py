@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy import DateTime, MetaData, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DisconnectionError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -112,6 +112,15 @@ class Database:
         """For reading what a single statement finds: no transaction, which would cost two round trips more."""
         async with self._reading() as session:
             yield session
+
+    async def answers(self) -> bool:
+        """Whether the server takes a query right now."""
+        try:
+            async with self.read() as session:
+                await session.execute(text("SELECT 1"))
+        except SQLAlchemyError:
+            return False
+        return True
 
     def _test_if_idle(self, connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
         """A connection that has lain idle may be dead: it is tested, and replaced by the pool where it does not answer.

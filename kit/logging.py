@@ -22,6 +22,8 @@ _SECRETS = re.compile(
     """,
     re.VERBOSE,
 )
+_DATA = re.compile(r"^(?:DETAIL|CONTEXT|unnamed portal parameter).*$", re.MULTILINE)
+"""Lines with which PostgreSQL tells what it was given, customers' words among it."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _IN_TRACEBACK = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -64,6 +66,7 @@ def configure(settings: Settings, process: str) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
+    logging.captureWarnings(True)
     root.setLevel(settings.log_level.upper())
     # httpx tells of every request, uvicorn of every socket with its whole address: noise, and addresses may hold tokens.
     for noisy in ("httpx", "uvicorn.error"):
@@ -80,7 +83,9 @@ def _harmless(key: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     text = hide(str(value))
-    if key == "exception":  # its lines are indented: none of them looks like a line of its own
+    if key == "exception":
+        text = _DATA.sub(_HIDDEN, text)
+        # Its lines are indented: none of them looks like a line of its own.
         return _IN_TRACEBACK.sub(_escaped, text).replace("\n", "\n  ")
     return _CONTROL.sub(_escaped, text)
 

@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import orjson
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kit import tracing
 from kit.errors import KotaeError
 from kit.settings import Settings
 from knowledge_base.schemas import (
@@ -55,6 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         with suppress(asyncio.CancelledError):
             await following
         await run(service.close)
+        tracing.close()
         threads.shutdown(wait=False, cancel_futures=True)
 
     app = FastAPI(title="Kotae knowledge base", lifespan=lifespan)
@@ -74,6 +77,8 @@ def create_app(settings: Settings) -> FastAPI:
         return (await run(lambda: service.answerer.answer(asked))).model_dump_json().encode()
 
     app.add_middleware(Quick, handlers={"/embed": embed, "/answer": answer})
+    if settings.trace_url:  # added last: the outermost, around what is quick, too
+        app.middleware("http")(_traced)
 
     @app.post("/search")
     async def search(body: SearchRequest) -> SearchReply:
@@ -90,6 +95,10 @@ def create_app(settings: Settings) -> FastAPI:
     @app.get("/readyz")
     async def readyz() -> Ready:
         return service.ready()
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @app.post("/reload")
     async def reload() -> Reloaded:
@@ -127,6 +136,15 @@ class Quick:
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(said)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": said})
+
+
+async def _traced(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    """The request as a span of the trace it belongs to; what belongs to none is none."""
+    parent = request.headers.get(tracing.HEADER)
+    if parent is None:
+        return await go_on(request)
+    with tracing.span(f"knowledge_base {request.url.path}", parent=parent):
+        return await go_on(request)
 
 
 async def _body(receive: Receive) -> bytes:

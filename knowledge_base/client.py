@@ -10,6 +10,7 @@ import aiohttp
 from circuitbreaker import CircuitBreaker, CircuitBreakerError
 from pydantic import BaseModel, ValidationError
 
+from kit import tracing
 from kit.errors import KotaeError, NotFound, Unavailable, UserError
 from kit.http import FAILURES, Answer, Http
 from knowledge_base.schemas import (
@@ -135,7 +136,9 @@ class KnowledgeBase:
             return await self._send(method, path, body)
 
     async def _send(self, method: str, path: str, body: bytes | None) -> Answer:
-        return await self._http.request(method, path, body, seconds=SECONDS, connect_seconds=CONNECT_SECONDS)
+        return await self._http.request(
+            method, path, body, seconds=SECONDS, connect_seconds=CONNECT_SECONDS, headers=tracing.headers()
+        )
 
 
 def _checked(model: type[Reply], **fields: Any) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from api.identity import sign
 from kit.clock import now
 from kit.database import Database
 from kit.ids import new_id
-from kit.settings import Settings, load_settings
+from kit.settings import Settings
 from tests.support import ROOT, free_ports
 
 Identity = Callable[[str, str], str]
@@ -122,13 +123,14 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def production(tmp_path: Path, **more: Any) -> Settings:
-    """Settings with which production would start."""
-    given = {
-        "mode": "production",
-        "home": tmp_path / "home",
-        "company": tmp_path / "company",
-        "secret_key": "a7Qm2Xw9Lr4Tz8Kp1Vn6Yb3Hc5Jd0Gf",
-        "identity_secret": "Zu8Re4Wq7Ty1Ui5Op9As3Df6Gh2Jk0L",
-    } | more
-    return load_settings(**given)
+SECRETS = {
+    "KOTAE_SECRET_KEY": "a7Qm2Xw9Lr4Tz8Kp1Vn6Yb3Hc5Jd0Gf_",
+    "KOTAE_IDENTITY_SECRET": "Zu8Re4Wq7Ty1Ui5Op9As3Df6Gh2Jk0L_",
+}
+
+
+def company(folder: Path) -> Path:
+    """A company's folder that is not the sample's."""
+    made = folder / "company"
+    shutil.copytree(ROOT / "demo", made, ignore=shutil.ignore_patterns("accounts.yml", "csms.yml"))
+    return made

@@ -1,0 +1,114 @@
+"""Card numbers, keys and passwords are masked, and what only looks like them stays."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from conversations import log
+from conversations.bodies import Text
+from conversations.masking import luhn, mask
+
+MASKED = {
+    "my card is 4242 4242 4242 4242, exp 12/29": ("4242 4242 4242", "4242, exp 12/29"),
+    "4111-1111-1111-1111": ("4111-1111", "1111"),
+    "amex 3782 822463 10005": ("3782 822463", "0005"),
+    "カード番号は４２４２４２４２４２４２４２４２です": ("４２４２４２４２", "です"),
+    "Mastercard 2223003122003222.": ("2223003122003222", "3222."),
+    "JCB 3530111333300000": ("3530111333300000", "0000"),
+    "my password is hunter2!": ("hunter2", "my password is"),
+    "Password: correct-horse": ("correct-horse", "Password:"),
+    'it says {"password": "s3cr3t", "user": "ann"}': ("s3cr3t", '"user": "ann"'),
+    "パスワードはabc12345です": ("abc12345", "です"),
+    "パスワード：ひみつのことば": ("ひみつのことば", "パスワード"),
+    "API key = 1234abcd5678": ("1234abcd5678", "API key"),
+    "key sk_live_4eC39HqLyjWDarjtT1zdp7dc fails": ("4eC39HqLyj", "key sk_live_"),
+    "ours: ktk_QmFzZTY0VXJsU2FmZQ": ("QmFzZTY0", "ktk_"),
+    "ghp_16C7e42F292c6912E7710c838347Ae178B4a": ("16C7e42F", "ghp_"),
+    "AKIAIOSFODNN7EXAMPLE": ("IOSFODNN7", "AKIA"),
+    "Authorization: Bearer abcdefghijklmnopqrstuvwxyz": ("abcdefghij", "Bearer"),
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2ln": ("eyJzdWIi", "eyJ"),
+    "postgres://ann:geheim@db/x": ("geheim", "@db/x"),
+    "https://app.example/reset?token=abcdef&lang=en": ("abcdef", "&lang=en"),
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nAAA\n-----END RSA PRIVATE KEY-----": ("MIIEow", "PRIVATE KEY"),
+}
+
+
+@pytest.mark.parametrize("words", MASKED)
+def test_what_nobody_should_keep_is_masked(words: str) -> None:
+    """The secret goes; what it was, and the rest of the sentence, stays."""
+    gone, stays = MASKED[words]
+    masked = mask(words)
+    assert gone not in masked
+    assert stays in masked
+    assert mask(masked) == masked
+
+
+KEPT = [
+    "order 4242424242424241", "order number 1234567890123456", "order #4242424242424242", "invoice 2026-0001-0002-0003-0004",
+    "call +81 3-1234-5678 or 090-1234-5678", "+1 (415) 555-2671", "IBAN DE89 3704 0044 0532 0130 00",
+    "cnv_1f0c9a0b1f0c9a0b1f0c9a0b1f0c9a0b", "123e4567-e89b-12d3-a456-426614174000", "123e4567-4242-4242-4242-424242424242",
+    "it took 1732550400000 ms", "3.4242424242424242", "tracking 1Z999AA10123456784", "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
+    "my password is wrong", "my password is not working", "Password must be 12 characters", "I forgot my password. Reset it", "is the password reset link valid",
+    "passwords: how do I change them?", "the api key is expired", "what is an API key?", "パスワードを忘れました", "パスワードは忘れました", "パスワードが違います",
+    "the key is under the mat", "sk_live_ keys stopped working", "https://app.example/x?page=2&sort=token", "version 4.2.4.2",
+    "0000 0000 0000 0000", "we had 2000 2001 2002 2003 runs", "２０２６年１１月２５日",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", KEPT)
+def test_what_only_looks_like_it_stays(words: str) -> None:
+    """Order numbers, telephone numbers, ids, and sentences about passwords."""
+    assert mask(words) == words
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=400))
+def test_any_text_can_be_masked_and_masking_again_changes_nothing(words: str) -> None:
+    """Whatever is typed: no error, and what is stored is stable."""
+    assert mask(mask(words)) == mask(words)
+
+
+def test_few_numbers_of_sixteen_digits_are_taken_for_cards() -> None:
+    """Ids beginning with 4 that are no cards: one in ten has the right check digit by chance, and no more are masked."""
+    dice = random.Random(7)
+    numbers = [f"4{dice.randrange(10**15):015d}" for _ in range(2000)]
+    wrong = sum(mask(number) != number for number in numbers) / len(numbers)
+    assert wrong < 0.13
+    assert all(luhn(number) for number in numbers if mask(number) != number)
+    assert [number for number in (f"9{n:015d}" for n in range(500)) if mask(number) != number] == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["4 ", "2-", "password", "pass word ", "://a:", "?token=", "eyJaaaaaaaaaaa.", "SG.", "api key is ", "?code", "://"],
+)
+def test_no_text_takes_long(part: str) -> None:
+    """A message as long as it may be, made to make expressions go back and forth."""
+    text_ = (part * 4000)[:4000]
+    began = time.process_time()
+    mask(text_)
+    assert time.process_time() - began < 0.2
+
+
+async def test_the_log_never_holds_it(session: AsyncSession) -> None:
+    """What customers say, CSMs answer and note, rate, and where they were: the database has none of it."""
+    moment = datetime(2026, 11, 25, tzinfo=UTC)
+    card, password, token = "4242 4242 4242 4242", "xK9-geheim", "zqtok-1234567"
+    made = await log.start(session, lang="en", now=moment, page_url=f"https://a.example/?session_token={token}")
+    accepted = await log.accept(session, made.id, "c1", f"card {card}, password: {password}", moment)
+    await log.append(session, made.id, "csm", Text(text=f"I see {card}"), moment, name="Ana")
+    await log.add_note(session, made.id, "csm_x", f"they sent {card}", moment)
+    await log.give_feedback(session, made.id, 2, moment, helpful=False, comment=f"I gave {card}")
+    tables = ("conversations", "messages", "notes", "feedback", "turns")
+    rows = [row for name in tables for row in (await session.execute(text(f"SELECT t::text FROM {name} t"))).scalars()]  # noqa: S608
+    whole = "\n".join(rows)
+    assert "•••• 4242" in whole
+    assert [secret for secret in (card, password, token) if secret in whole] == []
+    assert accepted.seq == 1

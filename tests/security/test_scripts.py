@@ -1,0 +1,240 @@
+"""Script, formulas and headers in every field that a customer, an account, an article or a CSM's name can reach."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import httpx
+import pytest
+from playwright.async_api import BrowserContext, Page, async_playwright
+
+from accounts.ingestion import ingest
+from accounts.records import add_note, put_account, put_person
+from accounts.schemas import PutAccount, PutPerson
+from conversations import log
+from conversations.bodies import (
+    Account,
+    Answer,
+    Body,
+    Checklist,
+    Choice,
+    Choices,
+    Citation,
+    Fact,
+    Handover,
+    Step,
+    Survey,
+    Text,
+)
+from escalations import csms, outbox, queue
+from escalations.csms import CsmEntry
+from escalations.policy import Facts, Rule
+from kit.clock import now
+from kit.company import load_company
+from kit.database import Database
+from kit.ids import new_id
+from kit.settings import Settings
+from tests.escalations.test_outbox import Mailbox, configured, delivered, mailbox
+from tests.security.conftest import Door
+from tests.support import BROWSER_FLAGS, ROOT, chromium
+
+__all__ = ["mailbox"]  # the fixture
+pytestmark = pytest.mark.browser
+PASSWORD = "a long enough password"
+EVIL = (
+    "\"'><img src=x onerror=\"window.pwned=1\"><svg onload=window.pwned=1></svg><script>window.pwned=1</script><iframe srcdoc='<script>top.pwned=1</script>'></iframe>"
+    '<a href="javascript:window.pwned=1" class=planted>a</a> [b](javascript:window.pwned=1) ![c](x "onerror=window.pwned=1") <b class=planted>d</b> {{7*7}} ${7*7} `e` **f**'
+)
+BAD_URL = "javascript:window.pwned=1"
+PLANTED = 'img[src="x"], .planted, iframe[srcdoc], a[href^="javascript"], script:text("pwned"), svg[onload]'
+
+
+@pytest.fixture
+async def context() -> AsyncIterator[BrowserContext]:
+    """A browser that notices whatever runs."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=BROWSER_FLAGS)
+        made = await browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
+        made.set_default_timeout(15_000)
+        yield made
+        await browser.close()
+
+
+async def harmless(page: Page, where: str) -> None:
+    """Nothing of what was planted runs, or became a part of the page."""
+    assert await page.evaluate("window.pwned") is None, where
+    assert await page.locator(PLANTED).count() == 0, where
+
+
+def bodies() -> list[Body]:
+    """One of each type, with the worst in each field."""
+    cited = Citation(article_id=EVIL, title=EVIL, url=BAD_URL, heading=EVIL)
+    return [
+        Text(text=EVIL),
+        Answer(quote=EVIL, citations=[cited], confidence=0.9, note=EVIL, alternatives=[cited]),
+        Choices(text=EVIL, choices=[Choice(id="x", label=EVIL)]),
+        Account(text=EVIL, facts=[Fact(label=EVIL, value=EVIL, used=0.5)]),
+        Checklist(text=EVIL, steps=[Step(id="s", title=EVIL, done=False, current=True, article=cited)], percent=10),
+        Handover(status="queued", text=EVIL, csm=EVIL, expected_at=now()),
+        Survey(survey="csat", text=EVIL, low=1, high=5),
+    ]
+
+
+@pytest.fixture
+async def planted(database: Database, door: Door) -> tuple[str, str, str]:
+    """A conversation full of it: its id, its token, and the address of a CSM with such a name."""
+    company = load_company(ROOT / "demo")
+    email, account = f"{new_id('evil')}@example.com", f"<img src=x onerror=pwned=1>{new_id('e')}"
+    rule = Rule.model_validate(
+        {"id": "evil", "mode": "takeover", "priority": "urgent", "within_minutes": 5, "reason": EVIL}
+    )
+    async with database.begin() as session:
+        csm = await csms.add(session, CsmEntry(email=email, name=EVIL, role="admin", skills=[EVIL]), PASSWORD, now())
+        await put_account(
+            session, account, PutAccount(name=EVIL, plan=EVIL, seats=3, owner=EVIL, attributes={EVIL: EVIL}), now()
+        )
+        person = PutPerson(account_id=account, name=EVIL, email=EVIL, role=EVIL, attributes={EVIL: EVIL})
+        await put_person(session, f"{account}-p", person, now())
+        await ingest(
+            session,
+            [{"type": "track", "userId": f"{account}-p", "event": EVIL[:200], "properties": {"x": EVIL}}],
+            now(),
+        )
+        await add_note(session, account, EVIL, EVIL, now())
+        made = await log.start(
+            session, lang="en", now=now(), account_id=account, person_id=f"{account}-p", page_url=f"{BAD_URL}//{EVIL}"
+        )
+        for body in bodies():
+            await log.append(session, made.id, "bot", body, now())
+        await log.append(session, made.id, "customer", Text(text=EVIL), now(), client_id="c")
+        await log.append(session, made.id, "csm", Text(text=EVIL), now(), name=EVIL)
+        await log.append(session, made.id, "system", Text(text=EVIL), now())
+        await log.add_note(session, made.id, csm.id, EVIL, now())
+        await log.give_feedback(session, made.id, 2, now(), helpful=False, comment=EVIL)
+        await queue.raise_(session, company, conversation_id=made.id, rule=rule, facts=Facts(intent=EVIL),
+                           asker=queue.Asker(account_id=account, account_name=EVIL), lang="en", now=now())  # fmt: skip
+        token = await log.mint_token(session, made.id, now() + timedelta(hours=1))
+    return made.id, token, email
+
+
+async def test_the_widget_shows_words(context: BrowserContext, door: Door, planted: tuple[str, str, str]) -> None:
+    """Every type of body, and what was written, as text."""
+    id_, token, _ = planted
+    page = await context.new_page()
+    await page.goto(f"{door.url}/conversation#{id_}:{token}")
+    await page.get_by_text("window.pwned=1").first.wait_for()
+    await page.locator(".row").nth(9).wait_for()
+    await harmless(page, "widget")
+
+
+async def test_the_console_shows_words(context: BrowserContext, door: Door, planted: tuple[str, str, str]) -> None:
+    """Every page of it, with a CSM of such a name, and the search for such words."""
+    id_, _, email = planted
+    page = await context.new_page()
+    await page.goto(f"{door.url}/console/sign-in")
+    await page.fill("#email", email)
+    await page.fill("#password", PASSWORD)
+    await page.click("form[action$=sign-in] button")
+    await page.wait_for_selector(".nav-link")
+    async with httpx.AsyncClient(base_url=door.url) as plain:
+        account = (
+            await plain.get(f"/v1/conversations/{id_}", headers={"Authorization": f"Bearer {planted[1]}"})
+        ).json()
+    assert account["known"]
+    evil = httpx.QueryParams(
+        {
+            "q": EVIL,
+            "words": EVIL,
+            "view": "all",
+            "lang": EVIL,
+            "state": EVIL,
+            "from": EVIL,
+            "to": EVIL,
+            "sort": EVIL,
+            "band": EVIL,
+        }
+    )
+    for path in ("/?view=queue", "/?view=all", f"/conversation/{id_}", f"/?{evil}", "/accounts", f"/accounts?{evil}", "/reports", f"/reports?{evil}",
+                 "/settings", f"/conversation/{httpx.URL(path=EVIL).path}"):  # fmt: skip
+        await page.goto(f"{door.url}/console{path}")
+        await page.wait_for_load_state("load")
+        await page.locator("body").wait_for()
+        await page.wait_for_function("document.readyState === 'complete'")
+        await harmless(page, path)
+    await page.goto(f"{door.url}/console/accounts")
+    link = page.locator('a[href*="onerror"], a[href*="%3Cimg"]').first
+    await link.wait_for()
+    await page.goto(door.url + str(await link.get_attribute("href")))
+    await page.get_by_text("window.pwned=1").first.wait_for()
+    await harmless(page, "account")
+
+
+async def test_csv_has_no_formulas(door: Door, database: Database) -> None:
+    """A CSM, a rule or an account that is named like one is text to a spreadsheet."""
+    formulas = ['=HYPERLINK("http://evil.example","x")', "+1+1", "-2+3", "@SUM(1)", "\t=1+1", "＝1+1"]
+    email = f"{new_id('csv')}@example.com"
+    async with database.begin() as session:
+        for formula in formulas:
+            await csms.add(session, CsmEntry(email=f"{new_id('csv')}@example.com", name=formula), PASSWORD, now())
+        await csms.add(session, CsmEntry(email=email, name="Csv", role="admin"), PASSWORD, now())
+        for number, formula in enumerate(formulas):
+            await put_account(session, f"csv-{number}", PutAccount(name=formula, plan="pro"), now())
+    async with httpx.AsyncClient(base_url=door.url) as browser:
+        await browser.post("/console/sign-in", data={"email": email, "password": PASSWORD})
+        cells: list[str] = []
+        for table in ("volume", "decisions", "service", "rules", "csms", "csat", "bands", "movers"):
+            answer = await browser.get("/console/reports.csv", params={"table": table})
+            assert answer.status_code == 200
+            cells += [cell for row in csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"))) for cell in row]
+    named = [cell for cell in cells if "HYPERLINK" in cell or "SUM(" in cell]
+    assert all(cell.startswith("'") for cell in named)
+    assert [cell for cell in cells if cell[:1] in "=@\t\r＝＋＠" and cell] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Ana\r\nBcc: victim@example.com",
+        "Ana\nContent-Type: text/html\n\n<script>",
+        "=?utf-8?q?=0d=0aBcc:_victim?=",
+        "Ana\x1b",
+    ],
+)
+async def test_no_name_becomes_a_header_of_a_letter(
+    database: Database, settings: Settings, mailbox: tuple[Mailbox, str], name: str
+) -> None:
+    """One subject, one addressee, plain text."""
+    box, address = mailbox
+    to = f"{new_id('to')}@example.com"
+    async with database.begin() as session:
+        made = await log.start(session, lang="en", now=now())
+        await outbox.tell_customer(session, load_company(ROOT / "demo"), conversation_id=made.id, to=to, lang="en", csm=name, words=EVIL, after=0, now=now())  # fmt: skip
+    await delivered(database, configured(settings, smtp_url=address), now())
+    (letter,) = box.to(to)
+    assert letter["Bcc"] is None
+    assert letter.get_content_type() == "text/plain"
+    assert len(letter.get_all("Subject") or []) == 1
+
+
+async def test_an_address_no_letter_can_be_made_for_stops_no_other(
+    database: Database, settings: Settings, mailbox: tuple[Mailbox, str]
+) -> None:
+    """What the company's backend calls an e-mail address may be anything."""
+    box, address = mailbox
+    good = f"{new_id('to')}@example.com"
+    async with database.begin() as session:
+        for to in (
+            "a\r\nBcc: victim@example.com",
+            "<<<>>>",
+            "=?utf-8?q?=0d=0aBcc:_victim?=@example.com",
+            "a@example.com,victim@example.com",
+            good,
+        ):
+            made = await log.start(session, lang="en", now=now())
+            await outbox.tell_customer(session, load_company(ROOT / "demo"), conversation_id=made.id, to=to, lang="en", csm="Ana", words="hi", after=0, now=now())  # fmt: skip
+    await delivered(database, configured(settings, smtp_url=address), now())
+    assert len(box.to(good)) == 1
+    assert [one for one in box.messages if one["Bcc"]] == []
