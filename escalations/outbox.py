@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ from kit.settings import Settings
 TEXTS = Catalogue(Path(__file__).with_name("texts.yml"))
 State = Literal["waiting", "sent", "dead"]
 Sender = Callable[[OutboxItem], Awaitable[None]]
+SECONDS = 10.0
+"""How long one receiver may take for one notification."""
 MAX_ATTEMPTS = 12
 LINK_HOLDS = timedelta(days=7)
 """How long the link of an e-mail opens the conversation."""
@@ -167,22 +170,25 @@ async def deliver(database: Database, senders: Mapping[str, Sender], now: dateti
     """
     async with database.begin() as session:
         items = await repository.due_notifications(session, now, limit)
-        for item in items:
-            item.attempts += 1
-            try:
-                if item.kind in senders:
-                    await senders[item.kind](item)
-            except SQLAlchemyError:
-                raise
-            except Exception as error:  # noqa: BLE001  # an address no letter can be made for must not stop the others
-                item.last_error = f"{type(error).__name__}: {error}"[:500]
-                item.next_at = clock_now() + BACK_OFF * 2 ** (item.attempts - 1)
-                item.state = "dead" if item.attempts >= MAX_ATTEMPTS else "waiting"
-                OUTBOX.labels(item.kind, "dead" if item.state == "dead" else "failed").inc()
-            else:
-                item.state, item.sent_at = "sent", clock_now()
-                OUTBOX.labels(item.kind, "sent").inc()
+        await asyncio.gather(*(_send(item, senders) for item in items))  # one that hangs holds up no other
     return len(items)
+
+
+async def _send(item: OutboxItem, senders: Mapping[str, Sender]) -> None:
+    item.attempts += 1
+    try:
+        if item.kind in senders:
+            await senders[item.kind](item)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001  # an address no letter can be made for must not stop the others
+        item.last_error = f"{type(error).__name__}: {error}"[:500]
+        item.next_at = clock_now() + BACK_OFF * 2 ** (item.attempts - 1)
+        item.state = "dead" if item.attempts >= MAX_ATTEMPTS else "waiting"
+        OUTBOX.labels(item.kind, "dead" if item.state == "dead" else "failed").inc()
+    else:
+        item.state, item.sent_at = "sent", clock_now()
+        OUTBOX.labels(item.kind, "sent").inc()
 
 
 def senders(settings: Settings, client: httpx.AsyncClient, database: Database) -> dict[str, Sender]:
@@ -207,7 +213,7 @@ def _slack(url: str, settings: Settings, client: httpx.AsyncClient) -> Sender:
     async def send(item: OutboxItem) -> None:
         payload = item.payload
         link = f"{settings.site_url}/console/conversation/{payload['conversation']}"
-        answer = await client.post(url, json={"text": f"{payload['text']}\n{link}"}, timeout=10)
+        answer = await client.post(url, json={"text": f"{payload['text']}\n{link}"}, timeout=SECONDS)
         answer.raise_for_status()
 
     return send
@@ -226,7 +232,7 @@ def _webhook(url: str, secret: str, client: httpx.AsyncClient) -> Sender:
     async def send(item: OutboxItem) -> None:
         body = orjson.dumps(item.payload)
         headers = {"content-type": "application/json", **webhooks.signed(secret, item.id, body, clock_now())}
-        answer = await client.post(url, content=body, headers=headers, timeout=10)
+        answer = await client.post(url, content=body, headers=headers, timeout=SECONDS)
         answer.raise_for_status()
 
     return send
@@ -289,5 +295,5 @@ async def _mail(url: str, payload: Mapping[str, Any], text: str) -> None:
         username=unquote(server.username) if server.username else None,
         password=unquote(server.password) if server.password else None,
         use_tls=server.scheme == "smtps",
-        timeout=10,
+        timeout=SECONDS,
     )

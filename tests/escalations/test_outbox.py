@@ -191,6 +191,64 @@ async def test_what_nobody_takes_is_dead_until_a_person_tries_again(
             await outbox.retry(session, "out_none", NOW)
 
 
+async def test_an_hour_without_webhooks_and_mail_delays_and_loses_nothing(
+    database: Database, settings: Settings, receiver: Receiver
+) -> None:
+    """Nothing is given up in an hour; what is due is tried; when they are back each arrives, once, at its next try."""
+    (port,) = free_ports(1)  # nobody listens there
+    down = configured(
+        settings,
+        webhook_url=receiver.url,
+        webhook_secret=SecretStr(SECRET),
+        smtp_url=SecretStr(f"smtp://127.0.0.1:{port}"),
+    )
+    receiver.statuses = [503]
+    conversation = await raised(database)
+    began = at = now()
+    while at < began + timedelta(hours=1):
+        await delivered(database, down, at)
+        waiting = [*await items(database, conversation, "webhook"), *await items(database, conversation, "email")]
+        assert {item.state for item in waiting} == {"waiting"}
+        at = min(item.next_at for item in waiting)
+    receiver.statuses = [200]
+    got = len(about(receiver, conversation))
+    mailbox = Mailbox()
+    server = Controller(mailbox, hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        await delivered(database, down, max(item.next_at for item in waiting))
+    finally:
+        server.stop()
+    assert {item.state for item in [*await items(database, conversation, "webhook")]} == {"sent"}
+    assert {item.state for item in [*await items(database, conversation, "email")]} == {"sent"}
+    assert len(about(receiver, conversation)) == got + 1
+    assert sum(conversation in message.get_content() for message in mailbox.messages) == 1
+    longest = max(item.next_at for item in waiting) - (began + timedelta(hours=1))
+    assert longest < timedelta(hours=1)  # no later than the outage was long
+
+
+async def test_one_receiver_that_hangs_holds_up_no_other(
+    database: Database, settings: Settings, mailbox: tuple[Mailbox, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Webhooks that are taken and never answered: the e-mails behind them leave at once."""
+    monkeypatch.setattr(outbox, "SECONDS", 3.0)
+    box, smtp = mailbox
+
+    async def read_for_ever(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(read_for_ever, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    chosen = configured(settings, webhook_url=url, webhook_secret=SecretStr(SECRET), smtp_url=SecretStr(smtp))
+    for _ in range(4):
+        await raised(database)
+    async with asyncio.timeout(3.0 * 2), httpx.AsyncClient(trust_env=False) as client:
+        await outbox.deliver(database, outbox.senders(chosen, client, database), now())
+    assert len(box.messages) >= 4
+    server.close()
+
+
 async def test_a_webhook_without_a_secret_is_refused(database: Database, settings: Settings) -> None:
     """At the start, in one line."""
     async with httpx.AsyncClient() as client:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 
+import psutil
 import pytest
 
 from tests.support import Customer, Stack
@@ -44,3 +46,22 @@ async def test_the_front_door_dies_and_comes_back(stack: Stack) -> None:
         await visitor.message("bot", seconds=40)
         answers = [message for message in await visitor.log(after=ack["seq"]) if message["sender"] == "bot"]
     assert len(answers) == 1
+
+
+async def test_postgresql_dies_and_comes_back(stack: Stack) -> None:
+    """Killed without warning with all its processes: `kotae up` starts it again, and what was acknowledged is answered once."""
+    async with Customer(stack) as visitor:
+        await visitor.send("How do I change my plan?")
+        ack = await visitor.frame(type="ack")
+        postmaster = int((stack.home / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+        for each in [*psutil.Process(postmaster).children(recursive=True), psutil.Process(postmaster)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        await asyncio.to_thread(stack.until_ready)
+        await visitor.disconnect()
+        await visitor.connect(after=ack["seq"])
+        await visitor.message("bot", seconds=40)
+        assert (await visitor.ask("How do I invite a colleague to my workspace?"))[0]["type"] == "answer"
+        log = await visitor.log()
+    assert [message["seq"] for message in log] == list(range(1, len(log) + 1))
+    assert [message["sender"] for message in log if message["seq"] > ack["seq"]].count("bot") == 2
