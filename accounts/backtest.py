@@ -2,12 +2,16 @@
 
 At each of several moments in the past every customer is scored from what was known at that moment alone, and it is looked up whether
 they ended their last subscription within the days after. Moments lie that many days apart, so no leaving is counted twice; those
-before use was recorded are left out.
+before use was recorded, of anybody and without a long gap since, are left out.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from statistics import median
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -23,6 +27,12 @@ FEWEST = 10
 """Leavings under which an AUC says nothing."""
 RECORDED = timedelta(days=28)
 """Of recorded use before a moment that can be scored: what the indicators of use look back on."""
+
+
+GAP = timedelta(weeks=3)
+"""Without a usual week, longer than holidays, before which use counts as not recorded."""
+USUAL = 1 / 3
+"""Of the share of accounts that use the product in a week of the last quarter: a week with less is not a usual one."""
 
 
 class BandOutcome(BaseModel):
@@ -59,7 +69,7 @@ async def backtest(
         days: how long before the score is asked.
         moments: how many times, each `days` before the next.
     """
-    begins = await repository.use_begins(session)
+    begins = recorded_since(await repository.use_by_week(session))
     whens = [now - timedelta(days=days * back) for back in range(moments, 0, -1)]
     # Before use was recorded nobody seems to use anything: the score of such a day would blame them for it.
     whens = [when for when in whens if begins is None or when.date() - begins >= RECORDED]
@@ -78,6 +88,22 @@ async def backtest(
                 left.append(end is not None and when < end <= when + timedelta(days=days))
                 bands.append(catalog.health.bands.of(score))
     return _compared(days, whens, np.array(scores), np.array(left, dtype=bool), bands)
+
+
+def recorded_since(weeks: Sequence[Mapping[str, Any]]) -> date | None:
+    """The first day since which use has been recorded week by week; None where none is.
+
+    A step of onboarding entered afterwards, or a trial by two customers, is no record of who used the product and who did not.
+
+    Args:
+        weeks: of `repository.use_by_week`, oldest first.
+    """
+    if not weeks:
+        return None
+    least = USUAL * median(each["share"] for each in weeks[-13:])
+    usual: list[date] = [each["week"] for each in weeks if each["share"] >= least]
+    breaks = [later for earlier, later in itertools.pairwise(usual) if later - earlier > GAP]
+    return breaks[-1] if breaks else usual[0]
 
 
 def _compared(days: int, whens: list[datetime], scores: np.ndarray, left: np.ndarray, bands: list[str]) -> Backtest:

@@ -30,6 +30,8 @@ SCORE_HOLDS = timedelta(days=2)
 """How old a kept health score may be to decide about a turn; accounts are scored each night."""
 KNOWN = frozenset(
     [
+        "plan",
+        "seats",
         "tenure_days",
         "days_to_renewal",
         "champions_here",
@@ -590,6 +592,8 @@ def health_facts(row: Mapping[str, Any], catalog: Catalog, now: datetime) -> dic
     onboards = steps.steps and _onboards(catalog, row)
     facts: dict[str, Fact] = dict(_own(row["attributes"] or {}))
     facts |= {
+        "plan": row["plan"],
+        "seats": row["seats"],
         "tenure_days": tenure,
         "days_to_renewal": (row["renews_on"] - now.date()).days if row["renews_on"] else None,
         "champions_here": row["champions_here"] if row["champions"] else None,

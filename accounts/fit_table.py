@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
-from accounts.health import read_number
+from accounts.health import as_text, read_date, read_number
 from kit.errors import UserError
 
 Floats = npt.NDArray[np.float64]
@@ -29,11 +30,42 @@ MOST_LEVELS = 60
 FEWEST = 20
 """Customers of each outcome under which nothing can be said."""
 _MISSING = {"", "na", "n/a", "nan", "null", "?", "#n/a"}
+_KANA = re.compile("[\u3041-\u30fa]{2}|[\u4e00-\u9fff]{2}")
 _LEFT = re.compile(r"churn|attrit|cancel|lost|\bleft\b|leav|exit|inactive|terminat|closed|解約|離反", re.IGNORECASE)
 _STAYED = re.compile(r"retain|renew|stay|active|existing|current|継続", re.IGNORECASE)
 _YES = {"yes", "y", "true", "t", "1", "1.0"}
 _NO = {"no", "n", "false", "f", "0", "0.0"}
 _ID = re.compile(r"(^|[ _-])(id|ids|uuid|key|index|row ?number|number|num|no)$", re.IGNORECASE)
+_CUSTOMER = re.compile(
+    r"((customer|client|user|account|member|subscriber|cust|msisdn|person|company|org)[ _-]?(id|no|num|number|nr|key|uuid)"
+    r"|id|msisdn|row ?(number|id|no)|unnamed: ?0|顧客(id|番号))$",
+    re.IGNORECASE,
+)
+"""Names of columns that say which customer it is, and nothing about them."""
+DELIMITERS = ",;\t|"
+DATES = (
+    "%Y-%m-%d",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d-%b-%Y",
+    "%d %b %Y",
+    "%b %d, %Y",
+    "%m/%d/%y",
+    "%d/%m/%y",
+)
+"""How dates are written, tried in this order; the first that reads nearly all of a column is its form."""
+READ = 0.98
+"""Share of the cells that must be numbers, or dates, for a column to be one of them."""
+SUSPECT_AUC = 0.9
+"""A single column that tells this well is used, and the reader asked to look at it."""
+PURE = 0.99
+PURE_LEAVERS = 0.4
+"""A column whose cells hold leavers alone, and so large a share of all leavers, was written when they left."""
+PURE_GIVEN = 0.1
+"""The same where what tells is that it was filled in at all."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +75,25 @@ class Table:
     numbers: dict[str, Floats]
     texts: dict[str, Texts]
     target: Ints
+    dates: dict[str, str] = field(default_factory=dict)
+    """Of numbers that are days: how they are written."""
+    customers: Ints | None = None
+    """Which customer each row is, where one has several."""
 
     def rows(self, chosen: Ints) -> Table:
         return Table(
             {name: values[chosen] for name, values in self.numbers.items()},
             {name: values[chosen] for name, values in self.texts.items()},
             self.target[chosen],
+            self.dates,
+            None if self.customers is None else self.customers[chosen],
+        )
+
+    def without(self, names: Collection[str]) -> Table:
+        return replace(
+            self,
+            numbers={name: values for name, values in self.numbers.items() if name not in names},
+            texts={name: values for name, values in self.texts.items() if name not in names},
         )
 
 
@@ -63,20 +108,50 @@ def knots(values: Floats, most: int) -> Floats:
 
 
 def read_columns(path: Path) -> dict[str, list[str]]:
+    """The columns of a table by name, as texts. The separator and the encoding are found from the file.
+
+    Raises:
+        UserError: it cannot be read, is empty, has two columns of a name, or a row of another length.
+    """
+    text = _decoded(path)
+    header = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=lambda mark: (len(next(csv.reader([header], delimiter=mark), [])), mark == ","))
+    csv.field_size_limit(2**31 - 1)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            rows = [row for row in reader if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        why = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else f"cannot be read ({error})"
-        raise UserError(f"{path} {why}", "check the file") from None
-    if not header or not rows:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        names = [name.strip() for name in next(reader, [])]
+        rows = [row for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise UserError(f"{path} cannot be read as CSV ({error})", "check the file") from None
+    if not any(names) or not rows:
         raise UserError(f"{path} is empty", "it needs a header and rows")
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise UserError(f"{path} has two columns {twice[0]!r}", "rename one")
     for line, row in enumerate(rows, start=2):
-        if len(row) != len(header):
-            raise UserError(f"{path}, row {line}: {len(row)} cells, the header has {len(header)}", "correct the row")
-    return {name: [row[place].strip() for row in rows] for place, name in enumerate(header) if name}
+        if len(row) != len(names):
+            raise UserError(f"{path}, row {line}: {len(row)} cells, the header has {len(names)}", "correct the row")
+    return {name: [row[place].strip() for row in rows] for place, name in enumerate(names) if name}
+
+
+def _decoded(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})", "check the path") from None
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16", errors="replace")
+    if b"\0" in raw[:4096]:
+        raise UserError(f"{path} is no table of text", "save it as CSV")
+    for encoding in ("utf-8-sig", "cp932", "cp1252"):
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        # Accented letters of Western Europe also pass for half-width kana and rare kanji; kana in full width do not come by chance.
+        if encoding != "cp932" or _KANA.search(text):
+            return text
+    return raw.decode("latin-1")
 
 
 def _missing(value: str) -> bool:
@@ -139,48 +214,116 @@ def typed(
         different = set(given)
         if name in leave_out:
             why[name] = "left out on request"
-            continue
-        if len(different) < 2 and (len(given) == len(values) or not given):
+        elif not given:
+            why[name] = "is empty"
+        elif len(different) < 2 and len(given) == len(values):
             why[name] = "is the same for everybody"
-            continue
-        numbers = [read_number(value) for value in given]
-        if sum(number is not None for number in numbers) >= 0.98 * len(given) and len(different) > 2:
-            whole = all(number is None or float(number).is_integer() for number in numbers)
-            if whole and _ID.search(_spaced(name)) and len(different) > 0.95 * len(given) and name not in keep:
-                why[name] = "looks like an id"
-                continue
-            read = (None if _missing(value) else read_number(value) for value in values)
+        elif name not in keep and _is_id(name, given, different):
+            why[name] = "looks like an id"
+        elif len(different) > 2 and (form := _form(given)) is not None:
+            read = [read_date(value, form) if form else read_number(value) for value in values]
             table.numbers[name] = np.array([math.nan if number is None else number for number in read])
+            if form or _is_date(given[0]):
+                table.dates[name] = form or DATES[0]
         elif len(different) > 0.5 * len(given) and len(different) > MOST_LEVELS and name not in keep:
             why[name] = "is different for nearly everybody"
         else:
-            table.texts[name] = np.array(["" if _missing(value) else value for value in values])
+            table.texts[name] = np.array([as_text(value) for value in values])
     return table, why
+
+
+def _form(given: Sequence[str]) -> str | None:
+    """How the numbers of a column are written: the empty text for plain numbers and ISO dates, else a form of dates; None where it holds texts."""
+    if sum(read_number(value) is not None for value in given) >= READ * len(given):
+        return ""
+    few = given[:: max(1, len(given) // 2000)]
+    if not any(character.isdigit() for character in few[0]):
+        return None
+    for form in DATES[1:]:
+        if sum(read_date(value, form) is not None for value in few) >= READ * len(few):
+            return form
+    return None
+
+
+def _is_date(value: str) -> bool:
+    return re.match(r"\d{4}[-/]\d{2}[-/]\d{2}", value) is not None
+
+
+def _is_id(name: str, given: Sequence[str], different: set[str]) -> bool:
+    """Whether a column says which customer it is: by its name, or because it counts the rows."""
+    if len(different) <= FEWEST:
+        return False
+    if _CUSTOMER.search(_spaced(name)):
+        return True
+    if not all(value.isascii() and value.isdigit() for value in different):
+        return False
+    if len(different) > 0.95 * len(given) and _ID.search(_spaced(name)):
+        return True
+    steps = np.diff(np.array([float(value) for value in given]))
+    return bool((steps == 1).mean() > 0.99)
 
 
 def _spaced(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
 
 
-def without_leaks(table: Table, outcome: str, keep: set[str]) -> tuple[Table, dict[str, str]]:
-    """The table without the columns that are the outcome under another name, and how each gave itself away."""
+def several_rows(columns: Mapping[str, list[str]]) -> tuple[str | None, Ints, Ints | None]:
+    """Customers that are there more than once.
+
+    Returns:
+        The column that says which customer a row is, None where there is none; the rows that are not another row again; and
+        which customer each of these is, None where each is another one.
+    """
+    count = len(next(iter(columns.values())))
+    everything = np.arange(count)
+    named = [name for name in columns if _CUSTOMER.search(_spaced(name)) and len(set(columns[name])) > FEWEST]
+    # Of several, such as a number of the row and one of the customer, the one that repeats.
+    name = min(named, key=lambda each: len(set(columns[each])), default=None)
+    if name is None or len(set(columns[name])) == count or _missing(min(columns[name])):
+        return name, everything, None
+    first = {row: place for place, row in reversed(list(enumerate(zip(*columns.values(), strict=True))))}
+    once = np.array(sorted(first.values()))
+    customers = np.unique(np.array(columns[name])[once], return_inverse=True)[1]
+    return name, once, None if len(set(customers.tolist())) == len(once) else customers.astype(np.int64)
+
+
+def without_leaks(table: Table, outcome: str, keep: set[str]) -> tuple[Table, dict[str, str], dict[str, str]]:
+    """The table without the columns that are the outcome under another name.
+
+    Returns:
+        The table; how each of them gave itself away; and what others, which are used, are to be looked at for.
+    """
     words = {word for word in re.split(r"\W+|_", _spaced(outcome).lower()) if len(word) > 3}
     leaks: dict[str, str] = {}
+    suspects: dict[str, str] = {}
     for name in [*table.numbers, *table.texts]:
-        alone = alone_auc(table, name)
-        named = bool(words & set(re.split(r"\W+|_", _spaced(name).lower())))
-        if name not in keep and alone >= (NAMED_LEAK_AUC if named else LEAK_AUC):
+        if name in keep:
+            continue
+        alone, named = alone_auc(table, name), bool(words & set(re.split(r"\W+|_", _spaced(name).lower())))
+        pure = _only_leavers(table, name)
+        if alone >= (NAMED_LEAK_AUC if named else LEAK_AUC):
             leaks[name] = f"alone tells who left with an AUC of {alone:.3f}" + (
                 ", and bears the outcome's name" if named else ""
             )
-    return (
-        Table(
-            {name: values for name, values in table.numbers.items() if name not in leaks},
-            {name: values for name, values in table.texts.items() if name not in leaks},
-            table.target,
-        ),
-        leaks,
-    )
+        elif pure:
+            leaks[name] = pure
+        elif alone >= SUSPECT_AUC:
+            suspects[name] = f"alone tells who left with an AUC of {alone:.3f}"
+    return table.without(leaks), leaks, suspects
+
+
+def _only_leavers(table: Table, name: str) -> str:
+    """In words, how far a column is one that is written when a customer leaves; empty where it is not."""
+    groups = _grouped(table, name)
+    count, left = np.bincount(groups), np.bincount(groups, weights=table.target)
+    pure = (count >= FEWEST) & (left >= PURE * count)
+    if left[pure].sum() >= PURE_LEAVERS * table.target.sum():
+        return f"{left[pure].sum() / table.target.sum():.0%} of those who left have values that nobody else has"
+    given = ~np.isnan(table.numbers[name]) if name in table.numbers else table.texts[name] != ""
+    told = table.target[given]
+    if not given.all() and told.sum() >= max(FEWEST, PURE_GIVEN * table.target.sum()) and told.mean() >= PURE:
+        return "is filled in for those who left alone"
+    return ""
 
 
 def alone_auc(table: Table, name: str) -> float:

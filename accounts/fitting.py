@@ -1,20 +1,22 @@
 """A health score fitted to who really left: `kotae accounts fit-health`.
 
 From any table of customers with an outcome comes an additive score of the same form as `health.yml`: one curve, or one number of
-points for each level, a column. Additive means that every point lost has one column as its reason; curves mean that an effect may
-rise, fall, turn or jump, as the data has it.
+points for each level, a column, and a small grid for the few pairs of columns that tell something only together. Additive means that
+every point lost has one column, or one pair, as its reason; curves mean that an effect may rise, fall, turn or jump, as the data has it.
 
-Two additive models of the log-odds of leaving are averaged: a ridge logistic regression on piecewise linear curves (smooth
-effects), and boosted trees that never look at two columns at once (jumps), several on other samples. Their sum is again a sum of
-one function a column; each is read off at quantiles, simplified to the points that matter, and scaled to 0-100. What is
-cross-validated is the score as it would be pasted, made anew from each part of the data, not the models behind it.
+Two models of the log-odds of leaving are averaged, by shares chosen on customers held back: a ridge logistic regression on piecewise
+linear curves (smooth effects), and boosted trees that never look at two columns at once but for the pairs (jumps), several on other
+samples. Their sum is again a sum of one function a column and a pair; each is read off at quantiles, simplified to the points that
+matter, and scaled to 0-100. What is cross-validated is the score as it would be pasted, made anew from each part of the data with its
+pairs, not the models behind it.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,12 +25,23 @@ import numpy.typing as npt
 import yaml
 from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from accounts.fit_table import Floats, Table, alone_auc, read_columns, typed, who_left, without_leaks
+from accounts import health
+from accounts.fit_table import (
+    Floats,
+    Table,
+    Texts,
+    alone_auc,
+    read_columns,
+    several_rows,
+    typed,
+    who_left,
+    without_leaks,
+)
 from accounts.health import Health
-from accounts.scorecard import Curve, Levels, Scorecard, fit_scorecard
+from accounts.scorecard import Curve, Grid, Part, Scorecard, fit_scorecard
 from kit.errors import UserError
 
 Progress = Callable[[int, int], None]
@@ -43,19 +56,20 @@ _GROUPS = {
 
 
 class FittedColumn(BaseModel):
-    """What one column says of who leaves."""
+    """What one column says of who leaves, or two columns together beyond what each says."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     weight: float
     """How far the log-odds of leaving go from its best value to its worst."""
-    direction: Literal["more is better", "more is worse", "both ways", "by level"]
+    direction: Literal["more is better", "more is worse", "both ways", "by level", "together"]
     alone: float
-    """How well this column tells by itself who leaves (AUC)."""
-    curve: list[tuple[float, float]] | None
-    levels: dict[str, float] | None
-    missing: float | None
+    """How well it tells by itself who leaves (AUC)."""
+    curve: list[tuple[float, float]] | None = None
+    levels: dict[str, float] | None = None
+    grid: health.Grid | None = None
+    missing: float | None = None
 
 
 class Bin(BaseModel):
@@ -115,16 +129,28 @@ def fit_health(
         UserError: no such column, not two outcomes, too few customers of one, or no column that could be used.
     """
     columns = read_columns(path)
-    if outcome not in columns:
-        raise UserError(f"{path} has no column {outcome!r}", f"it has {', '.join(columns)}")
+    outcome = _named(columns, outcome, path)
     target, positive, warnings, known = who_left(columns.pop(outcome), outcome, positive)
     columns = {name: [values[row] for row in known] for name, values in columns.items()}
+    if not columns:
+        raise UserError(f"{path} has no column to tell from", f"it has {outcome} alone")
+    id_, once, customers = several_rows(columns)
+    if len(once) < len(target):
+        warnings.append(f"{len(target) - len(once)} rows are there twice, and counted once")
+        columns = {name: [values[row] for row in once] for name, values in columns.items()}
+        target = target[once]
+    if customers is not None:
+        warnings.append(f"{id_} has several rows for a customer: none is judged by a score that saw another of theirs")
     table, left_out = typed(columns, target, set(keep), set(leave_out))
-    table, leaks = without_leaks(table, outcome, set(keep))
+    table, leaks, suspects = without_leaks(replace(table, customers=customers), outcome, set(keep))
     left_out |= leaks
     warnings += [
-        f"{name} {why}: left out. Is it known before a customer leaves? If it is, keep it by name"
+        f"{name} {why}: left out. Is it known before a customer leaves? If it is, keep it by name (--keep)"
         for name, why in leaks.items()
+    ]
+    warnings += [
+        f"{name} {why}: used. Is it known before a customer leaves? If not, leave it out by name (--leave-out)"
+        for name, why in suspects.items()
     ]
     if not table.numbers and not table.texts:
         raise UserError(
@@ -139,12 +165,21 @@ def fit_health(
     return _report(table, card, odds, folds, outcome, positive, warnings, left_out)
 
 
+def _named(columns: Mapping[str, object], outcome: str, path: Path) -> str:
+    """The column that is meant, also where only its case is another."""
+    alike = [name for name in columns if name.lower() == outcome.strip().lower()]
+    if outcome not in columns and len(alike) != 1:
+        raise UserError(f"{path} has no column {outcome!r}", f"it has {', '.join(columns)}")
+    return outcome if outcome in columns else alike[0]
+
+
 def _cross_validated(table: Table, progress: Progress | None) -> tuple[Floats, list[float]]:
     """Log-odds of each row by a score made without it, and the AUC of each part."""
     odds = np.zeros(len(table.target))
     aucs: list[float] = []
-    parts = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    for done, (learn, test) in enumerate(parts.split(odds, table.target)):
+    whole = StratifiedKFold if table.customers is None else StratifiedGroupKFold
+    parts = whole(FOLDS, shuffle=True, random_state=0)
+    for done, (learn, test) in enumerate(parts.split(odds, table.target, table.customers)):
         if progress is not None:
             progress(done, FOLDS + 1)
         odds[test] = fit_scorecard(table.rows(learn)).log_odds(table.rows(test))
@@ -201,37 +236,51 @@ def _columns(table: Table, card: Scorecard) -> list[FittedColumn]:
     for name, weight in card.weights.items():
         if weight < 0.01:
             continue
-        part: Curve | Levels = card.curves[name] if name in card.curves else card.levels[name]
+        part = card.parts[name]
         high = max(part.ends)
 
         def points(value: float, high: float = high, weight: float = weight) -> float:
             return round(100 * (high - value) / weight, 1)
 
-        if isinstance(part, Curve):
-            curve = [(_short(x), points(y)) for x, y in zip(part.x.tolist(), part.y.tolist(), strict=True)]
-            missing = None if part.missing is None else points(part.missing)
-            levels = None
-            direction = _direction([y for _, y in curve])
-        else:
-            curve, direction = None, "by level"
-            levels = {text: points(value) for text, value in part.points.items() if text}
-            missing = points(part.points[""]) if "" in part.points else None
         made.append(
-            FittedColumn(
-                name=name,
-                weight=round(weight, 3),
-                direction=direction,
-                alone=round(alone_auc(table, name), 3),
-                curve=curve,
-                levels=levels,
-                missing=missing,
-            )
+            FittedColumn.model_validate({"name": name, "weight": round(weight, 3)} | _drawn(table, part, name, points))
         )
     return sorted(made, key=lambda column: -column.weight)
 
 
-def _short(x: float) -> float:
-    return float(f"{x:.6g}")
+def _drawn(table: Table, part: Part, name: str, points: Callable[[float], float]) -> dict[str, Any]:
+    """The form of one part of the score, in points."""
+    if isinstance(part, Grid):
+        rows, columns = (
+            {"fact": fact, "at": _written(axis)} | ({"date": table.dates[fact]} if fact in table.dates else {})
+            for fact, axis in zip(part.pair, part.axes, strict=True)
+        )
+        cells = [[points(value) for value in row] for row in part.y.tolist()]
+        return {
+            "direction": "together",
+            "alone": round(float(roc_auc_score(table.target, part.of(table))), 3),
+            "grid": {"rows": rows, "columns": columns, "points": cells},
+            "missing": points(0.0),
+        }
+    alone = round(alone_auc(table, name), 3)
+    if isinstance(part, Curve):
+        curve = [(x, points(y)) for x, y in zip(_written(part.x), part.y.tolist(), strict=True)]
+        missing = None if part.missing is None else points(part.missing)
+        return {"direction": _direction([y for _, y in curve]), "alone": alone, "curve": curve, "missing": missing}
+    levels = {text: points(value) for text, value in part.points.items() if text}
+    missing = points(part.points[""]) if "" in part.points else None
+    return {"direction": "by level", "alone": alone, "levels": levels, "missing": missing}
+
+
+def _written(places: Floats | Texts) -> list[Any]:
+    """The places of a curve with as few digits as tell them apart, six or more."""
+    if places.dtype.kind != "f":
+        return [str(text) for text in places.tolist()]
+    for digits in range(6, 17):
+        short = [float(f"{x:.{digits}g}") for x in places.tolist()]
+        if all(later > earlier for earlier, later in itertools.pairwise(short)):
+            return short
+    return list(places.tolist())
 
 
 def _direction(points: list[float]) -> str:
@@ -248,8 +297,7 @@ def _file(
     """The file to paste, and what its bands mean: the worst fifth is at risk, the better half healthy."""
     weights = card.weights
     total = sum(weights.values())
-    parts: dict[str, Curve | Levels] = {**card.curves, **card.levels}
-    worst = card.intercept + sum(max(part.ends) for part in parts.values())
+    worst = card.intercept + sum(max(part.ends) for part in card.parts.values())
     scores = 100 * (worst - odds) / total
     at_risk, healthy = (round(float(edge), 1) for edge in np.quantile(scores, [0.2, 0.5]))
     margin = round(min(2.0, (healthy - at_risk) / 3), 2)
@@ -265,7 +313,7 @@ def _file(
     document: dict[str, Any] = {
         "bands": {"healthy": healthy, "at_risk": at_risk, "margin": margin},
         "profiles": [{"id": "adopting", "groups": shares}],
-        "indicators": {column.name: _indicator(column, groups[column.name]) for column in columns},
+        "indicators": {column.name: _indicator(column, groups[column.name], table.dates) for column in columns},
     }
     Health.model_validate(document)
     body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=None, width=150)
@@ -289,10 +337,14 @@ def _group(name: str) -> str:
     return next((group for group, words in _GROUPS.items() if words.search(name)), "relationship")
 
 
-def _indicator(column: FittedColumn, group: str) -> dict[str, Any]:
+def _indicator(column: FittedColumn, group: str, dates: Mapping[str, str]) -> dict[str, Any]:
     made: dict[str, Any] = {"group": group, "label": column.name, "weight": column.weight}
+    if column.name in dates:
+        made["date"] = dates[column.name]
     if column.curve is not None:
         made["curve"] = [list(point) for point in column.curve]
+    elif column.grid is not None:
+        made["grid"] = column.grid.model_dump(exclude_defaults=True)
     else:
         made["levels"] = column.levels
     return made | ({"missing": column.missing} if column.missing is not None else {})

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cached_property
@@ -35,21 +36,83 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Indicator(_Frozen):
-    """One fact and what it is worth.
+class Axis(_Frozen):
+    """One side of a grid: a fact, and the numbers or the texts at which points are given."""
 
-    Exactly one of `curve` (for a number: points between which the line is straight, level outside them) and `levels`
+    fact: str
+    date: str = Field("", description="as of an indicator")
+    at: list[float] | list[str] = Field(min_length=1, description="numbers that rise, or texts; `*` is any other text")
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _texts(cls, value: object) -> object:
+        if isinstance(value, list) and any(isinstance(item, str | bool) for item in value):
+            return [as_text(item) for item in value]
+        return value
+
+    @model_validator(mode="after")
+    def _rising(self) -> Axis:
+        if any(isinstance(later, float) and later <= earlier for earlier, later in itertools.pairwise(self.at)):  # type: ignore[operator]
+            raise ValueError(f"the numbers of {self.fact} must rise")
+        return self
+
+    def shares(self, fact: Fact) -> list[tuple[int, float]]:
+        """Where a fact stands: one place, or two and how near it is to each. Nowhere where it is not known."""
+        if isinstance(self.at[0], str):
+            found = [] if fact in (None, "") else [text for text in (as_text(fact), OTHER) if text in self.at]
+            return [(self.at.index(found[0]), 1.0)] if found else []
+        value, places = _number(fact, self.date), [float(place) for place in self.at]
+        if value is None:
+            return []
+        value = min(max(value, places[0]), places[-1])
+        after = next(place for place, edge in enumerate(places) if value <= edge)
+        if after == 0:
+            return [(0, 1.0)]
+        share = (value - places[after - 1]) / (places[after] - places[after - 1])
+        return [(after - 1, 1 - share), (after, share)]
+
+
+class Grid(_Frozen):
+    """Points by two facts together: a row for each place of the one, in it a number for each of the other; straight between places."""
+
+    rows: Axis
+    columns: Axis
+    points: list[list[float]]
+
+    @model_validator(mode="after")
+    def _shape(self) -> Grid:
+        if [len(row) for row in self.points] != [len(self.columns.at)] * len(self.rows.at):
+            raise ValueError(f"points needs {len(self.rows.at)} rows of {len(self.columns.at)}")
+        return self
+
+    def worth(self, row: Fact, column: Fact) -> float | None:
+        """What the two facts are worth, 0-100; None where either is not known."""
+        down, right = self.rows.shares(row), self.columns.shares(column)
+        if not down or not right:
+            return None
+        worth = math.fsum(one * two * self.points[place][other] for place, one in down for other, two in right)
+        return min(max(worth, 0.0), 100.0)
+
+
+class Indicator(_Frozen):
+    """One fact, or two together, and what it is worth.
+
+    Exactly one of `curve` (for a number: points between which the line is straight, level outside them), `levels`
     (for a text: points by value; `*` is any value that is not listed, and without it such a value
-    is not known).
+    is not known) and `grid` (for two facts that mean something only together).
     """
 
     group: Group
     label: Localised
     fact: str = Field("", description="the fact it reads; by default the indicator's own name")
     unit: str = ""
+    date: str = Field(
+        "", description="how a date is written, as strptime has it; its curve counts days from 0001-01-01"
+    )
     weight: float = Field(1, gt=0)
     curve: list[tuple[float, float]] | None = Field(None, min_length=1)
     levels: dict[str, float] | None = Field(None, min_length=1)
+    grid: Grid | None = None
     missing: float | None = Field(
         None, ge=0, le=100, description="points where the fact is missing, if that says something"
     )
@@ -59,60 +122,108 @@ class Indicator(_Frozen):
     def _text_keys(cls, value: object) -> object:
         # YAML reads the level No as a boolean and 1 as a number; the fact is compared as text.
         if isinstance(value, dict):
-            return {_as_text(key): points for key, points in value.items()}
+            return {as_text(key): points for key, points in value.items()}
         return value
 
     @model_validator(mode="after")
     def _one(self) -> Indicator:
-        if (self.curve is None) == (self.levels is None):
-            raise ValueError("needs either curve or levels")
+        if sum(part is not None for part in (self.curve, self.levels, self.grid)) != 1:
+            raise ValueError("needs exactly one of curve, levels and grid")
         if self.curve is not None:
             xs = [x for x, _ in self.curve]
             if any(later <= earlier for earlier, later in itertools.pairwise(xs)):
                 raise ValueError("the curve's first numbers must rise from point to point")
-        points = [y for _, y in self.curve] if self.curve is not None else list((self.levels or {}).values())
+        points = [y for _, y in self.curve or []] + list((self.levels or {}).values())
+        points += [y for row in (self.grid.points if self.grid else []) for y in row]
         if not all(0 <= y <= 100 for y in points):
             raise ValueError("points go from 0 to 100")
         return self
 
+    def reads(self, name: str) -> list[str]:
+        """The facts it looks at.
+
+        Args:
+            name: its own, which is the fact's where no other is given.
+        """
+        return [self.grid.rows.fact, self.grid.columns.fact] if self.grid else [self.fact or name]
+
+    def given(self, name: str, facts: Facts) -> Fact:
+        """What it looks at, as a person reads it: the fact, or both of them."""
+        found = [facts.get(fact) for fact in self.reads(name)]
+        return (
+            found[0]
+            if self.grid is None
+            else " with ".join("nothing" if each is None else as_text(each) for each in found)
+        )
+
+    def worth(self, name: str, facts: Facts) -> float | None:
+        """What the facts are worth, 0-100; None where they say nothing."""
+        if self.grid is None:
+            return self.points(facts.get(self.fact or name))
+        found = self.grid.worth(*(facts.get(fact) for fact in self.reads(name)))
+        return self.missing if found is None else found
+
     def points(self, fact: Fact) -> float | None:
-        """What a fact is worth, 0-100; None where it says nothing."""
+        """What one fact is worth, 0-100; None where it says nothing."""
         if self.levels is not None:
-            found = None if fact in (None, "") else self.levels.get(_as_text(fact), self.levels.get(OTHER))
+            found = None if fact in (None, "") else self.levels.get(as_text(fact), self.levels.get(OTHER))
             return self.missing if found is None else found
-        value = _number(fact)
+        value = _number(fact, self.date)
         if value is None:
             return self.missing
         return interpolate(self.curve or [], value)
 
 
-def _as_text(value: object) -> str:
+_BOOLEAN = {"true": "Yes", "yes": "Yes", "false": "No", "no": "No"}
+_WHOLE = re.compile(r"(-?\d+)\.0+")
+
+
+def as_text(value: object) -> str:
+    """A level as levels are compared: true is Yes and 1.0 is 1, however a file or a backend writes them."""
     if isinstance(value, bool):
         return "Yes" if value else "No"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    text = str(value).strip()
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else _BOOLEAN.get(text.lower(), text)
 
 
-def _number(fact: Fact) -> float | None:
+def _number(fact: Fact, form: str = "") -> float | None:
     if isinstance(fact, str):
-        return read_number(fact)
+        return read_number(fact) if form in ("", ISO) else read_date(fact, form)
     return None if fact is None or math.isnan(fact) else float(fact)
 
 
-_AROUND = str.maketrans("", "", " ,$€£¥%")
+ISO = "%Y-%m-%d"
+_AROUND = str.maketrans("", "", " ,$€£¥%\u00a0")
+_COMMA = re.compile(r"[^\d]*(0,\d+|\d+,\d{1,2}|\d+,\d{4,}|\d{1,3}(\.\d{3})+,\d+)[^\d]*")
+_CLOCK = re.compile(r"[ T]\d{1,2}:\d{2}.*$")
 
 
 def read_number(text: str) -> float | None:
-    """A number as tables have it, also with thousands, a currency or a per cent sign; a date is its days. None where it is neither."""
+    """A number as tables have it, also with thousands, a decimal comma, a currency or a per cent sign; a date is its days. None where it is neither.
+
+    A comma before exactly three digits parts thousands: a table that means it otherwise says so in its mapping.
+    """
+    if _COMMA.fullmatch(text):
+        text = text.replace(".", "").replace(",", ".")
     try:
         value = float(text.translate(_AROUND))
     except ValueError:
         try:
-            return float(date.fromisoformat(text.strip()[:10]).toordinal())
+            return float(date.fromisoformat(text.strip()[:10].replace("/", "-")).toordinal())
         except ValueError:
             return None
     return value if math.isfinite(value) else None
+
+
+def read_date(text: str, form: str) -> float | None:
+    """The days of a date that is written in a form of `strptime`, whatever its time of day; None where it is not."""
+    try:
+        return float(datetime.strptime(_CLOCK.sub("", text.strip()), form).toordinal())  # a day
+    except ValueError:
+        return None
 
 
 def interpolate(curve: list[tuple[float, float]], x: float) -> float:
@@ -242,7 +353,7 @@ class Health(_Frozen):
 
     def facts_read(self) -> set[str]:
         """All facts that anything here looks at."""
-        read = {indicator.fact or name for name, indicator in self.indicators.items()}
+        read = {fact for name, indicator in self.indicators.items() for fact in indicator.reads(name)}
         for profile in self.profiles:
             read |= set(profile.when)
         for signal in self.signals.values():
@@ -288,7 +399,7 @@ def weigh(health: Health, facts: Facts) -> tuple[Profile, float, float | None, d
     known: dict[str, tuple[float, float]] = {}
     for name, indicator in health.indicators.items():
         if weights[name] > 0:
-            points = indicator.points(facts.get(indicator.fact or name))
+            points = indicator.worth(name, facts)
             if points is not None:
                 known[name] = points, weights[name]
     # fsum rounds once, so the order of indicators cannot change the last digit.
@@ -330,7 +441,7 @@ def _reason(health: Health, name: str, facts: Facts, points: float, weight: floa
         indicator=name,
         group=indicator.group,
         label=indicator.label,
-        fact=facts.get(indicator.fact or name),
+        fact=indicator.given(name, facts),
         unit=indicator.unit,
         points=points,
         weight=weight,

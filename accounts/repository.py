@@ -655,9 +655,15 @@ async def period_figures(
     return found
 
 
-async def use_begins(session: AsyncSession) -> date | None:
-    """The first day of which any use is known; None where none is."""
-    return (await session.execute(select(func.min(m.DailyUsage.day)))).scalar_one()
+async def use_by_week(session: AsyncSession) -> list[Row]:
+    """Of each week in which anybody used the product: its Monday, and the accounts that did as a share of those with a subscription then."""
+    query = text(
+        "WITH weeks AS (SELECT CAST(date_trunc('week', day) AS date) AS week, count(DISTINCT account_id) AS used "
+        "FROM daily_usage GROUP BY 1) "
+        "SELECT week, CAST(used AS double precision) / greatest(1, (SELECT count(DISTINCT account_id) FROM subscriptions "
+        "WHERE started_at < week + 7 AND (cancelled_at IS NULL OR cancelled_at > week))) AS share FROM weeks ORDER BY week"
+    )
+    return [dict(row) for row in (await session.execute(query)).mappings()]
 
 
 async def last_ends(session: AsyncSession) -> dict[str, datetime]:

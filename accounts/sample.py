@@ -31,6 +31,8 @@ from kit.files import read_yaml
 
 BATCH = 4_000
 MARK = "sample"
+RECORDED_WEEKS = 38
+"""Of use: enough to ask what the health score said twice, 90 and 180 days ago."""
 
 
 class _In(BaseModel):
@@ -100,7 +102,9 @@ class SampleAccount(_In):
     people: list[SamplePerson] = Field(min_length=1)
     crowd: int = Field(0, description="how many more people there are, each there about once a week")
     use: str = Field(
-        "", pattern="^[0-9 ]*$", description="one digit a week, this week last: 0 nobody, 9 everybody every day"
+        "",
+        pattern="^[0-9 ]*$",
+        description="one digit a week, this week last: 0 nobody, 9 everybody every day; before those, named people came like in the first",
     )
     does: list[str] = Field(default_factory=list, description="what people do, the commonest first")
     runs: int = Field(0, description="runs on a full day")
@@ -227,7 +231,8 @@ def _person(account: SampleAccount, person: SamplePerson, start: datetime, now: 
 
 
 def _invoices(account: SampleAccount, catalog: Catalog, now: datetime) -> list[PutInvoice]:
-    """One for each period, due in 30 days, the last issued within the current one."""
+    """One for each period, due in 30 days, the last issued within the current one, or the last before the account left."""
+    over = next((change.ago for change in account.history if change.cancelled), 0)
     latest = next((each for each in reversed(account.history) if each.price is not None), None)
     plan = catalog.plans.get(next((each.plan for each in reversed(account.history) if each.plan), None))
     seats = next((each.seats for each in reversed(account.history) if each.seats is not None), None)
@@ -235,7 +240,7 @@ def _invoices(account: SampleAccount, catalog: Catalog, now: datetime) -> list[P
     amount = latest.price if latest else monthly * account.per_months if monthly is not None else None
     made: list[PutInvoice] = []
     for back, paid_after in enumerate(reversed(account.paid_after)):
-        issued = now.date() - timedelta(days=12 + 30 * account.per_months * back)
+        issued = now.date() - timedelta(days=over + 12 + 30 * account.per_months * back)
         if amount is None or issued < (now - timedelta(days=account.since)).date():
             break
         paid = None if paid_after is None else issued + timedelta(days=paid_after)
@@ -308,13 +313,17 @@ def _events(account: SampleAccount, catalog: Catalog, now: datetime) -> Iterator
     steps = catalog.onboarding.for_plan(plan)
     for step in steps if account.steps == "all" else steps[: account.steps]:
         yield from _step(account, step, start, now)
-    weeks, crowd = account.use.replace(" ", ""), _crowd(account)
+    listed, crowd = account.use.replace(" ", ""), _crowd(account)
+    weeks = listed[:1] * (RECORDED_WEEKS - len(listed)) + listed
     for week, level in enumerate(map(int, weeks)):
+        # Of the weeks before those listed only named people are written: the rest would make most of the events and tell nothing.
+        others = account if week >= len(weeks) - len(listed) else account.model_copy(update={"runs": 0, "api_calls": 0})
         for weekday in range(7):
             day = now.date() - timedelta(days=7 * (len(weeks) - 1 - week) + 6 - weekday)
             at = datetime.combine(day, time(0), now.tzinfo)
             if day.weekday() < 5 and at >= start and level:
-                yield from (event for event in _day(account, crowd, at, level, now) if event["timestamp"] <= now)
+                around, least = (crowd, 2) if others is account else ([], 1)
+                yield from (event for event in _day(others, around, at, level, now, least) if event["timestamp"] <= now)
 
 
 def _step(account: SampleAccount, step: Step, start: datetime, now: datetime) -> Iterator[dict[str, Any]]:
@@ -324,9 +333,13 @@ def _step(account: SampleAccount, step: Step, start: datetime, now: datetime) ->
 
 
 def _day(
-    account: SampleAccount, crowd: Sequence[SamplePerson], at: datetime, level: int, now: datetime
+    account: SampleAccount, crowd: Sequence[SamplePerson], at: datetime, level: int, now: datetime, least: int
 ) -> Iterator[dict[str, Any]]:
-    """One working day at a level from 1 to 9."""
+    """One working day at a level from 1 to 9.
+
+    Args:
+        least: things that everybody who comes does, besides signing in; some do up to three more where it is not one.
+    """
     for person in account.people:
         chance = random.Random(f"{person.id} {at.date()}")  # noqa: S311  # the same sample every time, not a secret
         if chance.random() * 9 >= level or _has_left(person, at, now):
@@ -334,7 +347,7 @@ def _day(
         # Working hours of Tokyo and of Berlin, in UTC.
         moment = at + timedelta(hours=1 if person.lang == "ja" else 8, minutes=chance.randrange(400))
         yield _event(account, person, "signed_in", moment)
-        for _ in range(2 + chance.randrange(4)):
+        for _ in range(least + (chance.randrange(4) if least > 1 else 0)):
             moment += timedelta(minutes=2 + chance.randrange(9))
             name = account.does[min(chance.randrange(len(account.does)), chance.randrange(len(account.does)))]
             yield _event(account, person, name, moment)

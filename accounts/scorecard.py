@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
+import numpy.typing as npt
+from scipy.stats import rankdata
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import train_test_split
 
 from accounts.fit_table import MOST_LEVELS, Floats, Ints, Table, Texts, knots
 from accounts.health import OTHER
+from accounts.smooth import TRIED_ON, Pair, Smooth, strongest_pairs, thinned
+from accounts.stepped import Stepped
 
-KNOTS = 20
-GRID = 40
-BAGS = 3
-STRENGTHS = (0.03, 0.1, 0.3, 1.0)
-"""Inverse strengths of the ridge that are tried."""
+GRID = 64
+PAIR_GRID = 20
+PAIR_LEVELS = 12
+"""Texts a column of a pair may have, for its grid to fit on a page."""
+PAIR_STRENGTH = 3.0
+"""Standard deviations above chance from which on two columns tell something together."""
+ROUNDS, A_ROUND = 4, 2
+"""At most eight pairs, two at a time."""
+SHARES = (0.2, 0.35, 0.5, 0.65, 0.8)
+SHARED_ON = 20_000
+"""Rows on which the share of the two models is chosen."""
+SAME = 0.995
+"""Rank correlation from which on two numbers are one."""
+LEAST_PAIR = 0.2
+"""Log-odds between the ends of a pair under which it is not worth a place in the file."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +68,86 @@ class Levels:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Log-odds of leaving against two columns, at the crossings of lines, straight between them; nothing where either is missing.
+
+    Attributes:
+        parts: what was taken out of it, by line of the first and of the second: what each column adds alone.
+    """
+
+    pair: Pair
+    axes: tuple[Floats | Texts, Floats | Texts]
+    y: Floats
+    parts: tuple[Floats, Floats]
+
+    def add(self, first: Floats | Texts, second: Floats | Texts) -> Floats:
+        padded = np.zeros((self.y.shape[0] + 2, self.y.shape[1] + 2))
+        padded[: self.y.shape[0], : self.y.shape[1]] = self.y
+        (row, down), (column, right) = _between(first, self.axes[0]), _between(second, self.axes[1])
+        near = padded[row, column] * (1 - right) + padded[row, column + 1] * right
+        far = padded[row + 1, column] * (1 - right) + padded[row + 1, column + 1] * right
+        return np.asarray(near * (1 - down) + far * down)
+
+    def of(self, table: Table) -> Floats:
+        columns: dict[str, Floats | Texts] = {**table.numbers, **table.texts}
+        return self.add(*(columns[name] for name in self.pair))
+
+    def axis(self, name: str) -> Floats | Texts:
+        return self.axes[self.pair.index(name)]
+
+    def alone(self, name: str, values: Floats | Texts) -> Floats:
+        """What one column adds alone, at these values."""
+        axis, part = self.axis(name), self.parts[self.pair.index(name)]
+        if axis.dtype.kind == "f":
+            return np.interp(values, axis, part)  # type: ignore[arg-type]  # numbers
+        by_text = dict(zip(axis.tolist(), part.tolist(), strict=True))
+        return np.array([by_text.get(str(text), 0.0) for text in values.tolist()])
+
+    def simplified(self) -> Grid:
+        """The same with the fewest lines that keep every crossing within a twentieth of its height, or a tenth of log-odds."""
+        tolerance = max(float(np.ptp(self.y)) / 20, 0.1)
+        kept: list[Ints] = [np.arange(len(axis)) for axis in self.axes]
+        while True:
+            tried = []
+            for side in (0, 1):
+                axis = self.axes[side]
+                if axis.dtype.kind == "f":
+                    for place in kept[side][1:-1]:
+                        fewer = [*kept]
+                        fewer[side] = kept[side][kept[side] != place]
+                        tried.append((float(np.abs(self._redrawn(fewer) - self.y).max()), side, int(place)))
+            if not tried or min(tried)[0] > tolerance:
+                break
+            _, side, place = min(tried)
+            kept[side] = kept[side][kept[side] != place]
+        axes = (self.axes[0][kept[0]], self.axes[1][kept[1]])
+        return Grid(self.pair, axes, self.y[np.ix_(kept[0], kept[1])], self.parts)
+
+    def _redrawn(self, kept: Sequence[Ints]) -> Floats:
+        """The crossings as they would be with some lines alone."""
+        y = self.y[np.ix_(kept[0], kept[1])]
+        if self.axes[0].dtype.kind == "f":
+            y = np.array([np.interp(self.axes[0], self.axes[0][kept[0]], column) for column in y.T]).T  # type: ignore[arg-type]
+        if self.axes[1].dtype.kind == "f":
+            y = np.array([np.interp(self.axes[1], self.axes[1][kept[1]], row) for row in y])  # type: ignore[arg-type]
+        return y
+
+    @property
+    def ends(self) -> list[float]:
+        return [0.0, *self.y.ravel().tolist()]
+
+
+Part = Curve | Levels | Grid
+
+
+@dataclass(frozen=True)
 class Scorecard:
     """An additive score: log-odds of leaving = intercept + the sum over columns."""
 
     intercept: float
     curves: dict[str, Curve] = field(default_factory=dict)
     levels: dict[str, Levels] = field(default_factory=dict)
+    grids: dict[Pair, Grid] = field(default_factory=dict)
 
     def log_odds(self, table: Table) -> Floats:
         total = np.full(len(table.target), self.intercept)
@@ -69,40 +155,181 @@ class Scorecard:
             total = total + curve.add(table.numbers[name])
         for name, levels in self.levels.items():
             total = total + levels.add(table.texts[name])
+        for grid in self.grids.values():
+            total = total + grid.of(table)
         return total
 
     @property
+    def parts(self) -> dict[str, Part]:
+        """Everything that is added up, by the name it has in the file."""
+        grids = {" with ".join(pair): grid for pair, grid in self.grids.items()}
+        return {**self.curves, **self.levels, **grids}
+
+    @property
     def weights(self) -> dict[str, float]:
-        parts: dict[str, Curve | Levels] = {**self.curves, **self.levels}
-        return {name: max(part.ends) - min(part.ends) for name, part in parts.items()}
+        return {name: max(part.ends) - min(part.ends) for name, part in self.parts.items()}
 
 
 def fit_scorecard(table: Table) -> Scorecard:
     """The additive score of a table."""
-    merged = {name: _common(values) for name, values in table.texts.items()}
-    smooth = _Smooth(table, merged)
-    stepped = _Stepped(table, merged)
-    curves: dict[str, Curve] = {}
-    levels: dict[str, Levels] = {}
+    texts = {name: _common(values) for name, values in table.texts.items()}
+    pairs, smooth = _pairs(table, texts)
+    model = _Blend(smooth, Stepped(table, texts, pairs), _share(table, texts, pairs, smooth.penalty))
+    grids = {pair: _grid(table, texts, pair, model) for pair in pairs}
+    card = Scorecard(model.intercept)
     middle = 0.0
     for name, values in table.numbers.items():
-        x = knots(values, GRID)
-        y = (smooth.curve(name, x) + stepped.curve(name, x)) / 2
+        moved = [grid for pair, grid in grids.items() if name in pair]
+        x = np.unique(np.concatenate([knots(values, GRID), *(grid.axis(name) for grid in moved)]))
+        y = model.curve(name, x) + sum(grid.alone(name, x) for grid in moved)
         gone = np.isnan(values)
-        missing = (smooth.missing(name) + stepped.missing(name)) / 2 if gone.any() else None
+        missing = model.missing(name) if gone.any() else None
         # Centred on the mean customer, so that a column about which nothing is known adds nothing.
         centre = float(np.where(gone, missing or 0.0, np.interp(np.where(gone, x[0], values), x, y)).mean())
-        curves[name] = _simplified(Curve(x, y - centre, None if missing is None else missing - centre))
+        card.curves[name] = _simplified(Curve(x, y - centre, None if missing is None else missing - centre))
         middle += centre
-    for name, labels in merged.items():
-        texts, counts = np.unique(labels, return_counts=True)
-        odds = np.array([(smooth.level(name, str(text)) + stepped.level(name, str(text))) / 2 for text in texts])
+    for name, labels in texts.items():
+        known, counts = np.unique(labels, return_counts=True)
+        odds = model.levels(name, known)
+        odds = odds + sum(grid.alone(name, known) for pair, grid in grids.items() if name in pair)
         centre = float(np.average(odds, weights=counts))
-        points = {str(text): float(value - centre) for text, value in zip(texts, odds, strict=True)}
-        levels[name] = Levels(points)
+        card.levels[name] = Levels({str(text): float(value - centre) for text, value in zip(known, odds, strict=True)})
         middle += centre
-    card = Scorecard((smooth.intercept + stepped.intercept) / 2 + middle, curves, levels)
-    return _calibrated(card, table)
+    for pair, grid in grids.items():
+        if np.ptp(grid.y) >= LEAST_PAIR:
+            card.grids[pair] = grid.simplified()
+    return _calibrated(replace(card, intercept=card.intercept + middle), table)
+
+
+@dataclass(frozen=True)
+class _Blend:
+    """The two models, and the share of the stepped one."""
+
+    smooth: Smooth
+    stepped: Stepped
+    share: float
+
+    def _mixed(self, smooth: Floats, stepped: Floats) -> Floats:
+        return (1 - self.share) * smooth + self.share * stepped
+
+    @property
+    def intercept(self) -> float:
+        return (1 - self.share) * self.smooth.intercept + self.share * self.stepped.intercept
+
+    def curve(self, name: str, x: Floats) -> Floats:
+        return self._mixed(self.smooth.curve(name, x), self.stepped.curve(name, x))
+
+    def missing(self, name: str) -> float:
+        return (1 - self.share) * self.smooth.missing(name) + self.share * self.stepped.missing(name)
+
+    def levels(self, name: str, texts: Texts) -> Floats:
+        return self._mixed(self.smooth.levels(name, texts), self.stepped.levels(name, texts))
+
+    def pair(self, pair: Pair, first: Floats | Texts, second: Floats | Texts) -> Floats:
+        return self._mixed(self.smooth.pair(pair, first, second), self.stepped.pair(pair, first, second))
+
+
+def _share(table: Table, texts: Mapping[str, Texts], pairs: Sequence[Pair], penalty: float) -> float:
+    """The share of the stepped model that does best on a third of the customers, of whom neither saw any."""
+    few = thinned(table.target, SHARED_ON)
+    learn, test = train_test_split(few, test_size=0.33, random_state=2, stratify=table.target[few])
+    parts = [{name: labels[rows] for name, labels in texts.items()} for rows in (learn, test)]
+    smooth = Smooth(table.rows(learn), parts[0], pairs, penalty).log_odds(table.rows(test), parts[1])
+    stepped = Stepped(table.rows(learn), parts[0], pairs).log_odds(table.rows(test), parts[1])
+    losses = {
+        share: log_loss(table.target[test], 1 / (1 + np.exp(-((1 - share) * smooth + share * stepped))), labels=[0, 1])
+        for share in SHARES
+    }
+    return min(losses, key=lambda share: losses[share])
+
+
+def _pairs(table: Table, texts: Mapping[str, Texts]) -> tuple[list[Pair], Smooth]:
+    """The pairs that tell something together, the strongest first, and the smooth model with them.
+
+    In rounds: what two columns tell may be told as well by others, such as minutes and what they cost.
+    """
+    pairs: list[Pair] = []
+    smooth = Smooth(table, texts)
+    numbers: dict[str, Floats | Texts] = {**table.numbers}
+    columns = numbers | {name: labels for name, labels in texts.items() if len(set(labels.tolist())) <= PAIR_LEVELS}
+    for name in _again(table):
+        del columns[name]
+    for _ in range(ROUNDS):
+        chance = 1 / (1 + np.exp(-smooth.log_odds(table, texts)))
+        found = [
+            pair
+            for pair in strongest_pairs(
+                columns, table.target - chance, chance * (1 - chance), 4 * A_ROUND, PAIR_STRENGTH
+            )
+            if pair not in pairs
+        ][:A_ROUND]
+        if not found:
+            break
+        pairs += found
+        smooth = Smooth(table, texts, pairs, smooth.penalty)
+    return pairs, smooth
+
+
+def _again(table: Table) -> set[str]:
+    """Numbers that go up and down with one before them, such as minutes and what they cost."""
+    few = thinned(table.target, TRIED_ON)
+    ranks = {name: rankdata(np.nan_to_num(values[few], nan=-np.inf)) for name, values in table.numbers.items()}
+    found: set[str] = set()
+    for one, two in itertools.combinations(ranks, 2):
+        varied = one not in found and np.ptp(ranks[one]) > 0 and np.ptp(ranks[two]) > 0
+        if varied and abs(float(np.corrcoef(ranks[one], ranks[two])[0, 1])) > SAME:
+            found.add(two)
+    return found
+
+
+def _grid(table: Table, texts: Mapping[str, Texts], pair: Pair, model: _Blend) -> Grid:
+    """What a pair adds beyond what each column adds alone, at the mean of the other; that is kept aside, for the curves."""
+    columns: dict[str, Floats | Texts] = {**table.numbers, **texts}
+    axes = [_places(columns[name]) for name in pair]
+    y = model.pair(pair, *axes)
+    shares = [_shares(columns[name], axis) for name, axis in zip(pair, axes, strict=True)]
+    first = y @ shares[1]
+    second = shares[0] @ (y - first[:, None])
+    grid = Grid(pair, (axes[0], axes[1]), y - first[:, None] - second[None, :], (first, second))
+    values = [columns[name] for name in pair]
+    there = _given(values[0]) & _given(values[1])
+    centre = float(grid.add(*values)[there].mean()) if there.any() else 0.0
+    return replace(grid, y=grid.y - centre, parts=(first + centre, second))
+
+
+def _given(values: Floats | Texts) -> npt.NDArray[np.bool_]:
+    return np.asarray(~np.isnan(values) if values.dtype.kind == "f" else values != "")
+
+
+def _places(values: Floats | Texts) -> Floats | Texts:
+    """Where a grid has its lines: at up to a dozen values of a number, at every text."""
+    if values.dtype.kind == "f":
+        return knots(values, PAIR_GRID)  # type: ignore[arg-type]  # numbers
+    return np.unique(values[values != ""])
+
+
+def _shares(values: Floats | Texts, axis: Floats | Texts) -> Floats:
+    """Which share of the customers stands at each line."""
+    at, share = _between(values, axis)
+    weight = np.bincount(at, weights=1 - share, minlength=len(axis) + 1)
+    weight += np.bincount(at + 1, weights=share, minlength=len(axis) + 2)[: len(axis) + 1]
+    return np.asarray(weight[: len(axis)] / max(weight[: len(axis)].sum(), 1e-12))
+
+
+def _between(values: Floats | Texts, axis: Floats | Texts) -> tuple[Ints, Floats]:
+    """The line at or before each value, and how far it is on the way to the next; those that are missing stand at the end."""
+    if axis.dtype.kind != "f":
+        found = np.searchsorted(axis, values).clip(0, len(axis) - 1)
+        other = np.flatnonzero(axis == OTHER)
+        strange = axis[found] != values
+        fallback = int(other[0]) if len(other) else len(axis)
+        return np.where(strange, np.where(values == "", len(axis), fallback), found), np.zeros(len(values))
+    there = ~np.isnan(values)
+    lines = axis.astype(float)
+    known = np.clip(np.where(there, values, lines[0]).astype(float), lines[0], lines[-1])
+    at = np.clip(np.searchsorted(lines, known, side="right") - 1, 0, max(len(lines) - 2, 0))
+    width = lines[at + 1] - lines[at] if len(lines) > 1 else np.ones(len(values))
+    return np.where(there, at, len(lines)), np.where(there, (known - lines[at]) / width, 0.0)
 
 
 def _common(values: Texts) -> Texts:
@@ -111,114 +338,6 @@ def _common(values: Texts) -> Texts:
     least = max(5, len(values) // 500)
     common = set(texts[np.argsort(-counts)][:MOST_LEVELS][np.sort(-counts)[:MOST_LEVELS] <= -least].tolist())
     return np.array([text if text in common or text == "" else OTHER for text in texts.tolist()])[places]
-
-
-class _Smooth:
-    """A ridge logistic regression. A number becomes the steps up a piecewise linear curve; holding those small keeps the curve level where the data says nothing."""
-
-    def __init__(self, table: Table, texts: Mapping[str, Texts]) -> None:
-        self.knots = {name: knots(values, KNOTS) for name, values in table.numbers.items()}
-        self.names = {name: sorted(set(values.tolist())) for name, values in texts.items()}
-        parts: list[Floats] = [np.zeros((len(table.target), 0))]
-        self.place: dict[str, slice] = {}
-        width = 0
-        for name, block in self._blocks(table, texts):
-            parts.append(block)
-            self.place[name] = slice(width, width + block.shape[1])
-            width += block.shape[1]
-        model = self._fit(np.hstack(parts), table.target)
-        self.weights: Floats = model.coef_[0]
-        self.intercept = float(model.intercept_[0])
-
-    def _blocks(self, table: Table, texts: Mapping[str, Texts]) -> list[tuple[str, Floats]]:
-        blocks = []
-        for name, values in table.numbers.items():
-            gone = np.isnan(values)[:, None]
-            blocks.append(
-                (name, np.hstack([np.where(gone, 0.0, _steps(values, self.knots[name])), gone.astype(float)]))
-            )
-        for name, labels in texts.items():
-            blocks.append((name, (labels[:, None] == np.array(self.names[name])[None, :]).astype(float)))
-        return blocks
-
-    @staticmethod
-    def _fit(features: Floats, target: Ints) -> LogisticRegression:
-        """With the strength that does best on parts that were held back."""
-
-        def made(strength: float) -> LogisticRegression:
-            return LogisticRegression(C=strength, solver="newton-cholesky", max_iter=200)
-
-        losses = dict.fromkeys(STRENGTHS, 0.0)
-        for learn, test in StratifiedKFold(3, shuffle=True, random_state=1).split(features, target):
-            for strength in STRENGTHS:
-                model = made(strength).fit(features[learn], target[learn])
-                losses[strength] += log_loss(target[test], model.predict_proba(features[test])[:, 1], labels=[0, 1])
-        return made(min(losses, key=lambda strength: losses[strength])).fit(features, target)
-
-    def curve(self, name: str, x: Floats) -> Floats:
-        return _steps(x, self.knots[name]) @ self.weights[self.place[name]][:-1]
-
-    def missing(self, name: str) -> float:
-        return float(self.weights[self.place[name]][-1])
-
-    def level(self, name: str, text: str) -> float:
-        return float(self.weights[self.place[name]][self.names[name].index(text)])
-
-
-def _steps(values: Floats, knots: Floats) -> Floats:
-    """How far up each stretch between two knots a value is, 0 to 1."""
-    if len(knots) < 2:
-        return np.zeros((len(values), 0))
-    known = np.nan_to_num(values)[:, None]
-    return np.clip((known - knots[None, :-1]) / np.diff(knots)[None, :], 0, 1)
-
-
-class _Stepped:
-    """Boosted trees that look at one column each: their sum is a sum of one step function a column, read off by moving that column alone."""
-
-    def __init__(self, table: Table, texts: Mapping[str, Texts]) -> None:
-        self.names = {name: sorted(set(values.tolist())) for name, values in texts.items()}
-        self.columns = [*table.numbers, *texts]
-        coded = [np.searchsorted(np.array(self.names[name]), values).astype(float) for name, values in texts.items()]
-        features = np.column_stack([*table.numbers.values(), *coded])
-        self.models = [self._fit(features, table.target, seed, len(table.numbers)) for seed in range(BAGS)]
-        self.middle = np.array([np.nanmedian(column) if not np.isnan(column).all() else 0.0 for column in features.T])
-        self.intercept = float(self._odds(self.middle[None, :])[0])
-
-    @staticmethod
-    def _fit(features: Floats, target: Ints, seed: int, numbers: int) -> HistGradientBoostingClassifier:
-        model = HistGradientBoostingClassifier(
-            interaction_cst="no_interactions",
-            categorical_features=[place >= numbers for place in range(features.shape[1])],
-            learning_rate=0.05,
-            max_iter=400,
-            max_leaf_nodes=3,
-            min_samples_leaf=max(5, min(30, len(target) // 50)),
-            l2_regularization=1.0,
-            early_stopping=True,
-            validation_fraction=0.2,
-            n_iter_no_change=20,
-            random_state=seed,
-        )
-        return model.fit(features, target)
-
-    def _odds(self, features: Floats) -> Floats:
-        total = sum((model.decision_function(features) for model in self.models), np.zeros(len(features)))
-        return total / len(self.models)
-
-    def _moved(self, name: str, values: Floats) -> Floats:
-        features = np.repeat(self.middle[None, :], len(values), axis=0)
-        features[:, self.columns.index(name)] = values
-        return self._odds(features) - self.intercept
-
-    def curve(self, name: str, x: Floats) -> Floats:
-        return self._moved(name, x)
-
-    def missing(self, name: str) -> float:
-        return float(self._moved(name, np.array([math.nan]))[0])
-
-    def level(self, name: str, text: str) -> float:
-        return float(self._moved(name, np.array([float(self.names[name].index(text))]))[0])
 
 
 def _simplified(curve: Curve) -> Curve:
@@ -251,4 +370,4 @@ def _calibrated(card: Scorecard, table: Table) -> Scorecard:
         shift += max(-2.0, min(2.0, float(step)))
         if abs(step) < 1e-9:
             break
-    return Scorecard(card.intercept + shift, card.curves, card.levels)
+    return replace(card, intercept=card.intercept + shift)

@@ -55,7 +55,7 @@ def score_row(
         "coverage": Decimal(str(coverage)),
         "profile": profile.id,
         "reasons": [
-            {"indicator": name, "lost": round(points, 2), "fact": facts.get(health.indicators[name].fact or name)}
+            {"indicator": name, "lost": round(points, 2), "fact": health.indicators[name].given(name, facts)}
             for points, name in lost[:REASONS]
             if points > 0
         ],

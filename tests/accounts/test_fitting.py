@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from accounts.catalog import Catalog
+from accounts.fit_table import read_columns, typed, who_left
 from accounts.fitting import FitReport, fit_health
 from accounts.health import Health, assess
+from accounts.importing import import_csv
+from accounts.scoring import score_accounts
 from kit.errors import UserError
+from kit.files import read_yaml
+from tests.accounts import tables
 
 EVAL = Path(os.environ.get("KOTAE_EVAL_DIR", Path(__file__).resolve().parents[3] / "shared" / "eval"))
 TELCO_FLOOR = 0.84
@@ -185,12 +196,137 @@ def test_the_value_for_having_left_is_found_from_the_words(
         ([{"a": n % 7, "Left": "xyz"[n % 3]} for n in range(90)], "has 3 values"),
         ([{"a": n % 7, "Left": n % 2} for n in range(30)], "only 15 customers of one outcome"),
         ([{"a": "same", "Left": n % 2} for n in range(60)], "no column to tell from: a: is the same for everybody"),
+        ([{"a": "", "Left": n % 2} for n in range(60)], "no column to tell from: a: is empty"),
+        ([{"Left": n % 2} for n in range(60)], "no column to tell from: it has Left alone"),
+        ([{"a": n, "Left": ""} for n in range(60)], "has only one value"),
+        ([{"a": n, "a ": n, "Left": n % 2} for n in range(60)], "two columns 'a'"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_said_to_be_so(tmp_path: Path, rows: list[dict[str, Any]], words: str) -> None:
     """One line, with the way out."""
     with pytest.raises(UserError, match=words):
         fit_health(written(tmp_path / "c.csv", rows), "Left")
+
+
+def compared(path: Path, outcome: str) -> float:
+    """The AUC of gradient boosting with every interaction it likes, on the same parts of the same columns."""
+    columns = read_columns(path)
+    target = who_left(columns.pop(outcome), outcome, None)[0]
+    table = typed(columns, target, set(), set())[0]
+    texts = [np.unique(values, return_inverse=True)[1].astype(float) for values in table.texts.values()]
+    features = np.column_stack([*texts, *table.numbers.values()])
+    aucs = []
+    for learn, test in StratifiedKFold(5, shuffle=True, random_state=0).split(features, target):
+        model = HistGradientBoostingClassifier(
+            learning_rate=0.05, max_leaf_nodes=15, max_iter=500, early_stopping=True, random_state=0
+        )
+        model.fit(features[learn], target[learn])
+        aucs.append(roc_auc_score(target[test], model.predict_proba(features[test])[:, 1]))
+    return float(np.mean(aucs))
+
+
+@pytest.mark.parametrize(
+    ("kind", "pairs"),
+    [
+        ("crossed", {"a with mode", "b with c"}),
+        ("telephone", {"Total day minutes with Voice mail plan", "Total intl calls with International plan"}),
+    ],
+)
+def test_what_two_columns_tell_together_is_found(tmp_path: Path, kind: str, pairs: set[str]) -> None:
+    """An exclusive-or, a product, a plan against a bill: as grids, and at most .01 behind boosting that may combine all columns."""
+    columns, odds, outcome = tables.TABLES[kind]()
+    path = tables.written(tmp_path / "c.csv", columns)
+    report = fit_health(path, outcome)
+    left = [value in ("Churned", "True") for value in columns[outcome]]
+    boosted, best = compared(path, outcome), float(roc_auc_score(left, odds))
+    print(f"{kind}: AUC {report.auc}, boosting {boosted:.4f}, at best {best:.4f}")
+    assert report.auc > boosted - 0.01
+    assert pairs <= {column.name for column in report.columns if column.grid is not None}
+
+
+async def test_accounts_are_scored_by_the_pasted_file_in_the_order_that_was_promised(
+    session: AsyncSession, catalog: Catalog, tmp_path: Path
+) -> None:
+    """Through the file that `kotae policy check` and every command read, with what an import leaves in the database: dates, booleans, gaps, prices."""
+    columns, _, outcome = tables.software(1500, middle=-2.5)
+    columns["signed_up"] = [f"{value[8:]}/{value[5:7]}/{value[:4]}" for value in columns["signed_up"]]
+    path = tables.written(tmp_path / "c.csv", columns, delimiter=";")
+    report = fit_health(path, outcome)
+    assert {"signed_up": "%d/%m/%Y", "last_seen": "%Y-%m-%d"}.items() <= dates(report.health_yml).items()
+    file = tmp_path / "health.yml"
+    file.write_text(report.health_yml)
+    health = read_yaml(file, Health)
+    given = [name for name in columns if name not in ("account", outcome)]
+    kept = tables.written(tmp_path / "i.csv", {"id": columns["account"]} | {name: columns[name] for name in given})
+    await import_csv(session, kept, None, now=NOW)
+    await score_accounts(session, replace(catalog, health=health), NOW)
+    rows = await session.execute(text("SELECT account_id, score, coverage FROM health_scores"))
+    scored = {row.account_id: (float(row.score), float(row.coverage)) for row in rows}
+    left = [value == "TRUE" for value in columns[outcome]]
+    auc = roc_auc_score(left, [-scored[account][0] for account in columns["account"]])
+    assert {coverage for _, coverage in scored.values()} == {1.0}
+    assert auc >= report.auc
+
+
+def dates(health_yml: str) -> dict[str, str]:
+    """How the dates of a file are written, by indicator."""
+    indicators = yaml.safe_load(health_yml)["indicators"]
+    return {name: each["date"] for name, each in indicators.items() if "date" in each}
+
+
+@pytest.mark.parametrize(("delimiter", "encoding"), [(";", "cp1252"), ("\t", "utf-16"), ("|", "utf-8"), (",", "cp932")])
+def test_files_as_spreadsheets_write_them_are_read(tmp_path: Path, delimiter: str, encoding: str) -> None:
+    """Other separators and encodings, decimal commas; the levels keep their letters."""
+    levels = ("東京", "大阪") if encoding == "cp932" else ("Genève", "Zürich")
+    chance = np.random.default_rng(4)
+    columns = {
+        "ville": [levels[row % 2] for row in range(400)],
+        "prix": [f"{1000 + row % 7:.0f},{row % 90:02}" for row in range(400)],
+        "churn": [int(chance.random() < 0.2 + 0.6 * (row % 2)) for row in range(400)],
+    }
+    report = fit_health(tables.written(tmp_path / "c.csv", columns, delimiter, encoding), "Churn")
+    found = {column.name: column for column in report.columns}
+    assert set(found["ville"].levels or {}) == set(levels)
+    curve = found["prix"].curve or [] if "prix" in found else [(1000.0, 0.0)]
+    assert all(1000 <= place < 1008 for place, _ in curve)
+    assert report.auc > 0.7
+
+
+def test_a_value_that_only_leavers_have_is_refused(tmp_path: Path) -> None:
+    """The reason they gave, and the day they went, noted for some of them."""
+    rows, _ = customers(800)
+    for place, row in enumerate(rows):
+        gone = row["Status"] == "Churned" and place % 3 == 0
+        row["reason"] = ["price", "moved"][place % 2] if gone else ""
+        row["ended"] = f"2026-0{1 + place % 9}-11" if gone else ""
+    report = fit_health(written(tmp_path / "c.csv", rows), "Status")
+    assert {"reason", "ended"} <= set(report.left_out)
+    assert sum("only" in warning or "alone" in warning or "nobody" in warning for warning in report.warnings) == 2
+
+
+def test_rows_of_one_customer_do_not_judge_each_other(tmp_path: Path) -> None:
+    """Each customer six times with a number that only they have: no score can tell who leaves, and none seems to. The same row again counts once."""
+    chance = np.random.default_rng(2)
+    left, own = chance.random(120) < 0.4, chance.normal(0, 1, 120)
+    rows = [
+        {"customerid": f"c{n}", "own": f"{own[n]:.5f}", "month": month, "churn": int(left[n])}
+        for n in range(120)
+        for month in range(6)
+    ]
+    report = fit_health(written(tmp_path / "c.csv", [*rows, *rows[:50]]), "churn")
+    assert report.warnings[0] == "50 rows are there twice, and counted once"
+    assert "customerid has several rows for a customer" in report.warnings[1]
+    assert report.rows == 720
+    assert report.auc < 0.65
+
+
+def test_numbers_that_differ_only_in_their_last_digits(tmp_path: Path) -> None:
+    """Are told apart in the file as well."""
+    chance = np.random.default_rng(2)
+    rows = [{"since": 1_600_000_000 + n, "churn": int(chance.random() < n / 400)} for n in chance.permutation(400)]
+    report = fit_health(written(tmp_path / "c.csv", rows), "churn")
+    assert report.auc > 0.75
+    assert Health.model_validate(yaml.safe_load(report.health_yml)).indicators["since"].curve
 
 
 @pytest.mark.skipif(not (EVAL / "telco-churn").is_dir(), reason=f"no evaluation data in {EVAL} (set KOTAE_EVAL_DIR)")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import timeline
-from accounts.backtest import backtest
+from accounts.backtest import backtest, recorded_since
 from accounts.catalog import Catalog
 from accounts.facts import internal_facts
 from accounts.ingestion import ingest
 from accounts.records import put_account, put_person, put_records
+from accounts.sample import load_sample
 from accounts.schemas import PutAccount, PutPerson, PutSurvey, PutTicket
 from accounts.scoring import score_accounts
 
@@ -139,6 +141,29 @@ async def test_backtest_says_what_the_score_knew(session: AsyncSession, catalog:
     before = await backtest(session, catalog, now - timedelta(days=70), moments=3)
     assert (before.moments, before.customers, before.bands["at_risk"].rate) == ([], 0, None)
     assert "no past to ask" in before.note
+
+
+def test_use_is_recorded_since_it_is_usual() -> None:
+    """Steps entered for long ago and a trial by few are no record; holidays are no gap; nothing at all is none."""
+    monday = date(2026, 11, 16)
+    shares = dict.fromkeys(range(40), 0.6) | {50: 0.6, 45: 0.1, 44: 0.1, 43: 0.1, 12: 0.05, 13: 0.05}
+    weeks = [{"week": monday - timedelta(weeks=back), "share": shares[back]} for back in sorted(shares, reverse=True)]
+    assert recorded_since(weeks) == monday - timedelta(weeks=39)
+    assert recorded_since([]) is None
+
+
+async def test_the_sample_company_has_a_past_to_ask(
+    session: AsyncSession, catalog: Catalog, root: Path, now: datetime
+) -> None:
+    """Several left in it: most of those whom the score called at risk before, and one or two it had no inkling of."""
+    await load_sample(session, root / "demo" / "accounts.yml", now)
+    report = await backtest(session, catalog, now)
+    assert len(report.moments) == 2
+    assert report.left >= 10
+    assert report.auc is not None
+    assert 0.7 < report.auc < 0.99
+    rates = [report.bands[band].rate or 0 for band in ("at_risk", "neutral", "healthy")]
+    assert rates == sorted(rates, reverse=True)
 
 
 async def test_an_attribute_can_be_an_indicator(session: AsyncSession, catalog: Catalog, now: datetime) -> None:
