@@ -11,7 +11,7 @@ import numpy.typing as npt
 from kit.errors import NotFound, UserError
 from knowledge_base import markdown, templates
 from knowledge_base.articles import Article
-from knowledge_base.decision import Candidate, Decision, Signals, decide, features
+from knowledge_base.decision import CHOICES, Candidate, Decision, Signals, decide, features
 from knowledge_base.encoders import Encoder, Encoders
 from knowledge_base.index import Index, Shelf
 from knowledge_base.lexical import tokens
@@ -35,7 +35,6 @@ Encode = Callable[[Encoder, list[str]], npt.NDArray[np.float32]]
 MISFIT = 0.05
 """What an article written for another plan, role or stage loses in fused score: enough that of two versions of an article
 the asker's own comes first, too little to hide the only one there is."""
-CHOICES = 3
 ALTERNATIVES = 2
 NEAR = 0.8
 """Share of the first article's dense score from which another is worth showing beside it."""

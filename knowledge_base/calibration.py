@@ -1,10 +1,9 @@
 """Fits when to answer to labelled questions, with a bound that holds for a finite number of them.
 
-Two halves of the questions play two parts: one fits the logistic model, the other sets the threshold. On the second the
-number of wrong answers above any fixed threshold is binomial, so its Clopper-Pearson upper bound holds with the stated
+Each question's chance comes from a logistic model fitted without it (five folds). On such chances the number of wrong answers above any fixed threshold is binomial, so its Clopper-Pearson upper bound holds with the stated
 confidence. Thresholds are tried from the strictest to the loosest, from where enough is answered to promise anything, and
-the last one before the first failure is taken, which keeps the confidence without a correction for trying many (fixed-sequence testing, as in "Learn then Test", Angelopoulos et
-al. 2021).
+the last one before the first failure is taken, which keeps the confidence without a correction for trying many (fixed-sequence
+testing, as in "Learn then Test", Angelopoulos et al. 2021).
 """
 
 from __future__ import annotations
@@ -13,32 +12,26 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 from kit.errors import UserError
-from knowledge_base.decision import CLARIFY_SHARE, FEATURES, Model, Promise
+from knowledge_base.bounds import CONFIDENCE, clopper_pearson
+from knowledge_base.decision import CHOICES, CLARIFY_SHARE, FEATURES, Model, Promise
 from knowledge_base.evaluation import Outcome
 
 RISK = 0.10
-"""At most this share of what is answered may be wrong …"""
-CONFIDENCE = 0.90
-"""… with this confidence."""
+"""At most this share of what is answered may be wrong, with the confidence of the bound."""
 FEWEST = 40
 """Labelled questions below which nothing can be promised: even without one error, 22 answered ones are needed."""
 REGULARISATION = 0.1
 """Inverse strength: weights fitted on one set of questions hold better on another when they are kept small."""
+WORTH_OFFERING = 0.5
+"""Share of the offered choices, from the least sure up, that have the right article among them at least."""
+_BAND = 0.1
+"""Width of the range of chances over which that share is taken."""
 _STEPS = np.round(np.arange(0.98, 0.28, -0.02), 2)
-
-
-def clopper_pearson(wrong: int, answered: int, confidence: float = CONFIDENCE) -> float:
-    """Upper bound of the risk behind `wrong` errors among `answered` answers.
-
-    Exact one-sided binomial bound (Clopper and Pearson, 1934).
-    """
-    return 1.0 if wrong >= answered else float(beta.ppf(confidence, wrong + 1, answered - wrong))
 
 
 def fit(features: npt.ArrayLike, right: Sequence[bool]) -> tuple[dict[str, float], float]:
@@ -105,9 +98,45 @@ def calibrate(outcomes: Sequence[Outcome]) -> tuple[Model, Promise]:
         chances[held] = [part.chance(row) for row in rows[held]]
     weights, bias = fit(rows, right)
     found = threshold(chances, right)
-    answer = found if found is not None else float(_STEPS[0])
-    model = Model(weights=weights, bias=bias, answer=answer, clarify=answer * CLARIFY_SHARE)
-    coverage = float((chances >= answer).sum()) / len(outcomes)
+    answer = found if found is not None else _seen(chances, right)
+    offered = [bool(set(outcome.ranking[:CHOICES]) & outcome.question.right) for outcome in usable]
+    model = Model(weights=weights, bias=bias, answer=answer, clarify=_worth_offering(chances, offered, answer))
+    answered = chances >= answer
+    wrong = int((answered & ~np.array(right)).sum())
     return model, Promise(
-        risk=RISK, confidence=CONFIDENCE, coverage=coverage, kept=found is not None, questions=len(outcomes)
+        risk=RISK,
+        confidence=CONFIDENCE,
+        coverage=float(answered.sum()) / len(outcomes),
+        kept=found is not None,
+        questions=len(outcomes),
+        answered=int(answered.sum()),
+        wrong=wrong,
+        bound=clopper_pearson(wrong, int(answered.sum())),
     )
+
+
+def _seen(chances: npt.NDArray[np.float64], right: Sequence[bool]) -> float:
+    """The lowest threshold at which no more was wrong than is allowed, without any promise: questions are too few for one."""
+    good, found = np.asarray(right, dtype=bool), float(_STEPS[0])
+    for step in _STEPS:
+        answered = chances >= step
+        if answered.any() and (answered & ~good).sum() > RISK * answered.sum():
+            break
+        found = float(step)
+    return found
+
+
+def _worth_offering(chances: npt.NDArray[np.float64], offered: Sequence[bool], answer: float) -> float:
+    """The lowest chance from which a choice of articles has the right one often enough.
+
+    Args:
+        chances: of questions.
+        offered: whether the right article is among the first ones.
+        answer: the threshold above which nothing is offered; below a share of it nothing is, either.
+    """
+    good, found = np.asarray(offered, dtype=bool), answer
+    for step in (step for step in _STEPS[::-1] if CLARIFY_SHARE * answer <= step < answer):
+        near = (chances >= step) & (chances < min(answer, step + _BAND))
+        if near.any() and good[near].mean() >= WORTH_OFFERING:
+            return float(step)
+    return found

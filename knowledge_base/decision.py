@@ -19,8 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field
 Decision = Literal["answer", "clarify", "abstain"]
 
 FEATURES = ("about", "about_gap", "coverage", "lexical", "title_gap", "told_apart")
-CLARIFY_SHARE = 0.5
-"""Where nothing was calibrated, the share of the answer threshold from which the customer is offered a choice."""
+CHOICES = 3
+"""Articles offered to choose from."""
+CLARIFY_SHARE = 0.3
+"""Share of the answer threshold below which no choice is ever offered."""
 FILE = "calibration.json"
 
 
@@ -89,6 +91,12 @@ class Promise(BaseModel):
     coverage: float = Field(description="share of the labelled questions answered under it")
     kept: bool = Field(description="whether the labelled questions sufficed to promise it")
     questions: int
+    answered: int = Field(default=0, description="labelled questions answered at the threshold")
+    wrong: int = Field(default=0, description="of them")
+    bound: float = Field(
+        default=1.0, description="upper bound of the risk behind these two numbers, at that confidence"
+    )
+    shipped: bool = Field(default=False, description="fitted to the sample company's questions, not to this company's")
 
 
 class Calibration(BaseModel):
@@ -106,7 +114,8 @@ class Calibration(BaseModel):
             own = cls.model_validate_json((index / FILE).read_bytes())
         except FileNotFoundError:
             return shipped()
-        return own.model_copy(update={"models": shipped().models | own.models})
+        there = shipped()
+        return own.model_copy(update={"models": there.models | own.models, "promises": there.promises | own.promises})
 
     def save(self, index: Path) -> None:
         """Stores it with the index, in one step."""

@@ -21,11 +21,16 @@ from kit.errors import UserError
 from kit.files import read_text
 from knowledge_base.answering import Answerer
 from knowledge_base.articles import Article, Content
+from knowledge_base.bounds import clopper_pearson
 from knowledge_base.decision import Decision, features
 from knowledge_base.progress import Meter, Report, silent
 from knowledge_base.text import Language, clean_question, is_japanese
 
 DEPTH = 10
+COVERAGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Shares of the questions at which the risk is reported."""
+RISKS = (0.05, 0.10, 0.20)
+"""Risks at which it is reported how much can be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +137,10 @@ def metrics(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "selective": {
             "coverage": len(answered) / len(outcomes),
             "accuracy": _mean([float(outcome.right) for outcome in answered]),
+            "risk_bound": clopper_pearson(len(answered) - sum(outcome.right for outcome in answered), len(answered)),
             "clarified": _mean([float(outcome.decision == "clarify") for outcome in outcomes]),
             "abstained": _mean([float(outcome.decision == "abstain") for outcome in outcomes]),
+            **_at_other_thresholds(outcomes),
         },
         "ms_per_query": 1000 * sum(outcome.seconds for outcome in outcomes) / len(outcomes),
     }
@@ -146,6 +153,20 @@ def risk_coverage(outcomes: Sequence[Outcome]) -> list[tuple[float, float]]:
         wrong += not outcome.right
         made.append((number / len(outcomes), wrong / number))
     return made
+
+
+def _at_other_thresholds(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Points of the risk-coverage curve, and the area under it (0 is best)."""
+    curve = risk_coverage(outcomes)
+    return {
+        "risk_at_coverage": {
+            f"{share:.1f}": curve[max(0, math.ceil(share * len(curve) - 1e-9) - 1)][1] for share in COVERAGES
+        },
+        "coverage_at_risk": {
+            f"{most:.2f}": max((coverage for coverage, risk in curve if risk <= most), default=0.0) for most in RISKS
+        },
+        "aurc": sum(risk for _, risk in curve) / len(curve),
+    }
 
 
 def plot_risk_coverage(outcomes: Sequence[Outcome], path: Path) -> None:

@@ -38,7 +38,7 @@ from knowledge_base.passages import cut
 from knowledge_base.progress import Meter, Report, silent
 from knowledge_base.text import Language, windows
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever passages are cut, embedded or stored differently: an index of another format is built again."""
 WINDOW = 110
 """Words of a passage that get a vector of their own; a longer passage has several."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -116,7 +117,15 @@ _COMPONENT = re.compile(
     rf"<(?P<name>[A-Z][A-Za-z]*[a-z][\w.]*)(?P<rest>{_ATTRIBUTES})/>|</?[A-Z][A-Za-z]*[a-z][\w.]*{_ATTRIBUTES}>",
     re.DOTALL,
 )
-_CALL = re.compile(r"\{[A-Za-z_][\w.]*\([^{}]*\)\}")
+_CALL = re.compile(r"\{[A-Za-z_][\w.]*\([^{}]*\)\}|\{[A-Z][A-Z0-9_]+\}")
+_INDENTED = re.compile(
+    rf"^([ \t]*)<(?P<name>[A-Z][A-Za-z]*[a-z][\w.]*|div|details|section|article|center|figure){_ATTRIBUTES}(?<!/)>[ \t]*\n"
+    r"(?P<inner>(?:(?!^[ \t]*<(?P=name)\b)[\s\S])*?)^[ \t]*</(?P=name)>",
+    re.MULTILINE,
+)
+_TABLE = re.compile(r"<table\b[^>]*>(.*?)</table\s*>", re.DOTALL | re.IGNORECASE)
+_ROW = re.compile(r"<tr\b[^>]*>(.*?)</tr\s*>", re.DOTALL | re.IGNORECASE)
+_CELL = re.compile(r"<t([hd])\b[^>]*>(.*?)</t[hd]\s*>", re.DOTALL | re.IGNORECASE)
 _IMAGE = re.compile(rf"<img\b({_ATTRIBUTES})/?>", re.DOTALL | re.IGNORECASE)
 _LINK = re.compile(rf"<a\b({_ATTRIBUTES})>(.*?)</a\s*>", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(
@@ -161,6 +170,7 @@ def tidy(source: str) -> str:
     text = _SHORTCODE.sub("", _SILENT.sub("", _COMMENT.sub("", text)))
     text = _IMAGE.sub(_image, text)
     text = _LINK.sub(lambda match: f"[{match[2].strip()}]({_attribute(match[1], 'href')})", text)
+    text = _TABLE.sub(_table, _dedented(text))
     text = _TAG.sub(_markdown_for_tag, _COMPONENT.sub("", text))
     text = _ADMONITION.sub(_admonition, text)
     text = _ADMONITION_END.sub("", text)
@@ -226,6 +236,11 @@ def absolute(base: str, link: str) -> str | None:
     except ValueError:
         return None
     return made if not scheme or scheme in _SAFE_SCHEMES else None
+
+
+def escape(text: str) -> str:
+    """Plain text as Markdown that shows it as it is."""
+    return re.sub(r"([\\`*_\[\]<>])", r"\\\1", text)
 
 
 def slug(heading: str) -> str:
@@ -312,6 +327,29 @@ def _image(match: re.Match[str]) -> str:
     source = _attribute(match[1], "src")
     alt = re.sub(r"[\[\]\n]", " ", html.unescape(_attribute(match[1], "alt")))
     return f"![{alt}]({'<' + source + '>' if ' ' in source else source})" if source else ""
+
+
+def _dedented(text: str) -> str:
+    """Without the indentation that components and containers give to what they hold: once their tags are gone it would
+    make code of it."""
+    while (moved := _INDENTED.sub(lambda match: textwrap.dedent(match["inner"]), text)) != text:
+        text = moved
+    return text
+
+
+def _table(match: re.Match[str]) -> str:
+    """An HTML table as one of Markdown; its first row is the head, as Markdown must have one."""
+    rows = [[_cell(cell[2]) for cell in _CELL.finditer(row[1])] for row in _ROW.finditer(match[1])]
+    rows = [row for row in rows if row]
+    if not rows:
+        return match[0]
+    width = max(map(len, rows))
+    lines = [f"| {' | '.join([*row, *[''] * (width - len(row))])} |" for row in rows]
+    return "\n\n" + "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]]) + "\n\n"
+
+
+def _cell(source: str) -> str:
+    return re.sub(r"(?<!\\)\|", r"\\|", " ".join(source.split()))
 
 
 def _markdown_for_tag(match: re.Match[str]) -> str:

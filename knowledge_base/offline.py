@@ -108,7 +108,11 @@ def evaluate(settings: Settings, folder: Path, index: Path | None = None, report
     questions = evaluation.load_questions(folder)
     answerer = answerer_for(settings, folder, index, report)
     outcomes = evaluation.ask_all(answerer, questions, report)
-    return Evaluation(evaluation.metrics(outcomes), outcomes)
+    asked = {outcome.encoder for outcome in outcomes}
+    promises = {
+        name: promise.model_dump() for name, promise in answerer.index.calibration.promises.items() if name in asked
+    }
+    return Evaluation(evaluation.metrics(outcomes) | {"promise": promises}, outcomes)
 
 
 def calibrate(

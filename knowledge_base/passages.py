@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from posixpath import dirname, join, normpath
 from urllib.parse import unquote
 
@@ -18,6 +19,8 @@ MIN_LENGTH = 40
 """Words below which a piece joins its neighbour rather than standing alone."""
 DEEPEST_HEADING = 4
 """Headings below this level do not begin a passage."""
+MOST_STEPS = 12
+"""Headings below a section above which they are no longer what its last sentence leads in to."""
 _LEAD_IN = re.compile(r"[:：]\s*\**\s*$|\A\*\*[^*\n]+\*\*\s*\Z")
 _PARAGRAPH = re.compile(r"\n[ \t\u3000]*\n+")
 
@@ -44,7 +47,10 @@ def cut(article: Article, links: Mapping[str, str], base: str) -> list[Passage]:
     resolved = markdown.resolve(
         source, lambda link: link_target(article, link, links, base), markdown.definitions(source)
     )
-    return _number(article, _sections(resolved, template), template=template)
+    sections = _sections(resolved, template)
+    if not template:
+        _name_steps(sections, article.url)
+    return _number(article, sections, template=template)
 
 
 def link_target(article: Article, link: str, links: Mapping[str, str], base: str) -> str | None:
@@ -93,6 +99,26 @@ def _sections(source: str, template: bool) -> list[_Section]:
         if template:
             opened = max(0, opened + templates.opens(block.source))
     return sections
+
+
+def _name_steps(sections: list[_Section], url: str) -> None:
+    """Adds to a section that ends in "here is how:" the headings that follow below it, as a list of links: without them its
+    quote would promise something and stop."""
+    for number, section in enumerate(sections):
+        if not section.blocks or not section.blocks[-1].text.rstrip().endswith((":", "：")):
+            continue
+        steps = _steps(section.headings, sections[number + 1 :])
+        if 0 < len(steps) <= MOST_STEPS:
+            names = [step.headings[-1] for step in steps]
+            links = [f"* [{markdown.escape(step.headings[-1])}]({url}#{step.anchor})" for step in steps]
+            section.blocks.append(markdown.Block("list", "\n".join(links), "\n".join(names)))
+
+
+def _steps(headings: tuple[str, ...], later: Sequence[_Section]) -> list[_Section]:
+    """The sections directly below a heading."""
+    depth = len(headings)
+    below = takewhile(lambda one: one.headings[:depth] == headings, later)
+    return [one for one in below if len(one.headings) == depth + 1]
 
 
 def _number(article: Article, sections: list[_Section], *, template: bool) -> list[Passage]:

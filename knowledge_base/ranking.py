@@ -1,9 +1,10 @@
 """The articles of a shelf that may answer a question, best first.
 
 Both sides see whole articles. The dense score of an article is that of its best row (a window of a passage, or one of its
-questions) and a share of its second best, the mean over the question and its subject line; the lexical score is BM25 over its
-full text, with pairs of words. Each is brought to a scale from 0 (like any article) to 1 (the best one here) and they are
-added with fixed weights. `docs/decisions/retrieval.md` has the figures behind each choice.
+questions) and a share of its second best, the mean over the question and its subject line. There are two lexical scores: BM25
+over its full text, with pairs of words, and that of its best passage, since words that stand together say more than words
+spread over a long article. Each is brought to a scale from 0 (like any article) to 1 (the best one here) and they are added
+with fixed weights. `docs/decisions/retrieval.md` has the figures behind each choice.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from knowledge_base.text import parts_of_question
 
 Floats = npt.NDArray[np.float32]
 
-DENSE_WEIGHT = 0.6
+WEIGHTS = (0.6, 0.3, 0.1)
+"""Of the dense score, the lexical one of the whole article, and that of its best passage."""
 SECOND_ROW = 0.3
 """What an article's second best row counts: an article that is about the question throughout goes before one that mentions it."""
 POOL_ROWS = 200
@@ -68,9 +70,10 @@ def rank(
     pool = _pool(shelf, vectors, lexical)
     rows = np.array([_best_rows(shelf, place, vectors) for place in pool], np.float32)
     dense = rows[:, 0] + SECOND_ROW * rows[:, 1]
-    fused = fuse(dense, lexical[pool], (1 + SECOND_ROW) * float((vectors @ shelf.centres[0]).mean()))
-    order = np.argsort(-fused, kind="stable")[: max(k, 10)]
     parts = shelf.parts.scores(tokens(text))
+    floor = (1 + SECOND_ROW) * float((vectors @ shelf.centres[0]).mean())
+    fused = fuse((dense, lexical[pool], _best_parts(shelf, pool, parts)), (floor, 0.0, 0.0))
+    order = np.argsort(-fused, kind="stable")[: max(k, 10)]
     signals = _Signals(shelf, text, vectors, np.sum(worded, axis=0))
     found = [
         Candidate(
@@ -138,15 +141,17 @@ def _from(centre: Floats, vectors: Floats) -> Floats:
     return made
 
 
-def fuse(dense: Floats, lexical: Floats, floor: float = 0.0, weight: float = DENSE_WEIGHT) -> Floats:
-    """Dense and lexical scores of the same candidates as one, each scaled to 1 for the best of them.
+def fuse(sides: Sequence[Floats], floors: Sequence[float], weights: Sequence[float] = WEIGHTS) -> Floats:
+    """Scores of the same candidates from several sides as one, each side scaled to 1 for its best.
 
     Args:
-        dense, lexical: of each candidate.
-        floor: the dense score that counts as none; a lexical score of none is 0.
-        weight: of the dense side.
+        sides: scores of each candidate.
+        floors: for each side the score that counts as none.
+        weights: of the sides; they sum to 1.
     """
-    made: Floats = weight * _scaled(dense, floor) + (1 - weight) * _scaled(lexical, 0.0)
+    made: Floats = np.zeros_like(sides[0])
+    for scores, floor, weight in zip(sides, floors, weights, strict=True):
+        made += weight * _scaled(scores, floor)
     return made
 
 
@@ -178,6 +183,12 @@ def best_passage(shelf: Shelf, place: int, vector: Floats, parts: Floats, *, per
 def _rows(shelf: Shelf, place: int) -> Floats:
     made: Floats = shelf.dense.vectors[shelf.article_rows[place] : shelf.article_rows[place + 1]]
     return made
+
+
+def _best_parts(shelf: Shelf, places: Sequence[int], parts: Floats) -> Floats:
+    """Lexical score of the best passage of each article; 0 where it has none."""
+    bounds = ((shelf.article_passages[place], shelf.article_passages[place + 1]) for place in places)
+    return np.array([parts[first:last].max(initial=0.0) for first, last in bounds], np.float32)
 
 
 def _best_rows(shelf: Shelf, place: int, vectors: Floats) -> tuple[float, float]:

@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import binom
 
 from kit.errors import UserError
-from knowledge_base.calibration import calibrate, clopper_pearson, fit, threshold
+from knowledge_base.bounds import clopper_pearson
+from knowledge_base.calibration import calibrate, fit, threshold
 from knowledge_base.decision import FEATURES, Model
 from knowledge_base.evaluation import Labelled, Outcome
 
@@ -66,9 +67,41 @@ def test_calibrate_gives_a_model_with_its_promise() -> None:
     made = [outcome(n, tuple(row), bool(4 * row[0] + random.logistic() > 0)) for n, row in enumerate(rows)]
     model, promise = calibrate(made)
     assert promise.kept
+    assert promise.bound == clopper_pearson(promise.wrong, promise.answered) <= promise.risk
     assert 0.2 < promise.coverage < 0.7
     answered = [m.right for m in made if model.chance(m.features) >= model.answer]
     assert np.mean(answered) >= 0.9
+
+
+def test_without_a_promise_the_threshold_is_where_no_more_was_wrong_than_allowed() -> None:
+    """Forty questions of which the surest fifteen are right: too few to bound anything, enough to answer those."""
+    random = np.random.default_rng(6)
+    rows = random.normal(0, 0.05, (60, len(FEATURES)))
+    rows[:, 0] += np.linspace(3, -3, 60)
+    made = [outcome(n, tuple(row), n < 15) for n, row in enumerate(rows)]
+    model, promise = calibrate(made)
+    assert not promise.kept
+    assert 0 < promise.answered < 22
+    assert promise.wrong <= 0.1 * promise.answered
+    assert promise.bound > promise.risk
+    assert model.clarify <= model.answer
+
+
+def test_a_choice_is_offered_from_where_it_has_the_right_article_often_enough() -> None:
+    """The second article is the right one wherever the first feature is above 0, and none is below."""
+    random = np.random.default_rng(7)
+    rows = random.normal(size=(400, len(FEATURES)))
+    made = []
+    for n, row in enumerate(rows):
+        first = bool(3 * (row[0] - 1) + random.logistic() > 0)
+        right = {"a"} if first else {"b"} if row[0] > 0 else set()
+        made.append(
+            Outcome(Labelled(str(n), "x", frozenset(right)), ("a", "b"), tuple(row), "minilm", 0.5, "answer", 0.0)
+        )
+    model, _ = calibrate(made)
+    offered = [m for m in made if model.clarify <= model.chance(m.features) < model.answer]
+    silent = [m for m in made if model.chance(m.features) < model.clarify]
+    assert np.mean([bool(m.question.right) for m in offered]) > 0.5 > np.mean([bool(m.question.right) for m in silent])
 
 
 def test_too_few_labels_are_refused() -> None:

@@ -44,7 +44,16 @@ def test_the_figures_are_those_worked_out_by_hand() -> None:
     third = (1 + 1 / 2) / (1 + 1 / math.log2(3))
     assert made["ndcg@10"] == pytest.approx((1 + 1 / math.log2(3) + third) / 3)
     assert made["answerable_auroc"] == pytest.approx(2 / 3)
-    assert made["selective"] == {"coverage": 0.5, "accuracy": 0.5, "clarified": 0.25, "abstained": 0.25}
+    selective = made["selective"]
+    assert {name: selective[name] for name in ("coverage", "accuracy", "clarified", "abstained")} == {
+        "coverage": 0.5, "accuracy": 0.5, "clarified": 0.25, "abstained": 0.25,
+    }  # fmt: skip
+    assert selective["risk_bound"] == pytest.approx(0.9**0.5)  # one of two wrong: 1 - p^2 = 0.1
+    assert selective["risk_at_coverage"]["0.2"] == 0
+    assert selective["risk_at_coverage"]["0.5"] == 1 / 2
+    assert selective["risk_at_coverage"]["1.0"] == 2 / 4
+    assert selective["coverage_at_risk"] == {"0.05": 0.25, "0.10": 0.25, "0.20": 0.25}
+    assert selective["aurc"] == pytest.approx((0 + 1 / 2 + 2 / 3 + 1 / 2) / 4)
     assert made["ms_per_query"] == pytest.approx(2)
 
 

@@ -24,6 +24,21 @@ def test_html_images_become_markdown_images() -> None:
     assert tidy(source) == "![Add IP](img/ip.png)"
 
 
+def test_what_a_component_indents_is_not_made_code() -> None:
+    source = (
+        "import Box from 'a';\n\n<Box>\n  <Tip>\n    Read [this](b).\n\n    And that. {META_TEXT}\n  </Tip>\n</Box>"
+    )
+    assert tidy(source) == "Read [this](b).\n\nAnd that."
+
+
+def test_an_html_table_becomes_one_of_markdown() -> None:
+    source = (
+        "<table>\n  <thead>\n    <tr>\n      <th>Goal</th>\n      <th>Use</th>\n    </tr>\n  </thead>\n"
+        '  <tr><td><a href="p">Pages</a></td>\n<td>a | b,\n  <b>more</b></td></tr><tr><td>Rest</td></tr>\n</table>'
+    )
+    assert tidy(source) == "| Goal | Use |\n| --- | --- |\n| [Pages](p) | a \\| b, **more** |\n| Rest |  |"
+
+
 def test_an_admonition_keeps_its_title_and_its_text() -> None:
     assert tidy(":::tip Good to know\nBots are filtered.\n:::") == "**Good to know**\n\nBots are filtered."
     assert tidy(":::warning[Careful]\nGone for good.\n:::") == "**Careful**\n\nGone for good."

@@ -44,6 +44,16 @@ def test_a_sentence_that_leads_in_stays_with_its_list() -> None:
     assert any(p.quote.startswith("Do this:") or "Do this:\n\n* one" in p.quote for p in made)
 
 
+def test_a_section_that_promises_steps_and_stops_names_the_headings_that_follow() -> None:
+    made = passages(
+        "## Set up\n\nHere is how:\n\n### First [a]\n\nText.\n\n#### Deep\n\nText.\n\n### Second\n\nText.\n\n## Else\n\nText."
+    )
+    assert made[0].quote == (
+        "Here is how:\n\n* [First \\[a\\]](https://h.example/en/a#first-a)\n* [Second](https://h.example/en/a#second)"
+    )
+    assert passages("Here is how:\n\nOne.\n\n## Else\n\nText.")[0].quote == "Here is how:\n\nOne."
+
+
 def test_links_between_files_lead_to_their_addresses() -> None:
     made = passages("[b](b.md#x) [up](../en/b.md) [self](#y) [out](https://o.example/)")
     assert made[0].quote == (
