@@ -25,7 +25,7 @@ SHARPNESS = 0.8
 RIDGE = 0.05
 """Regularisation of the kernel ridge regression."""
 
-NEIGHBOURS = 3
+NEIGHBOURS = 8
 """Over how many nearest training sentences the similarity of a text to the known is averaged."""
 
 KEPT = 0.988
