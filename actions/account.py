@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -35,6 +36,10 @@ async def usage(turn: Turn) -> list[Body]:
     known = turn.customer
     if known is None:
         return await _sign_in(turn)
+    named = [name for name in known.meters if _named(turn, name)]
+    if named:
+        facts = [_meter(turn, name, known.meters[name]) for name in named]
+        return [Account(text=_left(turn, known, named), facts=facts)]
     facts = [_meter(turn, name, meter) for name, meter in known.meters.items()]
     facts += [
         Fact(label=_limit_name(turn, name), value=_limit(turn, limit))
@@ -70,7 +75,9 @@ async def invoice(turn: Turn) -> list[Body]:
     if not known.invoices:
         return [Text(text=TEXTS.say("invoice_none", turn.lang))]
     facts = [Fact(label=_day(turn, one.issued_on), value=_invoice(turn, one)) for one in known.invoices]
-    return [Account(text=TEXTS.say("invoice", turn.lang), facts=facts)]
+    unpaid = sum(one.status != "paid" for one in known.invoices)
+    text = TEXTS.say("invoice_unpaid" if unpaid else "invoice_all_paid", turn.lang, count=unpaid)
+    return [Account(text=text, facts=facts)]
 
 
 async def onboarding(turn: Turn) -> list[Body]:
@@ -120,6 +127,27 @@ def _meter(turn: Turn, name: str, meter: Usage) -> Fact:
     period = "" if meter.per == "now" else TEXTS.say(f"per_{meter.per}", turn.lang)
     used = round(meter.used / meter.limit, 4) if meter.limit else None
     return Fact(label=_limit_name(turn, name) + period, value=value, used=used)
+
+
+def _named(turn: Turn, name: str) -> bool:
+    """Whether the question names what is metered: "seat" or "seats", without the unit ("Storage in GB", 「ストレージ（GB）」)."""
+    word = re.split(r" in |（", _limit_name(turn, name))[0].casefold()
+    text = turn.text.casefold()
+    return (
+        word in text
+        if not word.isascii()
+        else re.search(rf"\b{re.escape(word.removesuffix('s'))}s?\b", text) is not None
+    )
+
+
+def _left(turn: Turn, known: CustomerFacts, named: list[str]) -> str:
+    """What is left of the one thing that was asked about; a heading where there are several, or no limit."""
+    meter = known.meters[named[0]]
+    if len(named) > 1 or not meter.known or meter.limit is None:
+        return TEXTS.say("usage", turn.lang, plan=known.plan.name)
+    left = round(meter.limit - meter.used, 2)
+    key, amount = ("usage_left", left) if left >= 0 else ("usage_over", -left)
+    return TEXTS.say(key, turn.lang, name=_limit_name(turn, named[0]), left=f"{amount:,}")
 
 
 def _limit_name(turn: Turn, name: str) -> str:

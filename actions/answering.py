@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from actions import account, arbitration, help
@@ -19,6 +20,27 @@ BY_INTENT: dict[str, Act] = {
 }
 
 
+LOOKED_UP = frozenset({"help_question", arbitration.VAGUE}) | arbitration.OWN | arbitration.STRANGE
+"""Intents of a letter whose sentences the help content may answer."""
+LETTER = 3
+"""Sentences from which on a message is a letter, of which only some ask anything."""
+LETTER_AT_MOST = 12
+"""Sentences of a letter that are looked up."""
+WORDS = 3
+"""Spaces, or five times as many Japanese characters, that a sentence has at least to ask something."""
+_SENTENCES = re.compile(r"(?<=[.!?。！？])\s+|(?<=[。！？])|\n+")
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a letter that may ask something; none of a shorter message."""
+    pieces = [piece.strip() for piece in _SENTENCES.split(text) if piece.strip()]
+    if len(pieces) < LETTER:
+        return []
+    return [one for one in pieces if one.count(" ") >= WORDS or (not one.isascii() and len(one) >= 5 * WORDS)][
+        :LETTER_AT_MOST
+    ]
+
+
 async def answer(turn: Turn, act: Act) -> list[Body]:
     """Answers a turn.
 
@@ -30,6 +52,11 @@ async def answer(turn: Turn, act: Act) -> list[Body]:
         found = await _each(turn, parts)
         if found:
             return found
+    asking = sentences(turn.text) if turn.intent in LOOKED_UP else []
+    if asking:
+        found = await help.letter(turn, asking)
+        if found:
+            return [*(await act(turn) if turn.intent in arbitration.OWN else []), *found]
     return await _one(turn, act)
 
 

@@ -14,6 +14,8 @@ model, where .5 is its own threshold for any data; at .75 the score is three tim
 
 OWN = frozenset({"ask_plan", "ask_usage", "ask_renewal", "ask_invoice", "ask_onboarding"})
 """Questions about the asker's own account."""
+VAGUE = "need_help"
+"""A call for help that does not say with what."""
 STRANGE = frozenset({"out_of_scope", "nlu_fallback"})
 
 Route = Literal["intent", "help", "unknown"]
@@ -41,7 +43,8 @@ def leaving(intent: str, text: str) -> bool:
 
 def needs_lookup(intent: str, confidence: float, how: bool) -> bool:
     """Whether the help content has a say: where the intent alone does not settle it."""
-    return not (intent in OWN or intent == "cancel") or how or (intent in OWN and confidence < SURE)
+    settles = intent in OWN or intent == VAGUE
+    return not (settles or intent == "cancel") or how or (settles and confidence < SURE)
 
 
 def decide(intent: str, confidence: float, how: bool, decision: str | None, chance: float | None) -> Route:
@@ -60,7 +63,7 @@ def decide(intent: str, confidence: float, how: bool, decision: str | None, chan
         return "intent"
     if intent == "cancel":
         return "help" if how and decision in ("answer", "clarify") else "intent"
-    if intent in OWN:
+    if intent in OWN or intent == VAGUE:
         if how:
             return "help" if decision == "answer" else "intent"
         better = decision == "answer" and (chance or 0.0) > confidence

@@ -38,15 +38,28 @@ SUBJECT_TURNS = 3
 _FOLLOWS = re.compile(
     r"^(?:and|but|or|so|also|what about|how about)\b(?:\W*\w+){1,8}\W*$"
     r"|^(?:\W*\w+){0,6}\W*\b(?:that|it|this|those|them|there)\b(?:\W*\w+){0,4}\W*$"
-    r"|^.{1,16}(?:の場合は?|だと|では?)[?？。]?$|^.{1,12}は[?？]$|^(?:それ|これ|その|そちら|じゃあ|では)",
+    r"|^how much\W*$|^(?:the )?(?:price|cost)\W*$"
+    r"|^.{1,16}(?:の場合は?|だと|では?)[?？。]?$|^.{1,12}は[?？]$|^(?:それ|これ|その|そちら|じゃあ|では)"
+    r"|^(?:いくら|料金|値段|おいくら).{0,6}$",
     re.IGNORECASE,
 )
+_POINTS = re.compile(r"\b(?:that|it|this|those|them|there)\b|それ|これ|その|そちら", re.IGNORECASE)
 _PRICE = re.compile(r"\b(?:how much|price|cost)\b|いくら|料金|値段", re.IGNORECASE)
 
 
 def follows(text: str) -> bool:
     """Whether words lean on what was talked about: "and on the Pro plan?", "how much is that?"."""
     return _FOLLOWS.search(text.strip()) is not None
+
+
+def points_back(text: str) -> bool:
+    """Whether words name what they are about by a pronoun alone ("how do I undo it?"), and not "what about webhooks?"."""
+    return _POINTS.search(text) is not None
+
+
+def wordless(text: str) -> bool:
+    """Whether a message holds no letter, of any script: "??", "…", a smiley, a lone number."""
+    return not any(character.isalpha() for character in text)
 
 
 def asks_price(text: str) -> bool:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from actions import arbitration, dialogue, human
 from actions.texts import TEXTS
 from actions.turn import Act, Turn
@@ -16,26 +20,48 @@ ARTICLE = "article:"
 NONE_OF_THESE = "none"
 QUICK_REPLIES = ("onboarding", "plan", "usage", "renewal", "invoice")
 """Ids of greetings' buttons that ask for a fact of the account: each is the function of `actions/account.py` that answers it."""
+MOST_QUOTES = 3
+"""Answers to one letter."""
 OFFERS_AFTER = 3
 """Failures in a row after which a person is offered in so many words, once."""
 
 
 async def answer(turn: Turn) -> list[Body]:
-    """Answers a question from the help content, asks which article was meant, or says that it does not know.
-
-    A question that leans on what was talked about is asked together with that.
-    """
+    """Answers a question from the help content, asks which article was meant, or says that it does not know."""
+    if dialogue.wordless(turn.text):
+        turn.substantive = False
+        return [Text(text=TEXTS.say("wordless", turn.lang))]
     kept = turn.slots.get("subject")
     if kept and dialogue.follows(turn.text):
-        if kept["intent"] in arbitration.OWN and dialogue.asks_price(turn.text):
-            from actions import account  # which answers visitors from here
-
-            return await account.plan(turn)
-        if kept["intent"] not in arbitration.OWN:
-            bodies = await answer_text(turn, f"{kept['question']} {turn.text}")
-            turn.subject = {"question": kept["question"], "intent": kept["intent"]} if turn.subject else None
-            return bodies
+        return await _follow_up(turn, kept)
     return await answer_text(turn, turn.text)
+
+
+async def _follow_up(turn: Turn, kept: Mapping[str, Any]) -> list[Body]:
+    """A question that leans on what was talked about: asked together with that, unless its own words are answered better."""
+    if kept["intent"] in arbitration.OWN and dialogue.asks_price(turn.text):
+        from actions import account  # which answers visitors from here
+
+        return await account.plan(turn)
+    together = f"{kept['question']} {turn.text}"
+    both, alone = await asyncio.gather(look(turn, together), look(turn, turn.text))
+    if both is None or alone is None:
+        return [_cannot_look_up(turn)]
+    if _stands_alone(turn.text, alone, both):
+        return await show(turn, turn.text, alone)
+    bodies = await show(turn, together, both)
+    turn.subject = {"question": kept["question"], "intent": kept["intent"]} if turn.subject else None
+    return bodies
+
+
+def _stands_alone(text: str, alone: AnswerReply, both: AnswerReply) -> bool:
+    """Whether a follow-up is answered by its own words: surely and better than with the subject, or at all where the subject adds
+    no answer; "what about webhooks?" needs no "better", since it names its own subject."""
+    named = not dialogue.points_back(text)
+    if alone.decision != "answer":
+        return named and alone.decision == "clarify" and both.decision != "answer"
+    better = alone.confidence > both.confidence
+    return (alone.confidence >= arbitration.SURE and (better or named)) or (named and both.decision != "answer")
 
 
 async def answer_text(turn: Turn, text: str, article_id: str | None = None) -> list[Body]:
@@ -51,9 +77,27 @@ async def answer_text(turn: Turn, text: str, article_id: str | None = None) -> l
                 text, lang=turn.lang, asker=_asker(turn), values=_values(turn), article_id=article_id
             )
     except Unavailable:
-        turn.decision = "unavailable"
-        return [human.offer(turn, TEXTS.say("cannot_look_up", turn.lang))]
+        return [_cannot_look_up(turn)]
     return await show(turn, text, found)
+
+
+async def letter(turn: Turn, sentences: Sequence[str]) -> list[Body]:
+    """Answers a letter by those of its sentences that the help content surely answers.
+
+    Returns:
+        one quote an article, in the letter's order; nothing where no sentence is answered more surely than the whole.
+    """
+    whole, *each = await asyncio.gather(look(turn, turn.text), *(look(turn, one) for one in sentences))
+    said: list[Body] = []
+    articles: set[str] = set()
+    for sentence, found in zip(sentences, each, strict=True):
+        if found is None or whole is None or found.decision != "answer" or found.citation is None:
+            continue
+        better = found.confidence >= arbitration.SURE and found.confidence > whole.confidence
+        if better and found.citation.article_id not in articles and len(articles) < MOST_QUOTES:
+            articles.add(found.citation.article_id)
+            said += _quoted(turn, sentence, found)
+    return said
 
 
 async def look(turn: Turn, text: str) -> AnswerReply | None:
@@ -82,18 +126,29 @@ async def show(turn: Turn, text: str, found: AnswerReply) -> list[Body]:
         turn.decision = "abstain"
     if turn.decision == "abstain":
         return [await _abstain(turn)]
-    turn.subject = {"question": text, "intent": "help_question"}
     if turn.decision == "clarify":
+        turn.subject = {"question": text, "intent": "help_question"}
         return [_clarify(turn, found)]
+    return _quoted(turn, text, found)
+
+
+def _quoted(turn: Turn, text: str, found: AnswerReply) -> list[Body]:
+    turn.decision, turn.confidence = "answer", found.confidence
+    turn.subject = {"question": text, "intent": "help_question"}
     turn.article_id = found.citation.article_id if found.citation else None
     return [_quote(turn, found)]
+
+
+def _cannot_look_up(turn: Turn) -> Body:
+    turn.decision = "unavailable"
+    return human.offer(turn, TEXTS.say("cannot_look_up", turn.lang))
 
 
 async def choose(turn: Turn) -> list[Body]:
     """Does what the clicked or named button says. The front door has checked that it was offered."""
     choice = dialogue.chosen(turn.understood, turn.slots)
     if choice is None:
-        return await answer(turn)
+        return await _chosen_of_nothing(turn)
     if choice.startswith(ARTICLE):
         kept = turn.slots.get("subject") or {}
         return await answer_text(turn, kept.get("question") or turn.text, choice.removeprefix(ARTICLE))
@@ -108,14 +163,25 @@ async def choose(turn: Turn) -> list[Body]:
     return [human.offer(turn, TEXTS.say("none_of_these", turn.lang))]
 
 
+async def _chosen_of_nothing(turn: Turn) -> list[Body]:
+    """ "The first one", and nothing to choose from stands there: the words may still be a question that is answered."""
+    found = None if dialogue.wordless(turn.text) else await look(turn, turn.text)
+    if found is not None and found.decision == "answer" and found.confidence >= arbitration.SURE:
+        return await show(turn, turn.text, found)
+    turn.substantive = False
+    return [Text(text=TEXTS.say("nothing_to_choose", turn.lang))]
+
+
 async def _abstain(turn: Turn) -> Body:
     """Says that it does not know. Of failures in a row the first and the third offer a person, the others do not."""
+    strange = turn.intent == "out_of_scope" and turn.confidence_of_intent >= arbitration.SURE
+    first = TEXTS.say("off_topic" if strange else "abstain", turn.lang, product=turn.rooms.company.product)
     before = await turns.failures_in_a_row(turn.session, turn.claims.conversation_id)
     if before == 0:
-        return human.offer(turn, TEXTS.say("abstain", turn.lang))
+        return human.offer(turn, first)
     if before == OFFERS_AFTER - 1:
         return human.offer(turn, TEXTS.say("three_failures", turn.lang))
-    return Text(text=TEXTS.say("abstain_again", turn.lang))
+    return Text(text=first if strange else TEXTS.say("abstain_again", turn.lang))
 
 
 def _clarify(turn: Turn, found: AnswerReply) -> Choices:

@@ -17,6 +17,17 @@ async def wish(turn: Turn) -> list[Body]:
     return [Text(text=TEXTS.say("wish", turn.lang, email=turn.rooms.company.support.email))]
 
 
+async def decline(turn: Turn) -> list[Body]:
+    """The customer does not want what was offered."""
+    turn.substantive = False
+    return [Text(text=TEXTS.say("declined", turn.lang))]
+
+
+async def need_help(turn: Turn) -> list[Body]:
+    """The customer calls for help and does not say with what."""
+    return [Text(text=TEXTS.say("need_help", turn.lang))]
+
+
 async def complaint(turn: Turn) -> list[Body]:
     """The customer complains."""
     return [Text(text=TEXTS.say("complaint", turn.lang)), offer(turn, TEXTS.say("complaint_offer", turn.lang))]

@@ -36,6 +36,8 @@ ACTIONS: dict[str, Act] = {
     "action_onboarding": account.onboarding,
     "action_human": human.wish,
     "action_complaint": human.complaint,
+    "action_decline": human.decline,
+    "action_need_help": human.need_help,
     "action_cancel": human.cancel,
     "action_callback": human.callback,
 }
@@ -150,6 +152,7 @@ def create(settings: Settings, url: str) -> Sanic[Any, Any]:
     for name, act in ACTIONS.items():
         executor.register_function(name, Handler(name, act, holder).run)
     executor.register_action(forms.ValidateCallbackForm())
+    executor.register_action(forms.AskEmail())
     app: Sanic[Any, Any] = create_app(executor, cors_origins=None)  # only Rasa calls it, never a browser
     app.ctx.ready = lambda: _ready(holder)
     app.add_route(_readyz, "/readyz")

@@ -109,7 +109,7 @@ async def _back(
     name = known.person_name or known.account_name
     if waits is None:
         return False, TEXTS.say("back", lang, name=name, asked=_shortened(asked)) if asked else None
-    about = await log.last_question(session, account, person, since, waits.conversation_id)
+    about = await log.last_question(session, account, person, since, (waits.conversation_id, waits.raised_at))
     question = TEXTS.say("question_about", lang, asked=_shortened(about)) if about else TEXTS.say("question", lang)
     said = [_open(company, waits, question, name, lang, now)]
     if asked and asked != about:

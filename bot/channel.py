@@ -31,6 +31,7 @@ AUDIENCE = "turn"
 PARSE_AUDIENCE = "parse"
 """Of tokens that may only ask how a text is understood: none of them runs a turn, and no turn token is needed to ask."""
 SWITCH_LANGUAGE = "switch_language"
+CAPABILITIES = "ask_capabilities"
 CHOOSE = "choose"
 
 rasa_patches.apply()
@@ -252,11 +253,14 @@ async def _understand(request: Request, text: str, choice: Optional[str], metada
     meant = parts.corrected(text)
     if meant is not None:
         return {**await parse(meant), TEXT: meant}
+    found = await parse(text)
+    if found[INTENT][INTENT_NAME_KEY] == SWITCH_LANGUAGE and language.asked_for(text) is None:
+        return {**found, INTENT: {**found[INTENT], INTENT_NAME_KEY: CAPABILITIES}}  # which says what is spoken here
     read = [await parse(one) for one in parts.questions(text)]
     if read and all(_asks(one) for one in read):
         listed = [{TEXT: one[TEXT], INTENT: one[INTENT]} for one in read]
-        return {**await parse(text), INTENT: read[0][INTENT], "parts": listed}
-    return await parse(text)
+        return {**found, INTENT: read[0][INTENT], "parts": listed}
+    return found
 
 
 def _asks(understood: Dict[str, Any]) -> bool:

@@ -11,6 +11,9 @@ _LATIN_WORD = re.compile(r"[A-Za-z]{2,}")
 ENGLISH_WORDS = 3
 """Latin words, without a Japanese character, that make a text English: below that it may be a name or a code."""
 
+_NAMES = re.compile(r"\S+@\S+|\bhttps?://\S+|\b(?:[\w-]+\.)+[a-z]{2,}\S*", re.IGNORECASE)
+"""Addresses: they are written in no language."""
+
 _WISHES = {
     "ja": re.compile(r"japanese|日本語|nihongo", re.IGNORECASE),
     "en": re.compile(r"english|英語|eigo", re.IGNORECASE),
@@ -21,7 +24,7 @@ def written_in(text: str) -> Optional[str]:
     """The language a text is written in, or None where it shows none (a number, an address, a product name)."""
     if _JAPANESE.search(text):
         return "ja"
-    if len(_LATIN_WORD.findall(text)) >= ENGLISH_WORDS:
+    if len(_LATIN_WORD.findall(_NAMES.sub(" ", text))) >= ENGLISH_WORDS:
         return "en"
     return None
 

@@ -14,11 +14,13 @@ _JOINED = re.compile(
     r"|(?:それと|それから|あと|また)[、,]\s*",
     re.IGNORECASE,
 )
+_LINK = re.compile(r"^(?:and|also|plus)\s+(?:also\s+)?", re.IGNORECASE)
 _ASKS = re.compile(r"^(?:how|what|when|where|which|who|why|can|could|do|does|is|are|will|should)\b", re.IGNORECASE)
 _ASKS_JA = re.compile(r"(?:か|は|ですか|ますか|教えて(?:ください)?|ください|知りたい(?:です)?)[?？。]?$")
 _ASIDE = re.compile(
     r"^(?:no|nope|sorry|not that|wait|actually)?[\s,.:!-]*"
-    r"(?:I (?:actually )?(?:meant|mean|was asking about|am asking about)|what I meant (?:is|was))\s+(?P<meant>.+)$",
+    r"(?:I (?:actually )?(?:meant|mean|asked about|was asking about|am asking about)|what I meant (?:is|was))"
+    r"\s+(?P<meant>.+?)(?:,? (?:and )?not (?!working\b|able\b)[\w -]{1,40})?[.!]*$",
     re.IGNORECASE,
 )
 _ASIDE_JA = re.compile(
@@ -29,7 +31,7 @@ _ASIDE_JA = re.compile(
 def questions(text: str) -> List[str]:
     """The questions of a message, where it is nothing but two or three of them; else none."""
     pieces = [piece.strip(" ,、") for end in _ENDS.split(text) for piece in _JOINED.split(end)]
-    pieces = [piece for piece in pieces if piece]
+    pieces = [_LINK.sub("", piece) for piece in pieces if piece]
     if not 2 <= len(pieces) <= MOST or not all(_ASKS.search(one) or _ASKS_JA.search(one) for one in pieces):
         return []
     return pieces

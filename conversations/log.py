@@ -24,7 +24,7 @@ MAX_CLIENT_ID = 64
 
 SMALL_TALK = (
     *("greet", "thanks", "goodbye", "ask_capabilities", "switch_language", "need_help"),
-    *("affirm", "deny", "choose", "ask_human", "callback"),
+    *("affirm", "deny", "choose", "ask_human", "callback", "complain"),
 )
 """Intents of messages that are about nothing one could come back to."""
 
@@ -95,14 +95,18 @@ async def latest(session: AsyncSession, account_id: str, person_id: str) -> Conv
 
 
 async def last_question(
-    session: AsyncSession, account_id: str, person_id: str, since: datetime, within: str | None = None
+    session: AsyncSession,
+    account_id: str,
+    person_id: str,
+    since: datetime,
+    handed_over: tuple[str, datetime] | None = None,
 ) -> str | None:
     """What a person last asked about, in their own words: no small talk and no click.
 
     Args:
-        within: a conversation; None: any of theirs.
+        handed_over: a conversation and since when a person is to take it over: what was asked before. None: in any of theirs.
     """
-    return await repository.last_question(session, account_id, person_id, since, SMALL_TALK, within)
+    return await repository.last_question(session, account_id, person_id, since, SMALL_TALK, handed_over)
 
 
 async def open_by_token(

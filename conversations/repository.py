@@ -64,13 +64,19 @@ async def latest_of_person(session: AsyncSession, account_id: str, person_id: st
 
 
 async def last_question(
-    session: AsyncSession, account_id: str, person_id: str, since: datetime, aside: Collection[str], within: str | None
+    session: AsyncSession,
+    account_id: str,
+    person_id: str,
+    since: datetime,
+    aside: Collection[str],
+    handed_over: tuple[str, datetime] | None,
 ) -> str | None:
     """What a person last wrote that was understood as something else than `aside`.
 
     Args:
-        aside: intents that are about nothing; what was out of scope counts only where it was answered.
-        within: a conversation; None: any of theirs.
+        aside: intents that are about nothing; what was out of scope or not understood counts only where it was answered.
+        handed_over: a conversation, and since when a person is to take it over: what was asked before they were told so.
+            None: in any of theirs.
     """
     query = (
         select(MessageRow.body["text"].astext)
@@ -82,13 +88,20 @@ async def last_question(
             Turn.created_at >= since,
             Turn.choice.is_(None),
             Turn.intent.not_in(aside),
-            (Turn.intent != "out_of_scope") | (Turn.decision == "answer"),
+            Turn.intent.not_in(("out_of_scope", "nlu_fallback")) | (Turn.decision.in_(("answer", "clarify"))),
         )
         .order_by(Turn.created_at.desc())
         .limit(1)
     )
-    if within is not None:
-        query = query.where(Conversation.id == within)
+    if handed_over is not None:
+        conversation_id, raised_at = handed_over
+        told = select(func.min(MessageRow.seq)).where(
+            MessageRow.conversation_id == conversation_id,
+            MessageRow.body["type"].astext == "handover",
+            MessageRow.created_at >= raised_at,
+        )
+        before = Turn.seq < func.coalesce(told.scalar_subquery(), Conversation.last_seq + 1)
+        query = query.where(Conversation.id == conversation_id, before)
     return (await session.execute(query)).scalar_one_or_none()
 
 

@@ -209,6 +209,7 @@ class Promised:
     """
 
     conversation_id: str
+    raised_at: datetime
     csm: str | None
     expected_at: datetime | None
 
@@ -220,7 +221,7 @@ async def waiting(session: AsyncSession, account_id: str, person_id: str) -> Pro
         return None
     csm = await repository.csm(session, found.csm_id) if found.csm_id is not None else None
     expected = found.due_at if found.answered_at is None else None
-    return Promised(found.conversation_id, csm.name if csm else None, expected)
+    return Promised(found.conversation_id, found.created_at, csm.name if csm else None, expected)
 
 
 async def claim(session: AsyncSession, id_: str, csm: Csm, now: datetime) -> Escalation:

@@ -16,13 +16,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from bot.language import written_in
 
-CHARACTERS = 0.4
+CHARACTERS = 0.3
 """Weight of the similarity by characters, where that of the sentence vectors has 1."""
 
-SHARPNESS = 1.25
+SHARPNESS = 0.8
 """How fast the kernel falls with dissimilarity: `exp(2 * SHARPNESS * (similarity - 1))`."""
 
-RIDGE = 0.1
+RIDGE = 0.05
 """Regularisation of the kernel ridge regression."""
 
 NEIGHBOURS = 8
@@ -123,7 +123,7 @@ class IntentModel:
             for_best = scores.max(axis=1)
             scores = np.clip(scores - against[:, None], 0.0, None)
             scores[:, stranger] = np.clip(against - for_best, 0.0, None)
-        return scores * near[:, None]
+        return scores * np.sqrt(near)[:, None]
 
     def _similarity(self, rows: csr_matrix, vectors: Optional[np.ndarray]) -> np.ndarray:
         """Similarity to every training sentence, at most 1."""

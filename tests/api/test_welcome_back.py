@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from accounts import facts
 from api import greeting
 from conversations import log, repository
-from conversations.bodies import Text
+from conversations.bodies import Handover, Text
 from conversations.models import Conversation
 from escalations import csms, policy, queue
 from escalations.csms import CsmEntry
@@ -72,8 +72,11 @@ async def test_a_new_conversation_begins_with_what_is_open(
 ) -> None:
     """Whose question it is with, and until when; first the team's, then the CSM's who claimed it."""
     id_ = await raised(session, front, asked, "wish")
+    await log.append(session, asked.id, "bot", Handover(status="queued", text="…", expected_at=MONDAY), MONDAY)
+    await said(session, asked, "How do I invite Ben?", "help_question", MONDAY + timedelta(minutes=4))
     (first,) = await words(session, await begin(session, front, MONDAY + timedelta(minutes=5)))
     assert "“Why is my invoice higher than last month?” is with our team; expect an answer by 12:30" in first
+    assert "Last time you asked me “How do I invite Ben?”" in first
     aiko = await csms.add(session, CsmEntry(email=f"{new_id('aiko')}@acme.example", name="Aiko"), None, MONDAY)
     await queue.claim(session, id_, aiko, MONDAY + timedelta(minutes=6))
     (then,) = await words(session, await begin(session, front, MONDAY + timedelta(minutes=7), lang="ja"))
@@ -118,5 +121,5 @@ async def test_an_old_conversation_opened_again_says_it_once(
         at = MONDAY + timedelta(hours=2 * hour, minutes=minutes, seconds=2)
         if met or hour == 0:
             await greeting.meet_again(session, front, asked, who, at)
-    new = (await log.transcript(session, asked.id))[before:]
+    new = list(await log.transcript(session, asked.id))[before:]
     assert [row.sender for row in new] == (["system"] if met else [])

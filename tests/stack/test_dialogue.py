@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Any
 
 import psycopg
 import pytest
@@ -64,6 +65,186 @@ async def test_of_three_failures_the_third_offers_a_person_and_the_fourth_does_n
     assert offered == [True, False, True, False]
 
 
+async def _clarified(who: Customer) -> list[dict[str, Any]]:
+    """Asks until the bot asks back which article was meant; the buttons it shows."""
+    for question in ("change the owner", "connection problem"):
+        body = (await who.ask(question))[-1]
+        if body["type"] == "choices" and body["choices"][0]["id"].startswith("article:"):
+            choices: list[dict[str, Any]] = body["choices"]
+            return choices
+    raise AssertionError("none of these questions is asked back")
+
+
+async def test_a_clarification_is_answered_by_place_or_click(stack: Stack) -> None:
+    """ "The second one" and a click on it open the same article; afterwards nothing stands to be chosen from."""
+    async with Customer(stack) as visitor:
+        second = (await _clarified(visitor))[1]
+        named = await visitor.ask("the second one")
+        late = await visitor.ask("the first one")
+    async with Customer(stack) as visitor:
+        assert (await _clarified(visitor))[1] == second
+        clicked = await visitor.ask(second["label"], second["id"])
+    assert "article:" + named[0]["citations"][0]["article_id"] == second["id"]
+    assert clicked == named
+    assert "no list" in late[0]["text"]
+
+
+async def test_a_clarification_is_left_for_a_new_question(stack: Stack) -> None:
+    """What is asked instead is answered."""
+    async with Customer(stack) as visitor:
+        await _clarified(visitor)
+        bodies = await visitor.ask("How do I invite a colleague to my workspace?")
+    assert bodies[0]["citations"][0]["article_id"] == "en/invite-your-team"
+
+
+async def test_none_of_these_offers_a_person(stack: Stack) -> None:
+    """The last button says that nothing fits."""
+    async with Customer(stack) as visitor:
+        none = (await _clarified(visitor))[-1]
+        bodies = await visitor.ask(none["label"], none["id"])
+    assert _offers(bodies)
+
+
+@pytest.mark.parametrize(
+    ("lang", "nonsense", "yes"), [("en", NONSENSE[0], "yes please"), ("ja", "明日の天気は？", "はい")]
+)
+async def test_yes_after_an_offer_brings_a_person_and_out_of_the_blue_nobody(
+    stack: Stack, lang: str, nonsense: str, yes: str
+) -> None:
+    """What the bot says of a hand-over is in the queue, and where nothing is in the queue it says nothing of one."""
+    async with Customer(stack, lang=lang) as visitor:
+        plain = await visitor.ask(yes)
+        assert await _escalations(stack, visitor) == []
+        assert _offers(await visitor.ask(nonsense))
+        taken = await visitor.ask(yes)
+        assert await _escalations(stack, visitor) == [("takeover", "queued")]
+    assert all(body["type"] != "handover" for body in plain)
+    assert taken[-1]["type"] == "handover"
+
+
+async def test_no_after_an_offer_ends_the_matter(stack: Stack) -> None:
+    """Nobody is called, and a later yes accepts nothing."""
+    async with Customer(stack) as visitor:
+        await visitor.ask(NONSENSE[0])
+        declined = await visitor.ask("no thanks")
+        later = await visitor.ask("yes")
+        assert await _escalations(stack, visitor) == []
+    assert declined[0]["text"].startswith("Alright")
+    assert all(body["type"] != "handover" for body in later)
+
+
+async def test_an_offer_that_small_talk_passed_over_is_gone(stack: Stack) -> None:
+    """ "Is there anything else?" "Yes" calls nobody."""
+    async with Customer(stack) as visitor:
+        await visitor.ask(NONSENSE[0])
+        await visitor.ask("ok thanks")
+        later = await visitor.ask("yes")
+        assert await _escalations(stack, visitor) == []
+    assert all(body["type"] != "handover" for body in later)
+
+
+async def test_a_complaint_that_calls_nobody_claims_nobody(stack: Stack) -> None:
+    """A visitor's complaint escalates nothing: a person is offered, and none is said to come."""
+    async with Customer(stack) as visitor:
+        bodies = await visitor.ask("this is the worst support I have ever seen")
+        assert await _escalations(stack, visitor) == []
+    assert all(body["type"] != "handover" for body in bodies)
+    assert _offers(bodies)
+
+
+async def test_a_second_wish_is_told_that_it_is_in_the_queue_already(stack: Stack) -> None:
+    """The promise is the same one, and one escalation stands for both."""
+    async with Customer(stack) as visitor:
+        first = (await visitor.ask("I want to talk to a person"))[-1]
+        second = (await visitor.ask("a human please!"))[-1]
+        assert await _escalations(stack, visitor) == [("takeover", "queued")]
+    assert "already" in second["text"]
+    assert second["expected_at"] == first["expected_at"]
+
+
+async def _escalations(stack: Stack, who: Customer) -> list[tuple[str, str]]:
+    """Mode and state of what is open in a conversation, as the database has it."""
+    query = "SELECT mode, state FROM escalations WHERE conversation_id = %s"
+    with postgres.running(load_settings(home=stack.home)) as url:
+        async with await psycopg.AsyncConnection.connect(url.replace("+psycopg", "")) as other:
+            return [(mode, state) for mode, state in await (await other.execute(query, [who.id])).fetchall()]
+
+
+async def test_a_customer_who_comes_back_is_met_with_what_is_open(stack: Stack) -> None:
+    """Whose question it is with: the team's, then the CSM's who claimed it, in the language of the moment."""
+    token = await stack.token("acme-starter", "acme-amy")
+    async with Customer(stack, token) as customer:
+        await customer.ask("Why was my last invoice higher than before?")
+        await customer.ask("I want to talk to a person")
+        async with Customer(stack, token) as again:
+            (waiting,) = again.greeting
+        lines = await stack.json("queue", "list")
+        line = next(one for one in lines if one["conversation_id"] == customer.id)
+        await stack.json("queue", "claim", line["id"], "--as", stack.login()["email"])
+        async with Customer(stack, token, lang="ja") as again:
+            (claimed,) = again.greeting
+        await stack.json("queue", "resolve", line["id"], "--as", stack.login()["email"], "--reason", "explained")
+        async with Customer(stack, token) as again:
+            settled = again.greeting[0]
+    assert (
+        "“Why was my last invoice higher than before?” is with our team; expect an answer by" in waiting["body"]["text"]
+    )
+    assert f"のご質問は{stack.login()['name']}が担当しています" in claimed["body"]["text"]
+    assert "Last time you asked" in settled["body"]["text"]
+    assert "“Why was my last invoice higher than before?”" in settled["body"]["text"]
+
+
+async def test_a_letter_is_answered_by_the_sentences_that_ask(stack: Stack) -> None:
+    """Each question of a long mail gets its article; courtesies get nothing."""
+    mail = (
+        "Dear support team, I am writing on behalf of our finance department. We received two charges this month and "
+        "would like the second one refunded. Also, could you tell me where to change the VAT number on our invoices? "
+        "Kind regards, Marta"
+    )
+    async with Customer(stack) as visitor:
+        bodies = await visitor.ask(mail)
+    cited = [body["citations"][0]["article_id"] for body in bodies if body["type"] == "answer"]
+    assert {"en/refunds", "en/tax-and-vat"} <= set(cited)
+    assert len(cited) == len(set(cited))
+
+
+@pytest.mark.parametrize(
+    ("lang", "words", "part"),
+    [
+        ("en", "??", "What would you like to know"),
+        ("en", "😀", "What would you like to know"),
+        ("en", "1", "no list open"),
+        ("en", "it doesn't work", "What are you trying to do"),
+        ("ja", "困ってます", "何をしようとして"),
+        ("en", "can I use it in german", "English and Japanese"),
+        ("en", "what's the weather like", "outside what I know"),
+    ],
+)
+async def test_what_asks_nothing_is_asked_back(stack: Stack, lang: str, words: str, part: str) -> None:
+    """No search, no dead end."""
+    async with Customer(stack, lang=lang) as visitor:
+        bodies = await visitor.ask(words)
+    assert part in bodies[0]["text"]
+
+
+async def test_what_is_left_of_the_one_thing_asked_about(stack: Stack) -> None:
+    """The question about seats is answered with seats alone."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        (card,) = await customer.ask("how many seats left")
+    assert [fact["label"] for fact in card["facts"]] == ["Seats"]
+    assert "left" in card["text"]
+
+
+async def test_a_follow_up_that_names_its_own_subject_leaves_the_old_one(stack: Stack) -> None:
+    """ "What about webhooks?" is about webhooks, whatever was asked before."""
+    async with Customer(stack) as visitor:
+        await visitor.ask("How do I invite a colleague to my workspace?")
+        price = await visitor.ask("how much does it cost")
+        webhooks = await visitor.ask("what about webhooks")
+    assert price[0]["citations"][0]["article_id"] == "en/plans-and-limits"
+    assert "webhook" in webhooks[0]["citations"][0]["article_id"]
+
+
 async def test_asking_how_to_cancel_is_not_cancelling(stack: Stack) -> None:
     """The question is answered from the help content; the wish is taken up."""
     async with Customer(stack) as visitor:
@@ -75,13 +256,17 @@ async def test_asking_how_to_cancel_is_not_cancelling(stack: Stack) -> None:
 
 
 async def test_a_form_is_left_for_a_question_and_resumed(stack: Stack) -> None:
-    """The question is answered, the address asked for again, and taken."""
+    """The question is answered and the address asked for again, once; it waits for it all the same."""
     async with Customer(stack) as visitor:
         await visitor.ask("please call me back")
         between = await visitor.ask("How do I invite a colleague to my workspace?")
+        silent = await visitor.ask("How do I change my plan?")
+        meant = await visitor.ask("yes")
         done = await visitor.ask("kenta@example.com")
     assert between[0]["type"] == "answer"
     assert "e-mail" in between[-1]["text"]
+    assert [body["type"] for body in silent] == ["answer"]
+    assert "e-mail" in meant[-1]["text"]
     assert "kenta@example.com" in done[0]["text"]
 
 
