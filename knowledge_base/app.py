@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from typing import TypeVar
 
 from fastapi import FastAPI, Request
@@ -13,12 +14,16 @@ from fastapi.responses import JSONResponse
 
 from kit.errors import KotaeError
 from kit.settings import Settings
+from knowledge_base.gaps import Asked, find_gaps
 from knowledge_base.schemas import (
     AnswerReply,
     AnswerRequest,
     ArticleReply,
     EmbedReply,
     EmbedRequest,
+    GapReply,
+    GapsReply,
+    GapsRequest,
     Ready,
     Reloaded,
     SearchReply,
@@ -74,6 +79,12 @@ def create_app(settings: Settings) -> FastAPI:
     @app.post("/answer")
     async def answer(body: AnswerRequest) -> AnswerReply:
         return await run(lambda: service.answerer.answer(body))
+
+    @app.post("/gaps")
+    async def gaps(body: GapsRequest) -> GapsReply:
+        asked = [Asked(**question.model_dump()) for question in body.questions]
+        found = await run(lambda: find_gaps(service.answerer, asked))
+        return GapsReply(gaps=[GapReply(**asdict(gap)) for gap in found])
 
     @app.get("/articles/{lang}/{slug:path}")
     async def article(lang: Language, slug: str) -> ArticleReply:

@@ -13,9 +13,13 @@ from knowledge_base.schemas import (
     AnswerReply,
     AnswerRequest,
     ArticleReply,
+    AskedQuestion,
     Asker,
     EmbedReply,
     EmbedRequest,
+    GapReply,
+    GapsReply,
+    GapsRequest,
     Hit,
     Ready,
     Reloaded,
@@ -27,6 +31,8 @@ from knowledge_base.text import Language
 
 TIMEOUT = httpx.Timeout(2.0, connect=0.5)
 """Seconds. A turn as a whole has five."""
+GROUPING = httpx.Timeout(30.0, connect=0.5)
+"""Seconds for grouping hundreds of questions, for which nobody holds a turn up."""
 Reply = TypeVar("Reply", bound=BaseModel)
 _HINT = "see that `kotae up` runs it, and its log"
 
@@ -86,6 +92,15 @@ class KnowledgeBase:
         body = _checked(AnswerRequest, text=text, lang=lang, asker=asker, values=values, article_id=article_id)
         return await self._ask("POST", "/answer", AnswerReply, body)
 
+    async def gaps(self, questions: list[AskedQuestion]) -> list[GapReply]:
+        """Questions that were not answered, grouped by meaning, the most frequent first.
+
+        Raises:
+            Unavailable: the knowledge base does not answer or is not ready.
+        """
+        body = _checked(GapsRequest, questions=questions)
+        return (await self._ask("POST", "/gaps", GapsReply, body, GROUPING)).gaps
+
     async def article(self, lang: Language, slug: str) -> ArticleReply:
         """A whole article as safe HTML."""
         return await self._ask("GET", f"/articles/{lang}/{quote(slug)}", ArticleReply)
@@ -102,9 +117,17 @@ class KnowledgeBase:
         """Makes it look for a new index at once."""
         return await self._ask("POST", "/reload", Reloaded)
 
-    async def _ask(self, method: str, path: str, reply: type[Reply], body: BaseModel | None = None) -> Reply:
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        reply: type[Reply],
+        body: BaseModel | None = None,
+        patience: httpx.Timeout = TIMEOUT,
+    ) -> Reply:
         try:
-            response = await self._http.request(method, path, json=body.model_dump(mode="json") if body else None)
+            sent = body.model_dump(mode="json") if body else None
+            response = await self._http.request(method, path, json=sent, timeout=patience)
         except httpx.HTTPError as error:
             name = type(error).__name__
             raise Unavailable(f"the knowledge base does not answer ({name})", _HINT) from error
