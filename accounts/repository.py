@@ -605,6 +605,12 @@ async def history(session: AsyncSession, end: datetime) -> list[Row]:
     return [dict(row) for row in result.mappings()]
 
 
+async def account_names(session: AsyncSession, ids: Collection[str]) -> dict[str, str]:
+    """Names, by id."""
+    query = select(m.Account.id, m.Account.name).where(m.Account.id.in_(ids))
+    return {row[0]: row[1] for row in (await session.execute(query)).all()}
+
+
 async def account_traits(session: AsyncSession, name: str | None) -> dict[str, Any]:
     """One trait of every account: its owner, or an attribute; None where no name is given."""
     value: Any = text("NULL")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -121,3 +121,8 @@ async def movers(session: AsyncSession, now: datetime, limit: int = 10) -> list[
     """The accounts whose score changed most in 30 days, in either direction."""
     rows = await repository.movers(session, now, limit)
     return [Standing(**row) for row in rows]
+
+
+async def names(session: AsyncSession, account_ids: Collection[str]) -> dict[str, str]:
+    """Names of accounts, by id; what is not known is left out."""
+    return await repository.account_names(session, account_ids)

@@ -14,9 +14,9 @@ from accounts import catalog, greetings
 from accounts.greetings import Greetings
 from api import audit, keys
 from api.models import ApiKey, AuditEntry
-from escalations import csms, policy
+from escalations import csms, outbox, policy
 from escalations.csms import CsmEntry
-from escalations.models import Csm
+from escalations.models import Csm, OutboxItem
 from escalations.policy import Policy
 from kit.company import Company
 from kit.errors import UserError
@@ -122,6 +122,30 @@ async def audit_log(session: AsyncSession, admin: Csm) -> Sequence[AuditEntry]:
     """
     csms.require(admin, ROLE)
     return await audit.recent(session)
+
+
+async def undelivered(session: AsyncSession, admin: Csm) -> Sequence[OutboxItem]:
+    """Notifications that were given up, and those that are tried again, the newest first; 200 at most.
+
+    Raises:
+        Forbidden: only an admin may.
+    """
+    csms.require(admin, ROLE)
+    waiting = [each for each in await outbox.listing(session, "waiting", 100) if each.attempts]
+    return [*await outbox.listing(session, "dead", 100), *waiting]
+
+
+async def retry(session: AsyncSession, admin: Csm, id_: str, now: datetime) -> OutboxItem:
+    """Tries a notification that was given up again.
+
+    Raises:
+        Forbidden: only an admin may.
+        NotFound, Conflict: as `outbox.retry`.
+    """
+    csms.require(admin, ROLE)
+    found = await outbox.retry(session, id_, now)
+    await audit.record(session, "settings", admin, now, what="notification_retried", kind=found.kind, id=found.id)
+    return found
 
 
 def check_files(company: Company, more: Sequence[tuple[Path, type[BaseModel]]] = ()) -> list[Checked]:

@@ -133,7 +133,7 @@ async def seen(session: AsyncSession, csm_id: str, now: datetime) -> None:
 
 
 async def set_away(session: AsyncSession, csm: Csm, away: bool) -> None:
-    """A CSM takes no new conversations for a while, or does again."""
+    """A CSM is offered no new conversations for a while, or is again."""
     found = await one(session, csm.id)
     found.away = away
     await session.flush()

@@ -47,7 +47,7 @@ class Found:
 
     Attributes:
         escalation: its latest, open or closed.
-        said: the message in which the words are; where none were looked for, its last.
+        said: the message in which the words are; where none were looked for, the last of a customer or a CSM.
     """
 
     conversation: Conversation

@@ -191,6 +191,17 @@ async def _send(item: OutboxItem, senders: Mapping[str, Sender]) -> None:
         OUTBOX.labels(item.kind, "sent").inc()
 
 
+def ways(settings: Settings) -> dict[str, bool]:
+    """The kinds of notification, and whether this installation can send them."""
+    mail = settings.smtp_url is not None
+    return {
+        "slack": settings.slack_webhook_url is not None,
+        "webhook": settings.webhook_url is not None,
+        "email": mail,
+        "customer_email": mail,
+    }
+
+
 def senders(settings: Settings, client: httpx.AsyncClient, database: Database) -> dict[str, Sender]:
     """What this installation can send with: the channels its settings name.
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalations import repository
+from kit.database import Json
 
 LASTS = timedelta(days=7)
 """What is resolved and not brought up again for this long has lasted."""
@@ -42,11 +43,27 @@ class Service:
 
 @dataclass(frozen=True)
 class RuleCount:
-    """How often a rule of the policy brought people in."""
+    """How often a rule of the policy brought people in, and the reason it gives, by language."""
 
     rule: str
     watch: int
     takeover: int
+    reason: Json
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Conversations the bot had without a person taking over.
+
+    Attributes:
+        conversations: of the period, in which a customer said something; alone: nobody was to take over in them.
+        settled: alone, and over for more than seven days; lasted: of those, the account needed no person within seven days.
+    """
+
+    conversations: int
+    alone: int
+    settled: int
+    lasted: int
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,11 @@ class CsmCount:
 async def service(session: AsyncSession, since: datetime, until: datetime, now: datetime) -> Service:
     """Everything raised in a period, as one line."""
     return Service(*await repository.service(session, since, until, now, LASTS))
+
+
+async def alone(session: AsyncSession, since: datetime, until: datetime, now: datetime) -> Alone:
+    """What the bot did by itself in a period."""
+    return Alone(*await repository.alone(session, since, until, now, LASTS))
 
 
 async def rules(session: AsyncSession, since: datetime, until: datetime) -> Sequence[RuleCount]:

@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations.models import Conversation, MessageRow
@@ -185,6 +185,15 @@ def _latest() -> ScalarSelect[str]:
     )
 
 
+def _last_words() -> Any:
+    """Where a person spoke last; where none did, the last line of the bot. Notices of what was done say nothing of the matter."""
+    newest = (
+        select(func.max(MessageRow.seq)).where(MessageRow.conversation_id == Conversation.id).correlate(Conversation)
+    )
+    people = newest.where(MessageRow.sender.in_(("customer", "csm"))).scalar_subquery()
+    return func.coalesce(people, newest.scalar_subquery())
+
+
 def _conversations(wanted: Wanted, terms: Terms | None, csm_id: str) -> tuple[FromClause, list[Any], Any]:
     """What conversations are read from, which of them, and which message of each is shown."""
     tables: Any = join(Conversation, Escalation, Escalation.conversation_id == Conversation.id)
@@ -206,7 +215,7 @@ def _conversations(wanted: Wanted, terms: Terms | None, csm_id: str) -> tuple[Fr
         conditions.append(Escalation.state == wanted.state)
     if wanted.account_id:
         conditions.append(Conversation.account_id == wanted.account_id)
-    seq: Any = Conversation.last_seq
+    seq: Any = _last_words()
     if terms is not None:
         said = _said(terms)
         tables = tables.outerjoin(said, said.c.conversation_id == Conversation.id)
@@ -214,7 +223,7 @@ def _conversations(wanted: Wanted, terms: Terms | None, csm_id: str) -> tuple[Fr
         conditions.append(
             or_(said.c.seq.is_not(None), *(name.icontains(terms.names, autoescape=True) for name in names))
         )
-        seq = func.coalesce(said.c.seq, Conversation.last_seq)
+        seq = func.coalesce(said.c.seq, seq)
     return tables, conditions, seq
 
 
@@ -590,13 +599,45 @@ async def service(
     return [float(value) if isinstance(value, Decimal) else value for value in row]
 
 
-async def by_rule(session: AsyncSession, since: datetime, until: datetime) -> Sequence[Row[str, int, int]]:
-    """How often each rule fired."""
+_ALONE = text(
+    """
+    WITH had AS (
+        SELECT c.id, c.account_id, c.last_at,
+               EXISTS (SELECT FROM escalations e WHERE e.conversation_id = c.id AND e.mode = 'takeover'
+                         AND e.created_at <= c.last_at) AS needed,
+               c.last_at < :now - :lasts AS settled
+        FROM conversations c
+        WHERE c.created_at >= :since AND c.created_at < :until
+          AND EXISTS (SELECT FROM messages m WHERE m.conversation_id = c.id AND m.sender = 'customer')
+    )
+    SELECT count(*), count(*) FILTER (WHERE NOT needed), count(*) FILTER (WHERE NOT needed AND settled),
+           count(*) FILTER (WHERE NOT needed AND settled AND NOT EXISTS (
+               SELECT FROM escalations e
+               WHERE e.mode = 'takeover' AND (e.conversation_id = had.id OR e.account_id = had.account_id)
+                 AND e.created_at > had.last_at AND e.created_at <= had.last_at + :lasts))
+    FROM had
+    """
+)
+
+
+async def alone(
+    session: AsyncSession, since: datetime, until: datetime, now: datetime, lasts: timedelta
+) -> Sequence[int]:
+    """Conversations of a period; those without a takeover; of these those long over; of these those that nobody came back to."""
+    given = {"since": since, "until": until, "now": now, "lasts": lasts}
+    return list((await session.execute(_ALONE, given)).one())
+
+
+async def by_rule(
+    session: AsyncSession, since: datetime, until: datetime
+) -> Sequence[Row[str, int, int, dict[str, Any]]]:
+    """How often each rule fired, with the reason it gave last."""
     query = (
         select(
             Escalation.rule,
             func.count().filter(Escalation.mode == "watch"),
             func.count().filter(Escalation.mode == "takeover"),
+            func.array_agg(aggregate_order_by(Escalation.reason, Escalation.created_at.desc()))[1],
         )
         .where(Escalation.created_at >= since, Escalation.created_at < until)
         .group_by(Escalation.rule)

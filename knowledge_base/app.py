@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from typing import TypeVar
 
 import orjson
@@ -18,10 +19,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kit import tracing
 from kit.errors import KotaeError
 from kit.settings import Settings
+from knowledge_base.gaps import Asked, find_gaps
 from knowledge_base.schemas import (
     AnswerRequest,
     ArticleReply,
     EmbedRequest,
+    GapReply,
+    GapsReply,
+    GapsRequest,
     Ready,
     Reloaded,
     SearchReply,
@@ -83,6 +88,12 @@ def create_app(settings: Settings) -> FastAPI:
     @app.post("/search")
     async def search(body: SearchRequest) -> SearchReply:
         return SearchReply(hits=await run(lambda: service.answerer.search(body.text, body.lang, body.asker, body.k)))
+
+    @app.post("/gaps")
+    async def gaps(body: GapsRequest) -> GapsReply:
+        asked = [Asked(**question.model_dump()) for question in body.questions]
+        found = await run(lambda: find_gaps(service.answerer, asked))
+        return GapsReply(gaps=[GapReply(**asdict(gap)) for gap in found])
 
     @app.get("/articles/{lang}/{slug:path}")
     async def article(lang: Language, slug: str) -> ArticleReply:

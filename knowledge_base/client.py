@@ -17,9 +17,13 @@ from knowledge_base.schemas import (
     AnswerReply,
     AnswerRequest,
     ArticleReply,
+    AskedQuestion,
     Asker,
     EmbedReply,
     EmbedRequest,
+    GapReply,
+    GapsReply,
+    GapsRequest,
     Hit,
     Ready,
     Reloaded,
@@ -32,6 +36,8 @@ from knowledge_base.text import Language
 SECONDS = 2.0
 """For one question. A turn as a whole has five."""
 CONNECT_SECONDS = 0.5
+GROUPING_SECONDS = 30.0
+"""For grouping hundreds of questions, for which nobody holds a turn up."""
 Reply = TypeVar("Reply", bound=BaseModel)
 _FAILURES, _REST_SECONDS = 5, 2
 """So many calls in a row without an answer, and for so many seconds none is made: a knowledge base that hangs would cost every turn
@@ -49,7 +55,7 @@ class KnowledgeBase:
     def __init__(self, base_url: str) -> None:
         self._http = Http(base_url)
         breaker = CircuitBreaker(_FAILURES, _REST_SECONDS, FAILURES, "knowledge_base")
-        self._guarded: Callable[[str, str, bytes | None], Awaitable[Answer]] = breaker(self._asked)
+        self._guarded: Callable[[str, str, bytes | None, float], Awaitable[Answer]] = breaker(self._asked)
 
     async def __aenter__(self) -> KnowledgeBase:
         return self
@@ -96,6 +102,15 @@ class KnowledgeBase:
         body = _checked(AnswerRequest, text=text, lang=lang, asker=asker, values=values, article_id=article_id)
         return await self._ask("POST", "/answer", AnswerReply, body)
 
+    async def gaps(self, questions: list[AskedQuestion]) -> list[GapReply]:
+        """Questions that were not answered, grouped by meaning, the most frequent first.
+
+        Raises:
+            Unavailable: the knowledge base does not answer or is not ready.
+        """
+        body = _checked(GapsRequest, questions=questions)
+        return (await self._ask("POST", "/gaps", GapsReply, body, GROUPING_SECONDS)).gaps
+
     async def article(self, lang: Language, slug: str) -> ArticleReply:
         """A whole article as safe HTML."""
         return await self._ask("GET", f"/articles/{lang}/{quote(slug)}", ArticleReply)
@@ -112,10 +127,17 @@ class KnowledgeBase:
         """Makes it look for a new index at once."""
         return await self._ask("POST", "/reload", Reloaded)
 
-    async def _ask(self, method: str, path: str, reply: type[Reply], body: BaseModel | None = None) -> Reply:
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        reply: type[Reply],
+        body: BaseModel | None = None,
+        seconds: float = SECONDS,
+    ) -> Reply:
         said = body.model_dump_json().encode() if body else None
         try:
-            answer = await self._guarded(method, path, said)
+            answer = await self._guarded(method, path, said, seconds)
         except FAILURES as error:
             name = type(error).__name__
             raise Unavailable(f"the knowledge base does not answer ({name})", _HINT) from error
@@ -128,16 +150,16 @@ class KnowledgeBase:
                 raise Unavailable("the knowledge base answered something else", _HINT) from error
         raise _error(answer)
 
-    async def _asked(self, method: str, path: str, body: bytes | None) -> Answer:
+    async def _asked(self, method: str, path: str, body: bytes | None, seconds: float) -> Answer:
         try:
-            return await self._send(method, path, body)
+            return await self._send(method, path, body, seconds)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             # A kept connection that the other end closed just then, or it is being started again. Asking twice changes nothing.
-            return await self._send(method, path, body)
+            return await self._send(method, path, body, seconds)
 
-    async def _send(self, method: str, path: str, body: bytes | None) -> Answer:
+    async def _send(self, method: str, path: str, body: bytes | None, seconds: float) -> Answer:
         return await self._http.request(
-            method, path, body, seconds=SECONDS, connect_seconds=CONNECT_SECONDS, headers=tracing.headers()
+            method, path, body, seconds=seconds, connect_seconds=CONNECT_SECONDS, headers=tracing.headers()
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,6 +36,39 @@ class EmbedReply(_Schema):
     vectors: list[list[float]]
     dimension: int
     model: str
+
+
+class AskedQuestion(_Schema):
+    """A question that was not answered; see `gaps.Asked`."""
+
+    text: str
+    lang: Language | None = None
+    account_id: str | None = None
+    asked_at: datetime
+    why: str
+
+
+class GapsRequest(_Schema):
+    questions: list[AskedQuestion] = Field(max_length=500, description="newest first")
+
+
+class GapReply(_Schema):
+    """Questions of one meaning; see `gaps.Gap`."""
+
+    question: str
+    lang: Language
+    count: int
+    examples: list[str]
+    why: dict[str, int]
+    accounts: list[str]
+    last_asked: datetime
+    nearest_id: str | None
+    nearest_title: str | None
+    confidence: float
+
+
+class GapsReply(_Schema):
+    gaps: list[GapReply]
 
 
 class SearchRequest(_Schema):

@@ -127,6 +127,7 @@ def _page(desk: Desk, found: Known, history: Timeline, people: list[PersonLine])
         desk.lang,
         customer=found.customer,
         internal=found.internal,
+        owner=found.owner,
         reasons=[reason for reason in found.internal.reasons if reason.lost >= 1],
         health_line=charts.line(
             [(each.day, each.score) for each in history.health], 0, 100, borders=(bands.at_risk, bands.healthy)

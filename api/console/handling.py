@@ -1,4 +1,4 @@
-"""What a CSM does with a conversation besides answering: put it aside, look at it again, change its place, stop watching it."""
+"""What a CSM does with a conversation besides answering: take the next, put one aside, look at it again, change its place, stop watching it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.console import paths
 from api.console.desk import Desk
 from api.console.dialogs import choose
 from escalations import queue
@@ -16,6 +17,20 @@ ASIDE = {"1h": timedelta(hours=1), "4h": timedelta(hours=4), "1d": timedelta(day
 """How long a conversation can be put aside; `aside_…` among the texts."""
 AGAIN = {"1d": 1, "3d": 3, "7d": 7, "30d": 30}
 """In how many days it can be looked at again; `again_…` among the texts."""
+
+
+async def take_next(desk: Desk) -> None:
+    """Claims what the CSM should help with next, and opens it."""
+
+    async def work(database: AsyncSession, csm: Csm, moment: datetime) -> str:
+        found = await queue.next_for(database, csm, moment)
+        return found.conversation_id if found is not None else ""
+
+    conversation_id = await desk.act(work)
+    if conversation_id:
+        desk.go(paths.conversation(conversation_id))
+    elif conversation_id is not None:
+        desk.notice(desk.say("nothing_next"))
 
 
 async def put_aside(desk: Desk, conversation_id: str) -> None:

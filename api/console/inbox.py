@@ -12,7 +12,9 @@ from nicegui.events import GenericEventArguments
 
 from api.console import layout
 from api.console.desk import changes, sit_down
+from api.console.handling import take_next
 from api.console.lists import ConversationList
+from api.console.parts import button
 from api.console.rendering import render
 from api.console.session import LANGUAGES
 from api.hub import Event
@@ -36,7 +38,10 @@ async def page(request: Request) -> Response | None:
     view = cast(View, asked["view"] if asked.get("view") in get_args(View) else "queue")
     wanted = chosen(view, asked)
     with layout.frame(desk, view, desk.say(f"view_{view}")) as navigation:
-        ui.html(render("inbox_head.html", desk.lang, view=view), sanitize=False, tag="header").classes("page-head")
+        with ui.element("header").classes("page-head with-form"):
+            ui.html(render("inbox_head.html", desk.lang, view=view), sanitize=False)
+            if view in ("queue", "mine"):
+                button(desk.say("take_next"), lambda: take_next(desk), "take-next", primary=True)
         filters = ui.element("form").classes("filters").props("role=search")
         with filters:
             ui.html(

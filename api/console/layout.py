@@ -12,20 +12,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.console import paths
 from api.console.assets import head
 from api.console.desk import Desk
+from api.console.handling import take_next
 from api.console.rendering import render
 from api.console.views import initials
-from escalations import inbox
+from escalations import csms, inbox
 from escalations.inbox import Counts, View
 from escalations.models import Csm
 
 PAGES = (("accounts", paths.ACCOUNTS), ("reports", paths.REPORTS))
 ADMIN_PAGES = (("settings", paths.SETTINGS),)
 KEYS = (
-    ("keys_everywhere", (("?", "keys"), ("/", "search"), ("g q", "queue"), ("g w", "watching"), ("g m", "mine"), ("g a", "all"), ("g c", "accounts"), ("g r", "reports"), ("Esc", "leave"))),
+    ("keys_everywhere", (("?", "keys"), ("/", "search"), ("x", "take_next"), ("g q", "queue"), ("g w", "watching"), ("g m", "mine"), ("g a", "all"), ("g c", "accounts"), ("g r", "reports"), ("Esc", "leave"))),
     ("keys_list", (("j", "next"), ("k", "previous"), ("Enter", "open"), ("c", "claim"))),
-    ("keys_talk", (("j", "next"), ("k", "previous"), ("c", "claim"), ("r", "reply"), ("n", "note"), ("i", "canned"), ("s", "suggest"), ("e", "resolve"), ("b", "to_bot"), ("q", "to_queue"), ("t", "transfer"), ("u", "up"))),
+    ("keys_talk", (("j", "next"), ("k", "previous"), ("c", "claim"), ("r", "reply"), ("n", "note"), ("i", "canned"), ("s", "suggest"), ("y", "good"), ("d", "draft"), ("u", "up"))),
+    ("keys_settle", (("e", "resolve"), ("b", "to_bot"), ("q", "to_queue"), ("t", "transfer"), ("z", "aside"), ("f", "again"), ("p", "level"), ("m", "mute"))),
 )  # fmt: skip
 """What the keys do, as `?` shows it; `console.js` does it."""
+
+
+_SWITCH = """(event) => { if (event.target.closest('[data-do=away]')) emit(); }"""
 
 
 class Navigation:
@@ -38,22 +43,33 @@ class Navigation:
     def __init__(self, desk: Desk, active: str) -> None:
         self._desk = desk
         self._active = active
-        self._shown: Counts | None = None
+        self._shown: tuple[Counts, bool] | None = None
         self._element = ui.html("", sanitize=False, tag="nav").classes("nav")
-        self._draw(Counts())
+        self._element.on("click", self._switch, js_handler=_SWITCH)
+        self._draw(Counts(), desk.csm)
 
     async def refresh(self) -> None:
         """Counts again."""
 
-        async def count(database: AsyncSession, csm: Csm, _: object) -> Counts:
-            return await inbox.counts(database, csm)
+        async def count(database: AsyncSession, csm: Csm, _: object) -> tuple[Counts, Csm]:
+            return await inbox.counts(database, csm), csm
 
-        self._draw(await self._desk.read(count))
+        self._draw(*await self._desk.read(count))
 
-    def _draw(self, counts: Counts) -> None:
-        if counts == self._shown:
+    async def _switch(self) -> None:
+        """The CSM is away, or back."""
+
+        async def work(database: AsyncSession, csm: Csm, _: object) -> bool:
+            await csms.set_away(database, csm, not csm.away)
+            return True
+
+        await self._desk.act(work)
+        await self.refresh()
+
+    def _draw(self, counts: Counts, csm: Csm) -> None:
+        if (counts, csm.away) == self._shown:
             return
-        self._shown = counts
+        self._shown = counts, csm.away
         desk = self._desk
         numbers = {"queue": counts.queued, "watching": counts.watching, "mine": counts.mine, "all": 0}
         self._element.set_content(
@@ -64,7 +80,7 @@ class Navigation:
                 views=[(name, paths.view(name), numbers[name]) for name in get_args(View)],
                 pages=PAGES + (ADMIN_PAGES if desk.csm.role == "admin" else ()),
                 counts=counts,
-                csm=desk.csm,
+                csm=csm,
                 initials=initials(desk.csm.name),
                 theme=desk.theme,
             )
@@ -82,6 +98,7 @@ def frame(desk: Desk, active: str, title: str) -> Iterator[Navigation]:
     ui.add_head_html(head(desk.lang))
     ui.page_title(f"{title} · Kotae")
     ui.dark_mode({"auto": None, "light": False, "dark": True}[desk.theme])
+    ui.on("kotae_next", lambda: take_next(desk))
     with ui.element("div").classes("shell"):
         navigation = Navigation(desk, active)
         with ui.element("main").classes("main"):

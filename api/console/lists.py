@@ -8,6 +8,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from accounts import timeline
 from api.console import paths
 from api.console.desk import Desk
 from api.console.parts import button
@@ -62,6 +63,8 @@ class ConversationList:
         async def look(database: AsyncSession, csm: Csm, moment: datetime) -> tuple[list[Row], int]:
             found = await inbox.look(database, csm, wanted, moment, self._limit)
             names = {each.id: each.name for each in await csms.everyone(database)}
+            ids = {one.conversation.account_id for one in found if one.conversation.account_id is not None}
+            names |= await timeline.names(database, ids)
             full = len(found) == self._limit
             number = await inbox.number(database, csm, wanted) if full else len(found)
             return [row(one, names, lang, wanted.words) for one in found], number

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from markupsafe import escape
@@ -27,3 +28,16 @@ def button(text: str, on_click: Callable[[], Any] | None, mark: str, *, primary:
 
         made.on("click", handle)
     return made
+
+
+@contextmanager
+def menu(text: str, mark: str) -> Iterator[None]:
+    """A button that opens a column of more buttons: what is made inside. The browser opens and closes it.
+
+    Args:
+        mark: as for a button.
+    """
+    with ui.element("details").classes("menu"):
+        ui.html(str(escape(text)), sanitize=False, tag="summary").classes("button").props(f"data-do={mark}")
+        with ui.element("div").classes("menu-items"):
+            yield

@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import audit
 from api.console import layout, reporting, session
-from api.console.desk import changes, sit_down
+from api.console.desk import Desk, changes, sit_down
 from api.console.rendering import render
 from api.console.reporting import PRESETS, Period, Table
 from api.hub import Event
 from escalations.models import Csm
 from kit.clock import now
+from kit.errors import KotaeError
 
 router = APIRouter(include_in_schema=False)
 
@@ -36,13 +37,15 @@ async def page(request: Request) -> Response | None:
     chosen = _chosen(request)
 
     async def look(database: AsyncSession, _: Csm, moment: datetime) -> list[Table]:
-        return await reporting.tables(database, chosen, desk.lang, moment)
+        return await reporting.tables(database, desk.services.catalog, chosen, desk.lang, moment)
 
     tables = await desk.read(look)
     with layout.frame(desk, "reports", desk.say("page_reports")) as navigation:
         presets = [(days, chosen.last - timedelta(days=days - 1)) for days in PRESETS]
         html = render("reports.html", desk.lang, tables=tables, chosen=chosen, presets=presets)
         ui.html(html, sanitize=False).classes("reports")
+        gaps = ui.html(render("gaps_wait.html", desk.lang, failed=False), sanitize=False).classes("reports-gaps")
+    ui.timer(0.1, lambda: _show_gaps(desk, chosen, gaps), once=True)  # grouping by meaning takes a moment
 
     async def refresh(events: list[Event]) -> None:
         if changes(events):
@@ -53,6 +56,20 @@ async def page(request: Request) -> Response | None:
     return None
 
 
+async def _show_gaps(desk: Desk, chosen: Period, box: ui.html) -> None:
+    services = desk.services
+
+    async def look(database: AsyncSession, _: Csm, moment: datetime) -> Table:
+        return await reporting.gaps(database, services.knowledge_base, services.catalog, chosen, moment)
+
+    try:
+        table = await desk.read(look)
+    except KotaeError:
+        box.set_content(render("gaps_wait.html", desk.lang, failed=True))
+    else:
+        box.set_content(render("report_table.html", desk.lang, table=table, chosen=chosen))
+
+
 @router.get("/reports.csv")
 async def export(request: Request, table: str = "") -> Response:
     """One table of a period as CSV. Who took it out, and which, stands in the audit log."""
@@ -60,8 +77,13 @@ async def export(request: Request, table: str = "") -> Response:
     if csm is None:
         return session.to_sign_in(request)
     chosen, lang = _chosen(request), session.language(request)
-    async with session.services(request).database.begin() as database:
-        found = {one.key: one for one in await reporting.tables(database, chosen, lang, now())}
+    services = session.services(request)
+    async with services.database.begin() as database:
+        if table == "gaps":
+            made = [await reporting.gaps(database, services.knowledge_base, services.catalog, chosen, now())]
+        else:
+            made = await reporting.tables(database, services.catalog, chosen, lang, now())
+        found = {one.key: one for one in made}
         if table not in found:
             return Response("there is no such table", 404, media_type="text/plain")
         period = f"{chosen.first}…{chosen.last}"

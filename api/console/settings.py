@@ -21,9 +21,9 @@ from api.console.rendering import render
 from api.console.session import LANGUAGES
 from api.hub import Event
 from api.models import ApiKey, AuditEntry
-from escalations import csms, hours
+from escalations import csms, hours, outbox
 from escalations.csms import ROLES, CsmEntry
-from escalations.models import Csm
+from escalations.models import Csm, OutboxItem
 from kit.clock import now
 from kit.errors import Forbidden
 
@@ -38,6 +38,7 @@ class Shown:
     csms: Sequence[Csm]
     keys: Sequence[ApiKey]
     audit: Sequence[AuditEntry]
+    undelivered: Sequence[OutboxItem]
 
 
 def install() -> None:
@@ -77,6 +78,7 @@ async def _look(database: AsyncSession, csm: Csm, _: datetime) -> Shown:
     return Shown(
         keys=await administration.all_keys(database, csm),
         audit=await administration.audit_log(database, csm),
+        undelivered=await administration.undelivered(database, csm),
         csms=await csms.everyone(database),
     )
 
@@ -91,6 +93,7 @@ class Settings:
         self._keys = self._section("api_keys")
         self._key_form = self._form("key_form.html", self._add_key, scopes=keys.SCOPES)
         self._hours = self._section("hours")
+        self._outbox = self._section("outbox")
         self._files = self._section("files")
         self._audit = self._section("audit")
 
@@ -105,6 +108,12 @@ class Settings:
         with self._keys:
             for key in shown.keys:
                 self._form("key_line.html", self._remove_key(key.name), key=key)
+        self._outbox.clear()
+        with self._outbox:
+            ways = outbox.ways(desk.services.settings)
+            ui.html(render("outbox_head.html", desk.lang, ways=ways, items=shown.undelivered), sanitize=False)
+            for item in shown.undelivered:
+                self._form("outbox_line.html", self._retry(item.id), item=item)
         replies = company.file("replies.yml", canned.DEFAULT)
         checked: list[Checked] = administration.check_files(company, [(replies, ReplyFile)])
         for box, html in (
@@ -202,6 +211,15 @@ class Settings:
             await self._do(work)
 
         return remove
+
+    def _retry(self, id_: str) -> Callable[[Given], Awaitable[None]]:
+        async def retry(_: Given) -> None:
+            async def work(database: AsyncSession, csm: Csm, moment: datetime) -> str:
+                return (await administration.retry(database, csm, id_, moment)).id
+
+            await self._do(work)
+
+        return retry
 
 
 def _number(text: str) -> int:

@@ -17,7 +17,7 @@ from api.console import handling
 from api.console.composer import Composer
 from api.console.desk import Desk
 from api.console.dialogs import ask_colleague, ask_reason
-from api.console.parts import button
+from api.console.parts import button, menu
 from api.console.presence import Presence
 from api.console.rendering import render
 from api.console.thread import Thread
@@ -153,11 +153,13 @@ class Talk:
     def _buttons(self) -> None:
         desk, shown = self._desk, self._shown
         if shown.mine(desk.csm):
-            button(desk.say("to_bot"), lambda: self._release("bot"), "to-bot")
-            button(desk.say("to_queue"), lambda: self._release("queue"), "to-queue")
-            button(desk.say("aside"), lambda: self._handle(handling.put_aside), "aside")
-            button(desk.say("again"), lambda: self._handle(handling.look_again), "again")
+            with menu(desk.say("more_actions"), "more-actions"):
+                button(desk.say("to_queue"), lambda: self._release("queue"), "to-queue")
+                button(desk.say("aside"), lambda: self._handle(handling.put_aside), "aside")
+                button(desk.say("again"), lambda: self._handle(handling.look_again), "again")
+                button(desk.say("level"), lambda: self._handle(handling.prioritise), "level")
             button(desk.say("transfer"), self._transfer, "transfer")
+            button(desk.say("to_bot"), lambda: self._release("bot"), "to-bot")
             button(desk.say("resolve"), self._resolve, "resolve", primary=True)
         elif shown.holder is None:
             queued = shown.escalation is not None and not shown.watched

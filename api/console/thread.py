@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,6 +57,7 @@ class Thread:
         self._customer = customer
         self._replies: dict[int, tuple[ui.html, MessageRow, str]] = {}
         self._after: int | None = None
+        self._reading = asyncio.Lock()
         self.last_of_csm: int | None = None
         self._first = 0
         self._notes: set[str] = set()
@@ -77,11 +79,12 @@ class Thread:
             whether the customer said something.
         """
         heard = False
-        while True:
-            messages = await self._read()
-            heard = heard or any(message.sender == "customer" for message in messages)
-            if len(messages) < _STEP:
-                break
+        async with self._reading:  # of two at once the second would draw what the first has just read
+            while True:
+                messages = await self._read()
+                heard = heard or any(message.sender == "customer" for message in messages)
+                if len(messages) < _STEP:
+                    break
         self._more.set_visibility(self._first > 0)
         return heard
 
@@ -114,11 +117,12 @@ class Thread:
 
     async def _earlier(self) -> None:
         """Draws everything from the beginning."""
-        self.last_of_csm = None
-        self._first = self._after = 0
-        self._notes.clear()
-        self._replies.clear()
-        self._lines.clear()
+        async with self._reading:
+            self.last_of_csm = None
+            self._first = self._after = 0
+            self._notes.clear()
+            self._replies.clear()
+            self._lines.clear()
         await self.refresh()
 
     def _html(self, message: MessageRow, good: GoodReply | None) -> str:

@@ -59,7 +59,7 @@ def row(found: Found, names: Mapping[str, str], lang: str, looked_for: str = "")
     """A line of a list.
 
     Args:
-        names: of CSMs, by id.
+        names: of CSMs and accounts, by id.
         lang: of the reader.
         looked_for: words to mark.
     """
@@ -67,7 +67,7 @@ def row(found: Found, names: Mapping[str, str], lang: str, looked_for: str = "")
     held = escalation is not None and escalation.state == "claimed"
     return Row(
         conversation_id=conversation.id,
-        name=name(conversation, escalation, lang),
+        name=names.get(conversation.account_id or "") or name(conversation, escalation, lang),
         reason=reason(escalation, lang),
         mode=escalation.mode if escalation else "",
         priority=escalation.priority if escalation else 4,

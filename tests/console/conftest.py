@@ -40,21 +40,28 @@ from tests.accounts.scores import keep_score
 from tests.support import BROWSER_FLAGS, chromium, free_ports
 
 PASSWORD = "a long enough password"
+REPLY = ".composer .box"
 SignIn = Callable[..., Awaitable[Page]]
 
 
 @pytest.fixture(scope="package")
-def company(root: Path) -> Company:
-    """The sample company."""
-    return load_company(root / "demo")
+def company(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Company:
+    """The sample company, in a folder of its own: drafts are written into it."""
+    folder = tmp_path_factory.mktemp("company") / "demo"
+    shutil.copytree(root / "demo", folder)
+    return load_company(folder)
 
 
 @pytest.fixture(scope="package")
-def desk_settings(settings: Settings, root: Path) -> Settings:
+def desk_settings(settings: Settings, company: Company) -> Settings:
     """The session's home and database, the sample company, and ports of our own."""
     knowledge_base, rasa = free_ports(2)
     return load_settings(
-        home=settings.home, company=root / "demo", knowledge_base_port=knowledge_base, rasa_port=rasa, encoder="minilm"
+        home=settings.home,
+        company=company.folder,
+        knowledge_base_port=knowledge_base,
+        rasa_port=rasa,
+        encoder="minilm",
     )
 
 
@@ -231,3 +238,16 @@ async def escalated(
             now=now(),
         )
     return raised.escalation
+
+
+async def held_by(
+    database: Database,
+    company: Company,
+    csm: Csm,
+    words: str = "I want to cancel our subscription",
+    asker: queue.Asker | None = None,
+) -> Escalation:
+    """The same, claimed by a CSM."""
+    raised = await escalated(database, company, words, asker=asker)
+    async with database.begin() as session:
+        return await queue.claim(session, raised.id, csm, now())

@@ -13,10 +13,9 @@ from escalations.models import Csm
 from kit.clock import now
 from kit.company import Company
 from kit.database import Database
-from tests.console.conftest import SignIn, escalated
+from tests.console.conftest import REPLY, SignIn, escalated
 
 pytestmark = pytest.mark.browser
-REPLY = ".composer .box"
 
 
 async def test_only_the_right_password_signs_in(context: BrowserContext, site: str, ana: Csm) -> None:

@@ -13,7 +13,7 @@ from conversations.bodies import Survey, Text
 from conversations.models import Turn
 from conversations.reports import Day, Satisfaction, Turns
 from escalations import queue, reports
-from escalations.reports import CsmCount, RuleCount
+from escalations.reports import CsmCount
 from kit.ids import new_id
 from tests.escalations.test_queue import new_csm, raise_
 
@@ -86,7 +86,9 @@ async def test_service_levels(session: AsyncSession) -> None:
     assert (found.conversations, found.raised, found.answered, found.in_time) == (4, 4, 2, 1)
     assert (found.first_response, found.resolved, found.returned) == (25 * 60, 2, 0)
     assert (found.resolution, found.settled, found.lasted) == (3600, 2, 1)
-    assert await reports.rules(session, at, at + timedelta(hours=1)) == [RuleCount("wish", 0, 4)]
+    (rule,) = await reports.rules(session, at, at + timedelta(hours=1))
+    assert (rule.rule, rule.watch, rule.takeover) == ("wish", 0, 4)
+    assert rule.reason["en"] == "The customer asks for a person"
     (mine,) = await reports.csms(session, at, at + timedelta(hours=1))
     assert mine == CsmCount("Ana", 2, 2, 1, 25 * 60)
 

@@ -180,7 +180,9 @@
   }
 
   // ----- keys
-  const press = (name) => all(`[data-do="${name}"]`).find((e) => e.offsetParent !== null)?.click();
+  const shown = (e) => e.offsetParent !== null || e.closest(".menu") !== null;
+  const press = (name) => all(`[data-do="${name}"]`).find(shown)?.click();
+  const pressReply = (what) => all(`[data-reply="${what}"]`).at(-1)?.click();
   const items = () => all(".main .list a, .main .table a").filter((e) => e.offsetParent !== null);
   let at = "";
   function step(by) {
@@ -201,6 +203,9 @@
     j: () => step(1), k: () => step(-1), ArrowDown: () => step(1), ArrowUp: () => step(-1),
     c: claim, r: () => kotae.compose("reply"), n: () => kotae.compose("note"), i: () => press("canned"), s: () => press("suggest"),
     e: () => press("resolve"), b: () => press("to-bot"), q: () => press("to-queue"), t: () => press("transfer"),
+    z: () => press("aside"), f: () => press("again"), p: () => press("level"), m: () => press("mute"),
+    y: () => pressReply("mark"), d: () => pressReply("draft"),
+    x: () => tell("kotae_next"),
     u: () => (one(".nav-link[aria-current]") ?? one('.nav-link[data-view="queue"]'))?.click(),
   };
   const places = { q: "queue", w: "watching", m: "mine", a: "all", c: "accounts", r: "reports", s: "settings" };
@@ -210,10 +215,13 @@
     const target = event.target, writing = target.closest?.("input, textarea, select");
     const offers = all(".offer").filter((e) => e.offsetParent !== null);
     if (event.key === "Escape") {
+      for (const menu of all(".menu[open]")) menu.open = false;
       if (offers.length) tell("kotae_tray");
       if (writing) target.blur();
       return;
     }
+    const agree = event.key === "Enter" && all(".q-dialog .button.primary").at(-1);
+    if (agree && !agree.closest(".q-dialog").contains(target)) { event.preventDefault(); agree.click(); return; } // the focus is on its way
     if (writing || one("dialog[open], .q-dialog")) return;
     if (offers.length && /^[1-9]$/.test(event.key)) { event.preventDefault(); offers[event.key - 1]?.click(); return; }
     if (target.closest?.("button") && event.key.startsWith("Arrow")) return;
@@ -223,6 +231,7 @@
     if (act) { event.preventDefault(); act(); }
   });
   document.addEventListener("click", (event) => {
+    for (const menu of all(".menu[open]")) if (!menu.contains(event.target) || event.target.closest(".menu-items")) menu.open = false;
     const name = event.target.closest?.("[data-do]")?.dataset.do;
     if (name === "keys") one("#keys").showModal();
     if (name === "notices") toggleNotices();
