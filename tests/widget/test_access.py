@@ -52,7 +52,7 @@ def test_axe_finds_nothing(browser: Browser, visit: Visit, server: Server, path:
     ask(page, "refused")
     expect(page.locator(".state.failed")).to_be_visible()
     check(page)
-    page.locator(".cite").first.click()
+    page.locator(".card .cite").first.click()
     expect(page.locator(".paper .prose table, .paper .prose strong").first).to_be_visible()
     check(page)
     page.locator(".view:not([hidden]) header .tool").first.click()

@@ -156,8 +156,9 @@ def test_too_many_at_once_are_sent_later(visit: Visit, server: Server) -> None:
     open_talk(page, server)
     server.limit_next = 1
     ask(page, "too quick")
-    expect(page.get_by_role("status").filter(has_text="That was quick!")).to_be_attached()
+    expect(page.get_by_role("alert").filter(has_text="That was quick!")).to_be_visible()
     expect(page.get_by_text("You said: too quick")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="That was quick!")).to_be_hidden()
 
 
 def test_a_message_the_server_refuses_can_be_sent_again_or_removed(visit: Visit, server: Server) -> None:

@@ -157,7 +157,7 @@ def test_a_person_goes_on_with_the_same_conversation_on_another_device(browser: 
     until(phone, "Boolean(window.kotae?.thread)")
     phone.evaluate("token => kotae.identify(token)", token)
     phone.evaluate("kotae.open()")
-    expect(phone.get_by_text("as a visitor")).to_be_visible()
+    expect(phone.get_by_role("log").get_by_text("as a visitor")).to_be_visible()
     assert desk.evaluate("kotae.thread.state.conversation_id") == phone.evaluate("kotae.thread.state.conversation_id")
     for page in (desk, phone):
         page.context.close()

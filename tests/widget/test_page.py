@@ -210,8 +210,9 @@ def test_a_conversation_is_rated_once(visit: Visit, server: Server) -> None:
 def test_help_is_searched_without_chatting(visit: Visit) -> None:
     page = visit()
     page.evaluate("kotae.open()")
-    page.get_by_role("button", name="Search the help articles").click()
+    page.get_by_role("button", name="Search the help articles").last.click()
     expect(page.get_by_role("searchbox")).to_be_focused()
+    expect(page.get_by_text("Type a few words.")).to_be_visible()
     page.keyboard.type("limits")
     expect(page.get_by_text("Articles found: 2")).to_be_visible()
     page.get_by_role("button", name="Plans and limits").click()
@@ -220,8 +221,9 @@ def test_help_is_searched_without_chatting(visit: Visit) -> None:
     expect(page.get_by_role("button", name="Plans and limits")).to_be_focused()
     page.get_by_role("searchbox").fill("zzz")
     expect(page.get_by_text("Nothing found.", exact=False)).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("textbox", name="Your message")).to_be_visible()
+    page.get_by_role("button", name="Ask this in the chat").click()
+    expect(page.get_by_role("textbox", name="Your message")).to_be_focused()
+    expect(page.get_by_role("textbox", name="Your message")).to_have_value("zzz")
 
 
 def test_the_conversation_can_be_kept(visit: Visit) -> None:
