@@ -25,5 +25,5 @@ def served() -> bytes:
 
 def _squeeze(styles: re.Match[str]) -> str:
     """Styles without the white space that means nothing there. A space before a colon begins a selector and stays."""
-    text = re.sub(r"\s+", " ", styles[2])
+    text = re.sub(r"/\*.*?\*/|\s+", " ", styles[2])
     return styles[1] + re.sub(r" ?([{};,]) ?|(:) ", r"\1\2", text).replace(";}", "}")

@@ -71,7 +71,7 @@ const WORDS = {
     helpful: 'Did this help?', yes: 'Yes, this helped', no: 'No, this did not help', thanks: 'Thank you for telling us.', also: 'Other articles',
     article: 'Article', loading: 'Loading…', openSite: 'Open on the help site', newTab: 'opens in a new tab',
     search: 'Search the help articles', found: 'Articles found: {0}', few: 'Type a few words.', none: 'Nothing found. Try other words, or ask in the chat.', askChat: 'Ask this in the chat',
-    used: '{0} used', progress: '{0} % done', done: 'Done', current: 'Next', due: 'by {0}', overdue: 'was due {0}',
+    used: '{0} used', progress: '{0}% done', done: 'Done', current: 'Next', due: 'by {0}', overdue: 'was due {0}',
     queued: 'Passed on to a person', claimed: 'A person is here', returned: 'Back with the assistant', resolved: 'Resolved', expected: 'Expected by {0}',
     email: 'Your e-mail address', emailLeave: 'Leave your e-mail address', emailWhy: 'Where can we reach you if you leave this page?', emailSave: 'Save', emailSaved: 'We will write to {0}.', emailBad: 'Please check the address.', trouble: 'That did not work. Please try again.',
     score: '{0} of {1}', csatLow: 'Poor', csatHigh: 'Great', npsLow: 'Not likely', npsHigh: 'Very likely', comment: 'Anything to add? (optional)', submit: 'Send rating', rated: 'Thank you for your rating.',
@@ -1356,8 +1356,10 @@ const STYLE = `
 :host([theme=dark]) .frame { ${DARK} }
 *, ::before, ::after { box-sizing: border-box; }
 [hidden] { display: none !important; }
+/* Our words read from the left also where the page reads from the right: each line by its own direction, on the page's side. */
+.frame * { unicode-bidi: plaintext; } .frame:dir(rtl) { text-align: right; } .frame:dir(rtl) .facts dd { text-align: left; } [dir=auto] { text-align: start; }
 button, textarea, input { font: inherit; color: inherit; }
-button { cursor: pointer; background: none; border: 0; padding: 0; text-align: start; }
+button { cursor: pointer; background: none; border: 0; padding: 0; text-align: inherit; }
 :focus-visible { outline: 2px solid var(--ink); outline-offset: 2px; }
 p, dl, dd, ol, ul, blockquote, fieldset { margin: 0; padding: 0; border: 0; }
 .icon { width: 1.25em; height: 1.25em; flex: none; fill: none; stroke: currentColor; stroke-width: 1.7; stroke-linecap: round; stroke-linejoin: round; }
