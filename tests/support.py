@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -243,28 +243,40 @@ class Customer:
         return messages
 
 
+def installed(command: str, *packages: str) -> str:
+    """Path of a command; installed from Debian's packages where there is none and that can be done.
+
+    Raises:
+        AssertionError: there is none and it cannot be installed: a test that needs it is never skipped.
+    """
+    if shutil.which(command) is None:
+        _install(packages)
+    found = shutil.which(command)
+    if found is None:
+        raise AssertionError(f"no {command}: install Debian's {' '.join(packages)}")
+    return found
+
+
 def chromium() -> str:
     """Path of a Chromium; installed from Debian's package where there is none and that can be done.
 
     Raises:
         AssertionError: there is none and it cannot be installed: browser tests are never skipped.
     """
+    if _chromium() is None:
+        _install(["chromium", "fonts-noto-cjk"])
     found = _chromium()
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-q"], check=False, capture_output=True, timeout=300)
-        packages = ["chromium", "fonts-noto-cjk"]
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(
-            ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages],
-            check=False,
-            capture_output=True,
-            timeout=900,
-            env=environment,
-        )
-        found = _chromium()
     if found is None:
         raise AssertionError("no Chromium: install Debian's package chromium, or set KOTAE_CHROMIUM to its path")
     return found
+
+
+def _install(packages: Sequence[str]) -> None:
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
+        subprocess.run(["apt-get", *words], check=False, capture_output=True, timeout=900, env=environment)
 
 
 def _chromium() -> str | None:

@@ -62,6 +62,7 @@ const WORDS = {
   en: {
     launcher: 'Open chat', launcherUnread: 'Open chat, {0} unread', panel: 'Chat with {0}', help: 'Help', close: 'Close chat', back: 'Back', log: 'Conversation',
     say: 'Your message', placeholder: 'Ask a question…', send: 'Send', you: 'You', bot: 'Assistant', csm: 'Customer success', system: 'Note', today: 'Today',
+    welcome: 'How can we help?', welcomeMore: 'Ask in your own words. Answers come from our help articles, and a person joins when you need one.',
     withBot: 'Answers from our articles', withCsm: 'You are talking with {0}', typing: '{0} is typing', newBelow: 'New messages',
     connecting: 'Connecting…', offline: 'No connection. Your messages are kept and sent later.', online: 'Connected again',
     started: 'The chat could not be started. Trying again…', slow: 'That was quick! Your message is sent in a moment.',
@@ -69,8 +70,8 @@ const WORDS = {
     sure: 'Very likely your answer', likely: 'Probably your answer', maybe: 'May be your answer', from: 'From', updated: 'updated {0}', community: 'from the community',
     helpful: 'Did this help?', yes: 'Yes, this helped', no: 'No, this did not help', thanks: 'Thank you for telling us.', also: 'Other articles',
     article: 'Article', loading: 'Loading…', openSite: 'Open on the help site', newTab: 'opens in a new tab',
-    search: 'Search the help articles', found: 'Articles found: {0}', none: 'Nothing found. Try other words, or ask in the chat.',
-    used: '{0} used', progress: '{0} % done', done: 'Done', current: 'Next', due: 'by {0}', overdue: 'was due {0}',
+    search: 'Search the help articles', found: 'Articles found: {0}', few: 'Type a few words.', none: 'Nothing found. Try other words, or ask in the chat.', askChat: 'Ask this in the chat',
+    used: '{0} used', progress: '{0}% done', done: 'Done', current: 'Next', due: 'by {0}', overdue: 'was due {0}',
     queued: 'Passed on to a person', claimed: 'A person is here', returned: 'Back with the assistant', resolved: 'Resolved', expected: 'Expected by {0}',
     email: 'Your e-mail address', emailLeave: 'Leave your e-mail address', emailWhy: 'Where can we reach you if you leave this page?', emailSave: 'Save', emailSaved: 'We will write to {0}.', emailBad: 'Please check the address.', trouble: 'That did not work. Please try again.',
     score: '{0} of {1}', csatLow: 'Poor', csatHigh: 'Great', npsLow: 'Not likely', npsHigh: 'Very likely', comment: 'Anything to add? (optional)', submit: 'Send rating', rated: 'Thank you for your rating.',
@@ -80,6 +81,7 @@ const WORDS = {
   ja: {
     launcher: 'チャットを開く', launcherUnread: 'チャットを開く（未読{0}件）', panel: '{0}のチャット', help: 'ヘルプ', close: 'チャットを閉じる', back: '戻る', log: '会話',
     say: 'メッセージ', placeholder: '質問を入力してください', send: '送信', you: 'お客様', bot: 'アシスタント', csm: 'カスタマーサクセス', system: 'お知らせ', today: '今日',
+    welcome: 'ご質問をどうぞ', welcomeMore: '普段の言葉でお尋ねください。ヘルプ記事からお答えし、必要なときは担当者が対応します。',
     withBot: 'ヘルプ記事からお答えします', withCsm: '{0}が対応しています', typing: '{0}が入力しています', newBelow: '新しいメッセージ',
     connecting: '接続しています…', offline: '接続がありません。メッセージは保存され、後で送信されます。', online: '再接続しました',
     started: 'チャットを開始できませんでした。再試行しています…', slow: '送信が続いたため、少し待ってから送信します。',
@@ -87,7 +89,7 @@ const WORDS = {
     sure: '回答として有力です', likely: 'おそらく該当します', maybe: '参考になるかもしれません', from: '出典', updated: '{0}更新', community: 'コミュニティより',
     helpful: '役に立ちましたか？', yes: 'はい、役に立ちました', no: 'いいえ、役に立ちませんでした', thanks: 'ご回答ありがとうございます。', also: '関連する記事',
     article: '記事', loading: '読み込んでいます…', openSite: 'ヘルプサイトで開く', newTab: '新しいタブで開きます',
-    search: 'ヘルプ記事を検索', found: '{0}件の記事が見つかりました', none: '見つかりませんでした。別の言葉で検索するか、チャットでお尋ねください。',
+    search: 'ヘルプ記事を検索', found: '{0}件の記事が見つかりました', few: '言葉を入力してください。', none: '見つかりませんでした。別の言葉で検索するか、チャットでお尋ねください。', askChat: 'チャットで質問する',
     used: '{0}使用中', progress: '{0}%完了', done: '完了', current: '次のステップ', due: '期限：{0}', overdue: '期限超過：{0}',
     queued: '担当者に引き継ぎました', claimed: '担当者が対応しています', returned: 'アシスタントに戻りました', resolved: '解決済み', expected: '{0}までに対応予定',
     email: 'メールアドレス', emailLeave: 'メールアドレスを登録', emailWhy: 'ページを離れた場合のご連絡先を教えてください。', emailSave: '保存', emailSaved: '{0}にご連絡します。', emailBad: 'メールアドレスをご確認ください。', trouble: 'うまくいきませんでした。もう一度お試しください。',
@@ -611,7 +613,7 @@ export class Thread {
    * @param {any} [value] remembered from now on
    */
   note(name, value) {
-    const key = `note:${this.state?.conversation_id}:${name}`;
+    const key = `note:${this.shown ?? this.state?.conversation_id}:${name}`;
     if (value !== undefined) this.keep.set(key, value);
     return this.keep.get(key);
   }
@@ -676,6 +678,28 @@ export class Thread {
   }
 
   /**
+   * What the customer gave, a thumb or a rating: kept until the server has it, like a message.
+   * @param {{type: string, seq: number} & Record<string, any>} frame
+   */
+  give(frame) {
+    this.keep.set(`give:${this.state?.conversation_id}:${frame.type}:${frame.seq}`, frame);
+    this.handOver().catch(warn);
+  }
+
+  /** Sends what was given and is not there yet. Saying it twice does no harm, so two tabs may. */
+  async handOver() {
+    for (const name of this.keep.names(`give:${this.state?.conversation_id}:`)) {
+      const frame = this.keep.get(name);
+      try {
+        if (frame) await this.call('POST', `${this.path}/frames`, frame);
+      } catch (error) {
+        if (!(error instanceof Refused) || error.passing || error.unknown) return;
+      }
+      if (JSON.stringify(this.keep.get(name)) === JSON.stringify(frame)) this.keep.set(name, null);
+    }
+  }
+
+  /**
    * Who is asking, from now on. The same person keeps the conversation, a visitor becomes known in it, another person gets one
    * of their own.
    * @param {Identity} identity
@@ -695,6 +719,7 @@ export class Thread {
   /** Ends it on this device: nothing stays in the browser. */
   logout() {
     this.identity = this.jwt = null;
+    if (this.state) this.call('DELETE', `${this.path}/token`).catch(() => {}); // gone here in any case
     this.stop();
     this.forget(true);
     this.keep.clear();
@@ -707,7 +732,7 @@ export class Thread {
   forget(changed = false) {
     this.drop();
     this.keep.set('state', null);
-    if (changed) this.keep.names('').forEach((name) => /^(out|note):/.test(name) && this.keep.set(name, null));
+    if (changed) this.keep.names('').forEach((name) => /^(out|note|give):/.test(name) && this.keep.set(name, null));
     this.reset();
     this.emit('forgotten');
   }
@@ -745,7 +770,7 @@ export class Thread {
     const timer = setTimeout(() => abort.abort(), TIMING.request);
     try {
       const response = await fetch(new URL(path, this.base), {
-        method, signal: abort.signal, credentials: 'omit', cache: 'no-store', body: body && JSON.stringify(body),
+        method, signal: abort.signal, keepalive: method === 'DELETE', credentials: 'omit', cache: 'no-store', body: body && JSON.stringify(body),
         headers: { ...(body && { 'Content-Type': 'application/json' }), ...(token && { Authorization: `Bearer ${token}` }) },
       });
       const data = await response.json().catch(() => null);
@@ -803,6 +828,7 @@ export class Thread {
   failed(error) {
     this.drop();
     if (error instanceof Refused && error.unknown && this.state) return this.lost();
+    if (error instanceof Refused && error.status === 403) return this.turnedAway();
     if (!(error instanceof Refused) || error.status !== 429) {
       if (!this.state) this.emit('notice', 'started');
       return this.later();
@@ -812,10 +838,17 @@ export class Thread {
     if (this.running) this.soon(1000 * Math.max(1, error.after));
   }
 
-  /** The server no longer takes our token. */
+  /** The server no longer takes our token. A customer gets the same conversation again: what is shown stays until then. */
   lost() {
-    this.forget();
+    this.drop();
+    this.keep.set('state', null);
     this.later();
+  }
+
+  /** This website may not use the chat: asking again would not help. */
+  turnedAway() {
+    this.stop();
+    warn('this website is not among KOTAE_ALLOWED_ORIGINS');
   }
 
   /**
@@ -845,11 +878,20 @@ export class Thread {
       return start();
     });
     if (life !== this.life) return;
+    if (this.shown && this.shown !== made.conversation_id) this.turn();
     this.keep.set('state', { conversation_id: made.conversation_id, token: made.token, who: jwt && subject(jwt) });
     this.shown = made.conversation_id;
     this.known = Boolean(jwt);
     this.hold(made);
     this.take(made.messages || [], true);
+  }
+
+  /** Another conversation is shown from here on, by the same life. */
+  turn() {
+    const { life, busy } = this;
+    this.reset();
+    Object.assign(this, { life, busy });
+    this.emit('forgotten');
   }
 
   /**
@@ -876,7 +918,7 @@ export class Thread {
     } catch (error) {
       if (!(error instanceof Refused) || error.passing) throw error;
       if (life !== this.life) return;
-      if (error.status === 409) this.lost(); // it belongs to somebody else
+      if (error.status === 409) { this.forget(); this.later(); } // it belongs to somebody else
       // The identity was refused; the conversation itself may still be ours.
       else if (await this.renew(jwt) && life === this.life) await this.bind(state, life);
       return;
@@ -943,6 +985,7 @@ export class Thread {
       if (!opened) this.refusals += 1;
       this.drop();
       if (event.code === 4401 || event.code === 4404) this.lost();
+      else if (event.code === 4403) this.turnedAway();
       else this.later();
     });
   }
@@ -1056,6 +1099,7 @@ export class Thread {
 
   /** Sends the oldest message of the outbox, one at a time: the next goes when this one has its `seq`. */
   flush() {
+    this.handOver().catch(warn);
     const polling = this.status === 'polling' && !this.socket;
     if (this.flight || !this.running || !(polling || this.socket?.readyState === WebSocket.OPEN)) return;
     const item = this.outbox.find((one) => !one.failed);
@@ -1119,7 +1163,7 @@ const moment = (at, lang) => (new Date(at).toDateString() === new Date().toDateS
  * @param {string} cls
  */
 function citationButton(citation, view, cls) {
-  const detail = [citation.heading, citation.source === 'community' ? view.t.community : null, citation.updated ? put(view.t.updated, day(citation.updated, view.tongue)) : null].filter(Boolean).join(' · ');
+  const detail = [citation.heading, citation.source === 'community' ? view.t.community : null].filter(Boolean).join(' · ');
   return h('button', { class: cls, lang: citation.lang, onclick: () => view.read(citation) },
     icon('page'), h('span', { class: 'grow' }, h('span', { class: 'cite-title' }, citation.title), detail && h('span', { class: 'soft', lang: view.tongue }, detail)), icon('arrow', 'turn'));
 }
@@ -1147,7 +1191,7 @@ const DRAW = {
   },
 
   /** @param {ChoicesBody} body */
-  choices(body, message, view) {
+  choices(body, _, view) {
     return h('div', {},
       h('div', { class: 'bubble prose', dir: 'auto' }, markdown(body.text)),
       h('div', { class: 'choices', role: 'group', 'aria-label': body.text },
@@ -1155,14 +1199,14 @@ const DRAW = {
   },
 
   /** @param {AccountBody} body */
-  account(body, message, view) {
+  account(body, _, view) {
     return h('div', { class: 'card' },
       h('div', { class: 'prose', dir: 'auto' }, markdown(body.text)),
       h('dl', { class: 'facts' }, ...body.facts.map((fact) => h('div', {}, h('dt', {}, fact.label), h('dd', {}, fact.value), typeof fact.used === 'number' ? meter(fact, view) : null))));
   },
 
   /** @param {ChecklistBody} body */
-  checklist(body, message, view) {
+  checklist(body, _, view) {
     const bar = h('i');
     bar.style.width = `${body.percent}%`;
     return h('div', { class: 'card' },
@@ -1173,7 +1217,7 @@ const DRAW = {
   },
 
   /** @param {HandoverBody} body */
-  handover(body, message, view) {
+  handover(body, _, view) {
     const { t } = view;
     const ended = body.status === 'resolved' || body.status === 'returned';
     return h('div', { class: `card handover ${body.status}` },
@@ -1201,7 +1245,7 @@ const DRAW = {
         said.focus();
       },
     }, h('fieldset', { class: 'scores' }, h('legend', { dir: 'auto' }, body.text),
-      ...scores.map((score) => h('label', {}, h('input', { type: 'radio', name, value: score, required: true, 'aria-label': put(t.score, score, body.high), onchange: () => { more.hidden = false; } }), h('span', { 'aria-hidden': 'true' }, String(score))))),
+      ...scores.map((score) => h('label', {}, h('input', { type: 'radio', name, value: score, required: true, 'aria-label': put(t.score, score, body.high), onchange: () => { more.hidden = false; more.scrollIntoView({ block: 'nearest' }); } }), h('span', { 'aria-hidden': 'true' }, String(score))))),
     h('p', { class: 'ends soft', 'aria-hidden': 'true' }, h('span', {}, t[`${body.survey}Low`]), h('span', {}, t[`${body.survey}High`])), more);
     return h('div', { class: 'card' }, form);
   },
@@ -1312,8 +1356,10 @@ const STYLE = `
 :host([theme=dark]) .frame { ${DARK} }
 *, ::before, ::after { box-sizing: border-box; }
 [hidden] { display: none !important; }
+/* Our words read from the left also where the page reads from the right: each line by its own direction, on the page's side. */
+.frame * { unicode-bidi: plaintext; } .frame:dir(rtl) { text-align: right; } .frame:dir(rtl) .facts dd { text-align: left; } [dir=auto] { text-align: start; }
 button, textarea, input { font: inherit; color: inherit; }
-button { cursor: pointer; background: none; border: 0; padding: 0; text-align: start; }
+button { cursor: pointer; background: none; border: 0; padding: 0; text-align: inherit; }
 :focus-visible { outline: 2px solid var(--ink); outline-offset: 2px; }
 p, dl, dd, ol, ul, blockquote, fieldset { margin: 0; padding: 0; border: 0; }
 .icon { width: 1.25em; height: 1.25em; flex: none; fill: none; stroke: currentColor; stroke-width: 1.7; stroke-linecap: round; stroke-linejoin: round; }
@@ -1334,7 +1380,7 @@ p, dl, dd, ol, ul, blockquote, fieldset { margin: 0; padding: 0; border: 0; }
 :host([position=start]) .launcher { border-radius: 50%; border-end-start-radius: 8px; }
 .menu { position: absolute; z-index: 2; top: 52px; inset-inline-end: 14px; padding: 6px; border-radius: 12px; box-shadow: var(--shade); display: grid; }
 .menu button { gap: 10px; padding: 8px 12px; border-radius: 8px; } .menu [aria-pressed=false] .icon { visibility: hidden; }
-.hits { display: grid; gap: 8px; margin-top: 10px; } [role=search] { display: grid; margin-bottom: 10px; }
+.hits { display: grid; gap: 8px; margin-top: 10px; } [role=search] { display: grid; margin-bottom: 10px; } .hits + .choice { margin-top: 12px; align-self: flex-start; } [type=search] { min-height: 43px; } [type=search]:focus-visible { outline-offset: -1px; border-color: var(--ink); }
 .greeting { position: fixed; z-index: var(--kotae-z, 2147483000); bottom: calc(var(--kotae-bottom, 22px) + 72px); inset-inline-end: var(--kotae-side, 22px); max-width: min(300px, 100vw - 44px); gap: 6px; padding: 8px 8px 8px 16px; border-radius: 16px; border-end-end-radius: 4px; box-shadow: var(--shade); animation: rise .22s; }
 .launcher:hover { transform: translateY(-2px); }
 .launcher .icon { width: 26px; height: 26px; }
@@ -1349,7 +1395,7 @@ p, dl, dd, ol, ul, blockquote, fieldset { margin: 0; padding: 0; border: 0; }
 .panel.whole { inset: 0; width: 100vw; height: var(--view, 100dvh); border: 0; border-radius: 0; }
 .view { flex: 1; min-height: 0; }
 
-header { position: relative; gap: 10px; padding: 14px 0 12px; padding-inline: 18px 14px; background: var(--paper); border-bottom: 1px solid var(--line); }
+header { position: relative; gap: 10px; padding: max(14px, env(safe-area-inset-top)) 0 12px; padding-inline: 18px 14px; background: var(--paper); border-bottom: 1px solid var(--line); }
 .mark { width: 34px; height: 34px; border-radius: 50%; border-end-end-radius: 6px; font: 600 15px/1 var(--serif); flex: none; }
 .mark.person { border-radius: 50%; border-end-end-radius: 50%; background: var(--seal); color: var(--on-seal); }
 h2 { margin: 0; font: 600 17px/1.3 var(--serif); }
@@ -1361,6 +1407,10 @@ header .soft { display: block; line-height: 1.35; }
 .scroll { flex: 1; min-height: 0; overflow: hidden auto; overscroll-behavior: contain; padding: 16px 18px 8px; position: relative; }
 .scroll:focus-visible { outline-offset: -3px; }
 .log { margin-top: auto; }
+.welcome { padding: 12px 0 4px; } .welcome h3 { margin: 0 0 4px; font: 600 23px/1.3 var(--serif); } .welcome .cite { margin-top: 14px; background: var(--card); }
+.ghost, .log:empty:not(.pending)::before { content: ""; display: block; height: 44px; width: 62%; border-radius: 16px; background: var(--wash); animation: wait .8s infinite alternate; }
+.ghost { height: 14px; width: 100%; } .ghost:last-child { width: 55%; }
+@keyframes wait { from { opacity: .4; } }
 .pending { margin: 0; }
 .day { align-self: center; margin-block: 10px 6px; font-size: .8em; }
 .row { margin-top: 6px; max-width: 100%; animation: come .2s; }
@@ -1376,7 +1426,7 @@ header .soft { display: block; line-height: 1.35; }
 .row.csm .bubble { border-color: color-mix(in srgb, var(--seal) 35%, var(--line)); }
 .row.system .bubble { text-align: center; font-size: .8667em; color: var(--soft); }
 .row.waiting .bubble { opacity: .78; }
-.state { font-size: .8em; margin-top: 3px; display: flex; gap: 10px; }
+.state { font-size: .8em; margin-top: 3px; display: flex; gap: 10px; align-items: baseline; }
 .state.failed { color: var(--seal); }
 .state button { text-decoration: underline; text-underline-offset: 2px; min-height: 24px; }
 .typing { gap: 8px; height: 30px; margin-top: 6px; }
@@ -1431,7 +1481,7 @@ input[type=email], input[type=search], .more textarea { padding: 7px 11px; borde
 .scores label span { height: 38px; border-radius: 8px; border: 1px solid var(--edge); }
 .scores input:hover + span { border-color: var(--ink); color: var(--ink); } .scores input:checked + span { background: var(--ink); color: var(--on-ink); border-color: var(--ink); } .scores input:focus-visible + span { outline: 2px solid; outline-offset: 2px; }
 .ends { display: flex; justify-content: space-between; margin-top: 6px; }
-.more { gap: 8px; margin-top: 12px; }
+.more { gap: 8px; margin-top: 12px; scroll-margin-bottom: 24px; }
 
 .prose > * + * { margin-top: .6em; }
 .prose :is(ul, ol) { padding-inline-start: 1.35em; } .prose li + li { margin-top: .25em; } .prose li > :is(ul, ol) { margin-top: .25em; }
@@ -1442,7 +1492,7 @@ input[type=email], input[type=search], .more textarea { padding: 7px 11px; borde
 .prose blockquote { padding-inline-start: 12px; border-inline-start: 2px solid var(--line); color: var(--soft); }
 .prose hr { border: 0; border-top: 1px solid var(--line); margin-block: 1em; }
 .prose img { max-width: 100%; height: auto; border-radius: 8px; }
-.wide { overflow-x: auto; } .prose table { border-collapse: collapse; font-size: .9333em; } .prose :is(th, td) { padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); text-align: start; vertical-align: top; }
+.wide { overflow-x: auto; } .prose table { border-collapse: collapse; font-size: .9333em; min-width: 100%; } .prose :is(th, td) { padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); text-align: start; vertical-align: top; }
 .paper { padding: 22px 22px 26px; } .paper h2 { font-size: 21px; margin-bottom: 4px; } .paper .prose { margin-top: 16px; }
 .onward a { padding: 13px 18px; border-top: 1px solid var(--line); color: var(--ink); font-weight: 600; text-decoration: none; }
 
@@ -1452,6 +1502,7 @@ input[type=email], input[type=search], .more textarea { padding: 7px 11px; borde
 .compose textarea:focus-visible { outline-offset: -1px; border-color: var(--ink); } ::placeholder { color: var(--soft); opacity: 1; }
 .send { width: 43px; height: 43px; border-radius: 14px; flex: none; } .send[aria-disabled=true] { background: var(--wash); color: var(--soft); cursor: default; }
 .hint { padding: 0 18px 8px; color: var(--seal); background: var(--paper); }
+@media (pointer: coarse) { .tool, .thumb { width: 44px; height: 44px; } .choice, .menu button, .primary { min-height: 44px; } }
 @media (prefers-reduced-motion: reduce) { *, ::before, ::after { animation: none !important; transition: none !important; } }
 @media (forced-colors: active) { .launcher, .bubble, .send, .primary { border: 1px solid; } .bar i, .scores :checked + span { background: Highlight; } }
 @media print { .frame { display: none; } }
@@ -1692,15 +1743,28 @@ export class KotaeChat extends HTMLElement {
     ui.pending = h('div', { class: 'log pending' });
     ui.typing = h('div', { class: 'typing', hidden: true }, h('i'), h('i'), h('i'), h('span'));
     ui.below = h('button', { class: 'below', hidden: true, onclick: () => this.scrollDown(true) }, t.newBelow, icon('down'));
-    ui.scroll = h('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': t.log, onscroll: () => this.scrolled() }, ui.log, ui.pending, ui.typing, ui.below);
+    ui.scroll = h('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': t.log, onscroll: () => this.scrolled() }, this.buildWelcome(), ui.log, ui.pending, ui.typing, ui.below);
     new ResizeObserver(() => { if (this.stuck) this.scrollDown(); }).observe(ui.scroll); // the keyboard, a banner, a longer draft
     ui.status = h('div', { class: 'vh', role: 'status' });
     ui.receipt = h('div', { class: 'state' });
     ui.chat = h('section', { class: 'view' },
       h('header', {}, ui.mark, h('div', { class: 'grow' }, ui.title, ui.holder),
-        this.tool('search', t.search, () => { this.show('search'); ui.query.focus(); }), ...this.buildMenu(), this.tool('close', t.close, () => this.close())),
+        this.tool('search', t.search, () => this.look()), ...this.buildMenu(), this.tool('close', t.close, () => this.close())),
       ui.banner, ui.scroll, this.buildComposer(), ui.status);
     return ui.chat;
+  }
+
+  /** What an empty conversation begins with: who answers here, and the other way to an answer. */
+  buildWelcome() {
+    const { t } = this;
+    return h('div', { class: 'welcome' }, h('h3', {}, t.welcome), h('p', { class: 'soft' }, t.welcomeMore),
+      h('button', { class: 'cite', onclick: () => this.look() }, icon('search'), h('span', { class: 'grow' }, t.search), icon('arrow', 'turn')));
+  }
+
+  /** Opens the search. */
+  look() {
+    this.show('search');
+    this.ui.query.focus();
   }
 
   /** A button, and the few things it uncovers. */
@@ -1757,16 +1821,22 @@ export class KotaeChat extends HTMLElement {
       clearTimeout(this.timers.search);
       this.timers.search = setTimeout(guard(() => this.find()), 250);
     } });
-    ui.count = h('p', { class: 'soft', role: 'status' });
+    ui.count = h('p', { class: 'soft', role: 'status' }, t.few);
     ui.hits = h('div', { class: 'hits' });
+    ui.askChat = h('button', { class: 'choice', hidden: true, onclick: () => {
+      this.show('chat');
+      ui.say.value = ui.query.value.trim();
+      this.typed();
+      ui.say.focus();
+    } }, t.askChat);
     ui.search = h('section', { class: 'view', hidden: true }, this.bar(t.search), h('div', { class: 'scroll' },
-      h('form', { role: 'search', onsubmit: (event) => { event.preventDefault(); return this.find(); } }, ui.query), ui.count, ui.hits));
+      h('form', { role: 'search', onsubmit: (event) => { event.preventDefault(); return this.find(); } }, ui.query), ui.count, ui.hits, ui.askChat));
     return ui.search;
   }
 
   /** @param {string} title */
   bar(title) {
-    return h('header', {}, this.tool('back', this.t.back, () => this.leave()), h('span', { class: 'grow soft' }, title), this.tool('close', this.t.close, () => this.close()));
+    return h('header', {}, this.tool('back', this.t.back, () => this.leave()), h('h2', { class: 'grow' }, title), this.tool('close', this.t.close, () => this.close()));
   }
 
   /** @param {HTMLElement} panel */
@@ -1840,7 +1910,7 @@ export class KotaeChat extends HTMLElement {
     else if (name === 'status') { this.showStatus(detail); this.fire(name, detail); }
     else if (name === 'holder') { this.refresh(); this.fire(name, { holder: this.thread.holder, csm: this.thread.csm }); }
     else if (name === 'read') { this.receipts(); this.launcherState(); }
-    else if (name === 'notice') this.announce(this.t[/** @type {'slow'|'started'} */ (detail)]);
+    else if (name === 'notice') this.hint(this.t[/** @type {'slow'|'started'} */ (detail)]);
     else if (name === 'forgotten') this.build();
     else this.fire(name, detail);
   }
@@ -1867,6 +1937,7 @@ export class KotaeChat extends HTMLElement {
     else ui.below.hidden = false;
     this.seeAll();
     this.launcherState();
+    if (!ui.say.value && !this.thread.outbox.length) this.hint('');
     if (news && !first) this.ring(fresh.filter((one) => one.sender !== 'customer'));
   }
 
@@ -2076,14 +2147,14 @@ export class KotaeChat extends HTMLElement {
   /** @param {number} seq @param {boolean} helpful */
   rate(seq, helpful) {
     this.thread.note(`rated:${seq}`, helpful);
-    this.thread.tell({ type: 'feedback', seq, helpful });
+    this.thread.give({ type: 'feedback', seq, helpful });
     this.fire('feedback', { seq, helpful });
   }
 
   /** @param {number} seq @param {number} score @param {string} comment */
   survey(seq, score, comment) {
     this.thread.note(`rated:${seq}`, score);
-    this.thread.tell({ type: 'survey', seq, score, ...(comment && { comment }) });
+    this.thread.give({ type: 'survey', seq, score, ...(comment && { comment }) });
     this.fire('survey', { seq, score });
   }
 
@@ -2127,7 +2198,7 @@ export class KotaeChat extends HTMLElement {
   async read(citation) {
     const { t, ui, tongue } = this;
     const title = h('h2', { tabindex: -1, lang: citation.lang }, citation.title);
-    const body = h('div', { class: 'prose', dir: 'auto', lang: citation.lang }, h('p', { class: 'soft' }, t.loading));
+    const body = h('div', { class: 'prose', dir: 'auto', lang: citation.lang }, h('p', { class: 'vh' }, t.loading), ...[0, 1, 2].map(() => h('i', { class: 'ghost' })));
     ui.paper.replaceChildren(title, h('p', { class: 'soft' }, citation.updated ? put(t.updated, day(citation.updated, tongue)) : ''), body);
     ui.onward.replaceChildren(link(citation.url, [h('span', { class: 'grow' }, t.openSite), icon('out'), h('span', { class: 'vh' }, t.newTab)]));
     ui.onward.hidden = !safeUrl(citation.url);
@@ -2152,9 +2223,12 @@ export class KotaeChat extends HTMLElement {
     const { ui, t } = this;
     const query = ui.query.value.trim();
     clearTimeout(this.timers.search);
-    const found = query ? await this.thread.call('GET', `v1/articles?q=${encodeURIComponent(query)}&lang=${this.tongue}`) : { hits: [] };
+    if (query && !ui.hits.firstChild) ui.count.textContent = t.loading;
+    const found = query ? await this.thread.call('GET', `v1/articles?q=${encodeURIComponent(query)}&lang=${this.tongue}`).catch(() => null) : { hits: [] };
     if (query !== ui.query.value.trim()) return;
-    ui.count.textContent = !query ? '' : found.hits.length ? put(t.found, found.hits.length) : t.none;
+    ui.askChat.hidden = !query;
+    ui.count.textContent = !query ? t.few : !found ? t.trouble : found.hits.length ? put(t.found, found.hits.length) : t.none;
+    if (!found) return;
     ui.hits.replaceChildren(...found.hits.map((/** @type {Citation} */ one) => citationButton(one, this, 'cite')));
     if (query) this.fire('search', { query, found: found.hits.length });
   }

@@ -130,6 +130,7 @@ class Server:
         self.answers = True
         self.limit_next = 0
         self.refuse_next = 0
+        self.signed_out: list[str] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.loop: asyncio.AbstractEventLoop | None = None
 
@@ -254,6 +255,11 @@ def build(server: Server) -> FastAPI:
     @app.post("/v1/conversations/{id}/frames", status_code=204)
     async def frames(id: str, request: Request, authorization: str | None = Header(None)) -> None:
         server.allowed(id, bearer(authorization)).told.append(await request.json())
+
+    @app.delete("/v1/conversations/{id}/token", status_code=204)
+    async def sign_out(id: str, authorization: str | None = Header(None)) -> None:
+        server.allowed(id, bearer(authorization))
+        server.signed_out.append(id)
 
     @app.put("/v1/conversations/{id}/identity")
     async def identity(id: str, request: Request, authorization: str | None = Header(None)) -> dict[str, Any]:

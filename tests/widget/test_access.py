@@ -52,7 +52,7 @@ def test_axe_finds_nothing(browser: Browser, visit: Visit, server: Server, path:
     ask(page, "refused")
     expect(page.locator(".state.failed")).to_be_visible()
     check(page)
-    page.locator(".cite").first.click()
+    page.locator(".card .cite").first.click()
     expect(page.locator(".paper .prose table, .paper .prose strong").first).to_be_visible()
     check(page)
     page.locator(".view:not([hidden]) header .tool").first.click()
@@ -212,3 +212,22 @@ def test_it_mirrors_where_the_page_reads_from_the_right(visit: Visit) -> None:
     mine = sent.bounding_box()
     assert mine is not None
     assert mine["x"] - panel["x"] < panel["x"] + panel["width"] - mine["x"] - mine["width"]
+
+
+def test_words_read_from_the_left_stay_so_where_the_page_reads_from_the_right(visit: Visit) -> None:
+    """The number stands before its unit, and the question mark behind its question."""
+    page = visit("/site/rtl.html")
+    page.evaluate("kotae.open()")
+    ask(page, "usage")
+    value = page.get_by_text("46,210 of 50,000")
+    expect(value).to_be_visible()
+    order = """one => {
+      const at = (from, to) => { const range = document.createRange(); range.setStart(one.firstChild, from); range.setEnd(one.firstChild, to); return range.getBoundingClientRect().left; };
+      return at(0, 1) < at(one.textContent.length - 1, one.textContent.length);
+    }"""
+    assert value.evaluate(order)
+    label = page.get_by_text("Seats", exact=True)
+    one, other = label.bounding_box(), page.get_by_text("12 of 25").bounding_box()
+    assert one is not None
+    assert other is not None
+    assert one["x"] > other["x"]

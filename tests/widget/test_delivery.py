@@ -156,8 +156,9 @@ def test_too_many_at_once_are_sent_later(visit: Visit, server: Server) -> None:
     open_talk(page, server)
     server.limit_next = 1
     ask(page, "too quick")
-    expect(page.get_by_role("status").filter(has_text="That was quick!")).to_be_attached()
+    expect(page.get_by_role("alert").filter(has_text="That was quick!")).to_be_visible()
     expect(page.get_by_text("You said: too quick")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="That was quick!")).to_be_hidden()
 
 
 def test_a_message_the_server_refuses_can_be_sent_again_or_removed(visit: Visit, server: Server) -> None:
@@ -227,3 +228,55 @@ def test_a_phone_that_slept_catches_up(context: BrowserContext, visit: Visit, se
     assert page.get_by_text("while you slept").count() == 0
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.get_by_text("while you slept")).to_be_visible()
+
+
+def test_a_thumb_and_a_rating_given_offline_arrive_later(visit: Visit, server: Server) -> None:
+    """Given while nothing gets through, and the page reloaded: they are kept, and each arrives."""
+    page = visit()
+    talk = open_talk(page, server)
+    ask(page, "limit")
+    expect(page.get_by_text("Did this help?")).to_be_visible()
+    ask(page, "done")
+    expect(page.locator(".scores")).to_be_visible()
+    server.weather = Weather(websocket=False)
+    page.route("**/v1/**", lambda route: route.abort())
+    server.do(close_all(talk))
+    talk.told.clear()
+    page.get_by_role("button", name="No, this did not help").click()
+    page.get_by_role("radio", name="2 of 5").check(force=True)
+    page.get_by_role("button", name="Send rating").click()
+    page.reload()
+    page.wait_for_function("window.kotae?.thread")
+    assert [one for one in talk.told if one["type"] in ("feedback", "survey")] == []
+    page.unroute("**/v1/**")
+    server.weather = Weather()
+    page.evaluate("kotae.thread.probe()")
+    until(page, lambda: {"type": "feedback", "seq": 3, "helpful": False} in talk.told)
+    until(page, lambda: {"type": "survey", "seq": 6, "score": 2} in talk.told)
+    until(page, lambda: page.evaluate("kotae.thread.keep.names('give:')") == [])
+
+
+def test_a_page_out_of_the_back_forward_cache_goes_on(visit: Visit, server: Server) -> None:
+    """The socket is let go when the page is put away, and there again when it is shown: what was said meanwhile too."""
+    page = visit()
+    talk = open_talk(page, server)
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    until(page, lambda: not talk.sockets)
+    server.do(server.say(talk, "csm", {"type": "text", "text": "while you were away"}, name="Aiko"))
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    expect(page.get_by_text("while you were away")).to_be_visible()
+
+
+def test_a_website_that_is_not_allowed_is_told_once(visit: Visit, server: Server) -> None:
+    """It is said to the page's makers, and not asked again and again."""
+    page = visit()
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.route(
+        "**/v1/conversations", lambda route: (asked.append(route.request.url), route.fulfill(status=403, json={}))
+    )
+    page.evaluate("kotae.open()")
+    until(page, lambda: any("KOTAE_ALLOWED_ORIGINS" in one for one in said))
+    page.wait_for_timeout(1000)  # several times the pause after which it would ask again
+    assert len(asked) == 1

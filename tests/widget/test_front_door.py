@@ -17,6 +17,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
+from api.identity import sign
 from conversations import log
 from conversations.bodies import Text
 from kit.clock import now
@@ -157,10 +158,49 @@ def test_a_person_goes_on_with_the_same_conversation_on_another_device(browser: 
     until(phone, "Boolean(window.kotae?.thread)")
     phone.evaluate("token => kotae.identify(token)", token)
     phone.evaluate("kotae.open()")
-    expect(phone.get_by_text("as a visitor")).to_be_visible()
+    expect(phone.get_by_role("log").get_by_text("as a visitor")).to_be_visible()
     assert desk.evaluate("kotae.thread.state.conversation_id") == phone.evaluate("kotae.thread.state.conversation_id")
     for page in (desk, phone):
         page.context.close()
+
+
+def test_a_proof_that_ends_is_renewed_without_a_break(
+    browser: Browser, front_door: FrontDoor, settings: Settings
+) -> None:
+    """The identity token of seconds ends, and with it the conversation's: the page's function gives another, the same thread goes on,
+    and what is shown was never taken away."""
+    page = visit(browser, front_door.url)
+    short, fresh = (
+        sign(settings, "widget-acme", "widget-amy", now(), timedelta(seconds=seconds)) for seconds in (4, 3600)
+    )
+    page.evaluate("kotae.logout()")
+    page.evaluate(
+        """([short, fresh]) => {
+      window.asked = 0;
+      return kotae.identify(() => { window.asked += 1; return window.asked === 1 ? short : fresh; });
+    }""",
+        [short, fresh],
+    )
+    page.evaluate("kotae.open()")
+    until(page, "kotae.thread.status === 'online'")
+    ask(page, "before it ends")
+    until(page, "kotae.thread.outbox.length === 0")
+    conversation = page.evaluate("kotae.thread.state.conversation_id")
+    page.evaluate(
+        """() => {
+      window.emptied = 0;
+      const log = kotae.ui.log;
+      new MutationObserver(() => { if (!log.isConnected || !log.firstChild) window.emptied += 1; }).observe(kotae.shadowRoot, {childList: true, subtree: true});
+    }"""
+    )
+    until(page, "window.asked === 2 && kotae.thread.status === 'online'")
+    ask(page, "and after")
+    until(page, "kotae.thread.outbox.length === 0")
+    assert page.evaluate("kotae.thread.state.conversation_id") == conversation
+    assert page.evaluate("window.emptied") == 0
+    until(page, lambda: widget_log(page) == server_log(page, front_door.url))
+    assert bubbles(page, "customer")[-2:] == ["before it ends", "and after"]
+    page.context.close()
 
 
 def test_a_link_in_an_email_opens_the_conversation_again(

@@ -130,7 +130,7 @@ def test_logging_out_leaves_nothing_behind(visit: Visit, server: Server) -> None
     one.evaluate("kotae.thread.keep.set('sound', true)")
     two.evaluate("kotae.open()")
     expect(two.get_by_text("You said: my secret")).to_be_visible()
-    known = len(server.talks)
+    known, its = len(server.talks), talk_of(one, server).id
 
     one.evaluate("kotae.logout()")
 
@@ -142,6 +142,7 @@ def test_logging_out_leaves_nothing_behind(visit: Visit, server: Server) -> None
         assert page.evaluate("kotae.thread.log.length") == 0
         assert "secret" not in page.evaluate("kotae.shadowRoot.textContent")
     assert len(server.talks) == known
+    assert its in server.signed_out  # nor is a copy of its token of any use
 
 
 def test_a_log_out_during_the_start_wins(visit: Visit, server: Server) -> None:

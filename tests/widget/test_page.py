@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
@@ -89,6 +90,42 @@ def test_the_element_can_be_placed_by_the_page(visit: Visit) -> None:
     assert box is not None
     assert box["x"] < 100
     assert panel.evaluate("one => getComputedStyle(one).backgroundColor") == "rgb(20, 24, 31)"
+
+
+def test_the_page_chooses_colours_and_shape(visit: Visit) -> None:
+    """By CSS custom properties, which go through the shadow root, and through a `part`."""
+    page = visit()
+    page.add_style_tag(
+        content="kotae-chat { --kotae-ink: #0b5d4a; --kotae-radius: 3px; --kotae-side: 50px; --kotae-font: monospace } kotae-chat::part(launcher) { border-radius: 4px }"
+    )
+    launcher = page.locator(".launcher")
+    style = "one => { const s = getComputedStyle(one); return [s.backgroundColor, s.right, s.borderRadius] }"
+    assert launcher.evaluate(style) == ["rgb(11, 93, 74)", "50px", "4px"]
+    page.evaluate("kotae.open()")
+    assert page.get_by_role("dialog").evaluate("one => getComputedStyle(one).borderRadius") == "3px"
+    assert page.locator(".compose textarea").evaluate("one => getComputedStyle(one).fontFamily") == "monospace"
+
+
+def test_the_guide_names_all_there_is(root: Path) -> None:
+    """Events, attributes and custom properties of `docs/embedding.md` are those of the code, no more and no fewer."""
+    code = (root / "api/widget/widget.js").read_text("utf-8")
+    guide = (root / "docs/embedding.md").read_text("utf-8")
+    fired = set(re.findall(r"this\.fire\('([\w-]+)'", code)) | {"status", "holder", "identity-expired"}
+    events = guide.split("## Events")[1].split("For your analytics")[0]
+    told = {
+        name for row in re.findall(r"^\| (`.*?) \|", events, re.MULTILINE) for name in re.findall(r"`([\w-]+)`", row)
+    }
+    assert told == fired
+    attributes = guide.split("## Attributes")[1].split("##")[0]
+    named = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", attributes, re.MULTILINE)
+        for name in re.findall(r"`([\w-]+)`", row)
+    }
+    used = set(re.findall(r"(?:get|has)Attribute\('([\w-]+)'\)", code.split("export class KotaeChat")[1]))
+    used |= set(re.findall(r":host\(\[(\w+)=", code)) | {"manual"}
+    assert named == used
+    assert set(re.findall(r"(--kotae-[\w-]+):", guide)) == set(re.findall(r"var\((--kotae-[\w-]+)", code))
 
 
 def test_the_page_hears_of_what_happens(visit: Visit) -> None:
@@ -210,8 +247,9 @@ def test_a_conversation_is_rated_once(visit: Visit, server: Server) -> None:
 def test_help_is_searched_without_chatting(visit: Visit) -> None:
     page = visit()
     page.evaluate("kotae.open()")
-    page.get_by_role("button", name="Search the help articles").click()
+    page.get_by_role("button", name="Search the help articles").last.click()
     expect(page.get_by_role("searchbox")).to_be_focused()
+    expect(page.get_by_text("Type a few words.")).to_be_visible()
     page.keyboard.type("limits")
     expect(page.get_by_text("Articles found: 2")).to_be_visible()
     page.get_by_role("button", name="Plans and limits").click()
@@ -220,8 +258,9 @@ def test_help_is_searched_without_chatting(visit: Visit) -> None:
     expect(page.get_by_role("button", name="Plans and limits")).to_be_focused()
     page.get_by_role("searchbox").fill("zzz")
     expect(page.get_by_text("Nothing found.", exact=False)).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("textbox", name="Your message")).to_be_visible()
+    page.get_by_role("button", name="Ask this in the chat").click()
+    expect(page.get_by_role("textbox", name="Your message")).to_be_focused()
+    expect(page.get_by_role("textbox", name="Your message")).to_have_value("zzz")
 
 
 def test_the_conversation_can_be_kept(visit: Visit) -> None:

@@ -33,6 +33,33 @@ def test_each_sample_person_asks_as_themselves(visit: Visit, server: Server) -> 
     assert page.get_by_text("You said: How many runs").count() == 0
 
 
+def test_one_click_signs_in_and_another_switches(visit: Visit, server: Server) -> None:
+    """The suggested people stand on the page; the same question is asked as two of them, each in a chat of their own."""
+    page = visit("/demo/")
+    page.get_by_role("button", name="Try as Mika").click()
+    expect(page.get_by_role("heading", name="Welcome back, Mika")).to_be_visible()
+    question = page.get_by_role("button", name="How do I turn on single sign-on?")
+    question.click()
+    expect(page.get_by_text("You said: How do I turn on")).to_be_visible()
+    first = talk_of(page, server)
+    page.get_by_role("button", name="Priya Nair, Business").click()
+    expect(page.get_by_role("heading", name="Welcome back, Priya")).to_be_visible()
+    expect(page.get_by_text("You said: How do I turn on")).to_have_count(0)
+    question.click()
+    expect(page.get_by_text("You said: How do I turn on")).to_be_visible()
+    assert (first.who, talk_of(page, server).who) == ("a1/p1", "a3/p3")
+    assert (
+        question.bounding_box()["x"] + question.bounding_box()["width"]
+        <= page.get_by_role("dialog").bounding_box()["x"]
+    )  # type: ignore[index]
+
+
+def test_a_visitor_asks_by_one_click(visit: Visit) -> None:
+    page = visit("/demo/")
+    page.get_by_role("button", name="How do I connect an app?").click()
+    expect(page.get_by_text("You said: How do I connect an app?")).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_site_is_accessible_in_both_languages(browser: Browser, visit: Visit, scheme: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, locale="ja")  # type: ignore[arg-type]
