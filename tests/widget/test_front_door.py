@@ -203,22 +203,40 @@ def test_a_proof_that_ends_is_renewed_without_a_break(
     page.context.close()
 
 
-def test_a_link_in_an_email_opens_the_conversation_again(
-    browser: Browser, front_door: FrontDoor, database_url: str
-) -> None:
-    """On a device that has never seen it; the token is gone from the address at once, and a wrong one opens nothing."""
+def conversation_of(database_url: str, texts: list[str]) -> tuple[str, str]:
+    """A conversation in which a CSM said these, and a token that opens it."""
 
     async def made() -> tuple[str, str]:
         database = Database(database_url)
         async with database.begin() as session:
             conversation = (await log.start(session, lang="en", now=now())).id
-            await log.append(session, conversation, "csm", Text(text="Your invoice is mended."), now(), name="Dana")
+            for text in texts:
+                await log.append(session, conversation, "csm", Text(text=text), now(), name="Dana")
             token = await log.mint_token(session, conversation, now() + timedelta(days=7))
         await database.close()
         return conversation, token
 
     with ThreadPoolExecutor(1) as elsewhere:
-        conversation, token = elsewhere.submit(asyncio.run, made()).result()
+        return elsewhere.submit(asyncio.run, made()).result()
+
+
+def test_a_long_conversation_is_there_whole(browser: Browser, front_door: FrontDoor, database_url: str) -> None:
+    """More messages than one answer of the server holds: all of them, in order, at their end."""
+    texts = [f"message {n}" for n in range(620)]
+    conversation, token = conversation_of(database_url, texts)
+    page = browser.new_context(locale="en-GB").new_page()
+    page.goto(f"{front_door.url}/conversation#{conversation}:{token}")
+    expect(page.get_by_text("message 619", exact=True)).to_be_in_viewport()
+    assert bubbles(page, "csm") == texts
+    page.context.close()
+
+
+def test_a_link_in_an_email_opens_the_conversation_again(
+    browser: Browser, front_door: FrontDoor, database_url: str
+) -> None:
+    """On a device that has never seen it; the token is gone from the address at once, and a wrong one opens nothing."""
+
+    conversation, token = conversation_of(database_url, ["Your invoice is mended."])
     for right in (True, False):
         page = browser.new_context(locale="en-GB").new_page()
         page.goto(f"{front_door.url}/conversation#{conversation}:{token if right else token[::-1]}")
