@@ -6,6 +6,7 @@ No bot runs here, so each turn fails and the customer is told so; what is tested
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import signal
 import time
@@ -25,6 +26,7 @@ from kit.database import Database
 from kit.settings import Settings
 from tests.widget.conftest import QUICK, ask, bubbles
 from tests.widget.front_door import FrontDoor, add_customer
+from tests.widget.server import Server
 
 pytestmark = pytest.mark.browser
 
@@ -201,6 +203,44 @@ def test_a_proof_that_ends_is_renewed_without_a_break(
     until(page, lambda: widget_log(page) == server_log(page, front_door.url))
     assert bubbles(page, "customer")[-2:] == ["before it ends", "and after"]
     page.context.close()
+
+
+EMBED = """src => {
+  window.errors = [];
+  addEventListener('error', (event) => errors.push(event.message));
+  const script = document.createElement('script');
+  Object.assign(script, {type: 'module', src});
+  script.addEventListener('error', () => { window.refused = true; });
+  document.body.append(script);
+}"""
+
+
+def test_only_allowed_websites_can_embed_it(
+    browser: Browser, started: tuple[str, Server], settings: Settings, database_url: str
+) -> None:
+    """One line on a page of another origin: where it is named in the settings the chat talks by REST and socket, elsewhere nothing begins
+    and the page is whole."""
+    site, _ = started
+    door = FrontDoor(settings, database_url, KOTAE_ALLOWED_ORIGINS=json.dumps([site]))
+    door.start()
+    page = browser.new_context(locale="en-GB").new_page()
+    page.goto(f"{site}/site/bare.html")
+    page.evaluate(EMBED, f"{door.url}/widget.js")
+    until(page, "Boolean(window.kotae?.thread)")
+    page.evaluate("kotae.open()")
+    ask(page, "from another website")
+    until(page, "kotae.thread.outbox.length === 0 && kotae.thread.status === 'online'")
+    expect(page.get_by_role("log").get_by_text("from another website")).to_be_visible()
+
+    stranger = browser.new_context(locale="en-GB").new_page()
+    stranger.goto(f"{site.replace('127.0.0.1', 'localhost')}/site/bare.html")
+    stranger.evaluate(EMBED, f"{door.url}/widget.js")
+    until(stranger, "window.refused === true")
+    assert stranger.evaluate("[errors, typeof window.kotae]") == [[], "undefined"]
+    expect(stranger.get_by_role("button", name="theirs")).to_be_visible()
+    for one in (page, stranger):
+        one.context.close()
+    door.stop()
 
 
 def conversation_of(database_url: str, texts: list[str]) -> tuple[str, str]:
