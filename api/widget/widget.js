@@ -863,7 +863,7 @@ export class Thread {
     }
     const { state } = this;
     if (!state || life !== this.life) return;
-    this.shown = state.conversation_id;
+    this.turnTo(state.conversation_id); // another tab may have made it
     if (this.jwt && state.who === null) await this.bind(state, life);
     if (life === this.life && !this.last) await this.catchUp(life);
   }
@@ -878,20 +878,25 @@ export class Thread {
       return start();
     });
     if (life !== this.life) return;
-    if (this.shown && this.shown !== made.conversation_id) this.turn();
+    this.turnTo(made.conversation_id);
     this.keep.set('state', { conversation_id: made.conversation_id, token: made.token, who: jwt && subject(jwt) });
-    this.shown = made.conversation_id;
     this.known = Boolean(jwt);
     this.hold(made);
     this.take(made.messages || [], true);
   }
 
-  /** Another conversation is shown from here on, by the same life. */
-  turn() {
-    const { life, busy } = this;
-    this.reset();
-    Object.assign(this, { life, busy });
-    this.emit('forgotten');
+  /**
+   * Shows a conversation from here on. Where that is another one, nothing of the one before stays; the life goes on.
+   * @param {string} id
+   */
+  turnTo(id) {
+    if (this.shown && this.shown !== id) {
+      const { life, busy } = this;
+      this.reset();
+      Object.assign(this, { life, busy });
+      this.emit('forgotten');
+    }
+    this.shown = id;
   }
 
   /**

@@ -191,6 +191,22 @@ def test_a_forgotten_conversation_starts_afresh(visit: Visit, server: Server) ->
     assert talk_of(page, server) is not talk
 
 
+def test_two_tabs_lose_their_conversation_together(visit: Visit, server: Server) -> None:
+    """Both find that it is gone: they begin one new conversation, and neither shows what was said in the old one."""
+    one, two = visit(), visit()
+    talk = open_talk(one, server)
+    two.evaluate("kotae.open()")
+    ask(one, "of old")
+    expect(two.get_by_text("You said: of old")).to_be_visible()
+    talk.token = "another"
+    server.do(close_all(talk))
+    ask(one, "anew")
+    for page in (one, two):
+        expect(page.get_by_text("You said: anew")).to_be_visible()
+        assert bubbles(page, "customer") == ["anew"]
+    assert one.evaluate("kotae.thread.state") == two.evaluate("kotae.thread.state")
+
+
 def test_it_goes_on_after_navigating_away_and_back(visit: Visit, server: Server) -> None:
     page = visit()
     open_talk(page, server)
