@@ -20,7 +20,8 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from api.identity import sign
 from conversations import log
-from conversations.bodies import Text
+from conversations.bodies import Body, Survey, Text
+from conversations.models import Feedback
 from kit.clock import now
 from kit.database import Database
 from kit.settings import Settings
@@ -243,15 +244,15 @@ def test_only_allowed_websites_can_embed_it(
     door.stop()
 
 
-def conversation_of(database_url: str, texts: list[str]) -> tuple[str, str]:
-    """A conversation in which a CSM said these, and a token that opens it."""
+def conversation_of(database_url: str, texts: list[str], *bodies: Body) -> tuple[str, str]:
+    """A conversation in which a CSM said these, with a token that opens it."""
 
     async def made() -> tuple[str, str]:
         database = Database(database_url)
         async with database.begin() as session:
             conversation = (await log.start(session, lang="en", now=now())).id
-            for text in texts:
-                await log.append(session, conversation, "csm", Text(text=text), now(), name="Dana")
+            for body in (*(Text(text=text) for text in texts), *bodies):
+                await log.append(session, conversation, "csm", body, now(), name="Dana")
             token = await log.mint_token(session, conversation, now() + timedelta(days=7))
         await database.close()
         return conversation, token
@@ -268,6 +269,30 @@ def test_a_long_conversation_is_there_whole(browser: Browser, front_door: FrontD
     page.goto(f"{front_door.url}/conversation#{conversation}:{token}")
     expect(page.get_by_text("message 619", exact=True)).to_be_in_viewport()
     assert bubbles(page, "csm") == texts
+    page.context.close()
+
+
+def test_a_rating_reaches_the_product(browser: Browser, front_door: FrontDoor, database_url: str) -> None:
+    """Given in the widget, it stands beside the message that asked; the server's answer takes it out of what is kept in the browser."""
+    asked = Survey(survey="csat", text="How was it?", low=1, high=5)
+    conversation, token = conversation_of(database_url, ["Solved."], asked)
+    page = browser.new_context(locale="en-GB").new_page()
+    page.goto(f"{front_door.url}/conversation#{conversation}:{token}")
+    page.get_by_role("radio", name="4 of 5").check(force=True)
+    page.get_by_role("textbox", name="Anything to add?").fill("Quick and kind")
+    page.get_by_role("button", name="Send rating").click()
+    until(page, "document.querySelector('kotae-chat').thread.keep.names('give:').length === 0")
+
+    async def kept() -> tuple[int | None, str | None]:
+        database = Database(database_url)
+        async with database.begin() as session:
+            found = await session.get(Feedback, (conversation, 2))
+        await database.close()
+        assert found is not None
+        return found.score, found.comment
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        assert elsewhere.submit(asyncio.run, kept()).result() == (4, "Quick and kind")
     page.context.close()
 
 
