@@ -9,14 +9,14 @@ from typing import Any
 
 import jwt
 
-from kit.errors import Unauthenticated
+from kit.errors import Unauthenticated, UserError
 from kit.settings import Settings
 
 MAX_LIFETIME = timedelta(hours=24)
 """An identity token may not promise more: whoever finds one should not have it for long."""
 LEEWAY = timedelta(seconds=30)
 """How far the backend's clock may be off."""
-_HINT = "sign a fresh one, as the README says"
+_HINT = "sign a fresh one, as docs/identity.md says"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Identities:
     async def _claims(self, token: str) -> dict[str, Any]:
         if self._jwks is None or jwt.get_unverified_header(token).get("alg") == "HS256":
             key: Any = self._key
-            algorithms = ["HS256"]
+            algorithms = ["HS256"] if key is not None else []
         else:
             key = (await asyncio.to_thread(self._jwks.get_signing_key_from_jwt, token)).key
             algorithms = ["RS256", "ES256"]
@@ -85,7 +85,14 @@ class Identities:
 
 
 def sign(settings: Settings, account_id: str, person_id: str, now: datetime, lifetime: timedelta) -> str:
-    """An identity token as the company's backend would sign it, for development and the demo."""
+    """An identity token as the company's backend would sign it, for development and the demo.
+
+    Raises:
+        UserError: in production, where only the company signs.
+    """
+    key = settings.identity_key
+    if key is None:
+        raise UserError("identity tokens are signed by the company's own keys", "leave KOTAE_IDENTITY_JWKS_URL out")
     claims = {
         "sub": person_id,
         "account_id": account_id,
@@ -93,4 +100,4 @@ def sign(settings: Settings, account_id: str, person_id: str, now: datetime, lif
         "iat": now,
         "exp": now + min(lifetime, MAX_LIFETIME),
     }
-    return jwt.encode(claims, settings.identity_key, algorithm="HS256")
+    return jwt.encode(claims, key, algorithm="HS256")

@@ -139,7 +139,7 @@ def stack(settings: Settings, url: str, model: Path) -> dict[str, Process]:
         "KOTAE_ACTIONS_PORT": str(settings.actions_port),
         "KOTAE_KNOWLEDGE_BASE_PORT": str(settings.knowledge_base_port),
         "KOTAE_SECRET_KEY": settings.signing_key,
-        "KOTAE_IDENTITY_SECRET": settings.identity_key,
+        **({"KOTAE_IDENTITY_SECRET": settings.identity_key} if settings.identity_key else {}),
         "HF_HUB_OFFLINE": os.environ.get("HF_HUB_OFFLINE", "1"),
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": str(settings.threads),

@@ -197,12 +197,14 @@ class Settings(BaseSettings):
         return self._secret("secret_key", self.secret_key)
 
     @cached_property
-    def identity_key(self) -> str:
-        """HS256 key of identity tokens; generated once in development.
+    def identity_key(self) -> str | None:
+        """HS256 key of identity tokens; generated once in development; None where the company signs by JWKS alone.
 
         Raises:
-            UserError: in production, where it was not set.
+            UserError: in production, where neither was set.
         """
+        if self.mode == "production" and self.identity_secret is None and self.identity_jwks_url:
+            return None
         return self._secret("identity_secret", self.identity_secret)
 
     def _secret(self, name: str, given: SecretStr | None) -> str:

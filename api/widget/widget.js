@@ -85,7 +85,7 @@ const WORDS = {
     withBot: 'ヘルプ記事からお答えします', withCsm: '{0}が対応しています', typing: '{0}が入力しています', newBelow: '新しいメッセージ',
     connecting: '接続しています…', offline: '接続がありません。メッセージは保存され、後で送信されます。', online: '再接続しました',
     started: 'チャットを開始できませんでした。再試行しています…', slow: '送信が続いたため、少し待ってから送信します。',
-    sending: '送信中…', sent: '送信済み', read: '既読', failed: '送信できませんでした：{0}', retry: '再送する', discard: '削除する',
+    sending: '送信中…', sent: '送信済み', read: '既読', failed: '送信できませんでした', retry: '再送する', discard: '削除する',
     sure: '回答として有力です', likely: 'おそらく該当します', maybe: '参考になるかもしれません', from: '出典', updated: '{0}更新', community: 'コミュニティより',
     helpful: '役に立ちましたか？', yes: 'はい、役に立ちました', no: 'いいえ、役に立ちませんでした', thanks: 'ご回答ありがとうございます。', also: '関連する記事',
     article: '記事', loading: '読み込んでいます…', openSite: 'ヘルプサイトで開く', newTab: '新しいタブで開きます',
@@ -863,7 +863,7 @@ export class Thread {
     }
     const { state } = this;
     if (!state || life !== this.life) return;
-    this.shown = state.conversation_id;
+    this.turnTo(state.conversation_id); // another tab may have made it
     if (this.jwt && state.who === null) await this.bind(state, life);
     if (life === this.life && !this.last) await this.catchUp(life);
   }
@@ -878,20 +878,25 @@ export class Thread {
       return start();
     });
     if (life !== this.life) return;
-    if (this.shown && this.shown !== made.conversation_id) this.turn();
+    this.turnTo(made.conversation_id);
     this.keep.set('state', { conversation_id: made.conversation_id, token: made.token, who: jwt && subject(jwt) });
-    this.shown = made.conversation_id;
     this.known = Boolean(jwt);
     this.hold(made);
     this.take(made.messages || [], true);
   }
 
-  /** Another conversation is shown from here on, by the same life. */
-  turn() {
-    const { life, busy } = this;
-    this.reset();
-    Object.assign(this, { life, busy });
-    this.emit('forgotten');
+  /**
+   * Shows a conversation from here on. Where that is another one, nothing of the one before stays; the life goes on.
+   * @param {string} id
+   */
+  turnTo(id) {
+    if (this.shown && this.shown !== id) {
+      const { life, busy } = this;
+      this.reset();
+      Object.assign(this, { life, busy });
+      this.emit('forgotten');
+    }
+    this.shown = id;
   }
 
   /**
@@ -1339,7 +1344,7 @@ function chime() {
 const DARK = `
   --paper: var(--kotae-paper, #14181f); --card: var(--kotae-card, #1b212b); --text: var(--kotae-text, #ebe6dc); --soft: #a7afbb; --line: #303845; --edge: #768194;
   --ink: var(--kotae-ink, #93b3e8); --on-ink: var(--kotae-on-ink, #10161f); --wash: #222b39; --seal: var(--kotae-seal, #f08a76); --on-seal: #22100c; --good: #84c9a5; --warn: #e5b866;
-  --shade: 0 1px 2px #0006, 0 18px 50px #000a; color-scheme: dark;`;
+  --shade: 0 1px 2px #0006, 0 14px 40px #0007; color-scheme: dark;`;
 
 // Everything stands on a frame of ours: rules of the page reach the element itself, and what its children would inherit.
 const STYLE = `
@@ -1428,7 +1433,7 @@ header .soft { display: block; line-height: 1.35; }
 .row.waiting .bubble { opacity: .78; }
 .state { font-size: .8em; margin-top: 3px; display: flex; gap: 10px; align-items: baseline; }
 .state.failed { color: var(--seal); }
-.state button { text-decoration: underline; text-underline-offset: 2px; min-height: 24px; }
+.state button { flex: none; text-decoration: underline; text-underline-offset: 2px; min-height: 24px; }
 .typing { gap: 8px; height: 30px; margin-top: 6px; }
 .typing i { width: 6px; height: 6px; border-radius: 50%; background: currentColor; animation: think 1.2s infinite; }
 .typing i:nth-child(2) { animation-delay: .15s; } .typing i:nth-child(3) { animation-delay: .3s; margin-inline-end: 2px; }

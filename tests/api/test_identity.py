@@ -16,7 +16,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from api.identity import Identities, sign
 from kit.clock import now
-from kit.errors import Unauthenticated
+from kit.errors import Unauthenticated, UserError
 from kit.settings import Settings, load_settings
 
 SECRET = "s" * 40
@@ -74,6 +74,19 @@ async def test_public_keys_prove_it_too(by_jwks: Settings) -> None:
     for key, algorithm, kid in ((RSA, "RS256", "rsa"), (EC, "ES256", "ec")):
         token = jwt.encode(claims(), key, algorithm, headers={"kid": kid})
         assert (await Identities(by_jwks).verify(token, now())).person_id == "ann"
+
+
+async def test_in_production_public_keys_are_enough(tmp_path_factory: pytest.TempPathFactory, jwks_url: str) -> None:
+    """Without a shared secret none is taken."""
+    home = tmp_path_factory.mktemp("id")
+    settings = load_settings(home=home, mode="production", identity_jwks_url=jwks_url)
+    token = jwt.encode(claims(), RSA, "RS256", headers={"kid": "rsa"})
+    assert (await Identities(settings).verify(token, now())).person_id == "ann"
+    for secret in (SECRET, "None"):
+        with pytest.raises(Unauthenticated):
+            await Identities(settings).verify(jwt.encode(claims(), secret, "HS256"), now())
+    with pytest.raises(UserError):
+        sign(settings, "acme", "ann", now(), timedelta(hours=1))
 
 
 FORGERIES: dict[str, Callable[[], str]] = {

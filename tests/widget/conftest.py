@@ -84,7 +84,8 @@ def started(site: Path) -> Iterator[tuple[str, Server]]:
 def server(started: tuple[str, Server]) -> Iterator[Server]:
     """The server in fair weather. Conversations of other tests are no concern of this one's."""
     server = started[1]
-    server.weather, server.answers, server.limit_next, server.refuse_next = Weather(), True, 0, 0
+    server.weather, server.answers, server.limit_next = Weather(), True, 0
+    server.refused.clear()
     yield server
     server.weather = Weather()
 

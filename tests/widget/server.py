@@ -129,7 +129,8 @@ class Server:
         self.talks: dict[str, Talk] = {}
         self.answers = True
         self.limit_next = 0
-        self.refuse_next = 0
+        self.refused: set[str] = set()
+        """Texts that are refused, however often they are sent."""
         self.signed_out: list[str] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -328,8 +329,12 @@ async def serve(server: Server, talk: Talk, line: Line, after: int) -> None:
                 continue
             elif frame["type"] == "message":
                 said = Said.model_validate(frame)
-                if server.refuse_next:
-                    server.refuse_next -= 1
+                if server.limit_next:
+                    server.limit_next -= 1
+                    told = {"code": "too_many", "message": "wait", "client_id": said.client_id, "retry_after": 1}
+                    await line.send({"type": "error", **told})
+                    continue
+                if said.text in server.refused:
                     told = {"code": "invalid", "message": "this is too long", "client_id": said.client_id}
                     await line.send({"type": "error", **told})
                     continue

@@ -48,7 +48,7 @@ def test_axe_finds_nothing(browser: Browser, visit: Visit, server: Server, path:
     page.keyboard.press("Escape")
     page.locator(".scores label").first.click()
     page.locator(".thumb").first.click()
-    server.refuse_next = 1
+    server.refused.add("refused")
     ask(page, "refused")
     expect(page.locator(".state.failed")).to_be_visible()
     check(page)

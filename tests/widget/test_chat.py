@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, expect
 
-from api.widget import served
+from api.widget import SCRIPT, served
 from tests.widget.conftest import Visit, ask, said, talk_of
 from tests.widget.server import Server
 
@@ -71,6 +71,15 @@ def test_nothing_in_a_message_becomes_code(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="When you reach the limit")).to_be_visible()
     assert page.locator(".paper").locator("script, iframe, [onclick], [onerror], [style]").count() == 0
     assert page.evaluate("window.hurt") is None
+
+
+def test_the_file_in_the_repository_runs_as_it_is(context: BrowserContext, visit: Visit) -> None:
+    """What is served differs from it in comments and white space alone: no build step stands between."""
+    context.route("**/widget.js", lambda route: route.fulfill(path=SCRIPT, content_type="text/javascript"))
+    page = visit()
+    page.evaluate("kotae.open()")
+    ask(page, "limit")
+    expect(page.get_by_text("Very likely your answer")).to_be_visible()
 
 
 def test_it_is_small() -> None:

@@ -149,14 +149,16 @@ def test_two_tabs_are_one_conversation(visit: Visit, server: Server) -> None:
     assert one.evaluate(WIDGET_LOG) == two.evaluate(WIDGET_LOG) == log_of(talk)
 
 
-def test_too_many_at_once_are_sent_later(visit: Visit, server: Server) -> None:
-    """A limit is met with patience: the message goes when the server said it may, and the reader is told."""
-    server.weather = Weather(websocket=False)
+@pytest.mark.parametrize("websocket", [True, False])
+def test_too_many_at_once_are_sent_later(visit: Visit, server: Server, websocket: bool) -> None:
+    """A limit is met with patience, by socket and by REST: the message goes when the server said it may, and the reader is told."""
+    server.weather = Weather(websocket=websocket)
     page = visit()
     open_talk(page, server)
-    server.limit_next = 1
+    server.limit_next = 1000
     ask(page, "too quick")
     expect(page.get_by_role("alert").filter(has_text="That was quick!")).to_be_visible()
+    server.limit_next = 0
     expect(page.get_by_text("You said: too quick")).to_be_visible()
     expect(page.get_by_role("alert").filter(has_text="That was quick!")).to_be_hidden()
 
@@ -164,7 +166,7 @@ def test_too_many_at_once_are_sent_later(visit: Visit, server: Server) -> None:
 def test_a_message_the_server_refuses_can_be_sent_again_or_removed(visit: Visit, server: Server) -> None:
     page = visit()
     open_talk(page, server)
-    server.refuse_next = 2
+    server.refused.add("first")
     ask(page, "first")
     expect(page.locator(".state.failed")).to_contain_text("Not sent: this is too long")
     page.get_by_role("button", name="Try again").click()
@@ -187,6 +189,22 @@ def test_a_forgotten_conversation_starts_afresh(visit: Visit, server: Server) ->
     expect(page.get_by_text("You said: after")).to_be_visible()
     assert bubbles(page, "customer") == ["after"]
     assert talk_of(page, server) is not talk
+
+
+def test_two_tabs_lose_their_conversation_together(visit: Visit, server: Server) -> None:
+    """Both find that it is gone: they begin one new conversation, and neither shows what was said in the old one."""
+    one, two = visit(), visit()
+    talk = open_talk(one, server)
+    two.evaluate("kotae.open()")
+    ask(one, "of old")
+    expect(two.get_by_text("You said: of old")).to_be_visible()
+    talk.token = "another"
+    server.do(close_all(talk))
+    ask(one, "anew")
+    for page in (one, two):
+        expect(page.get_by_text("You said: anew")).to_be_visible()
+        assert bubbles(page, "customer") == ["anew"]
+    assert one.evaluate("kotae.thread.state") == two.evaluate("kotae.thread.state")
 
 
 def test_it_goes_on_after_navigating_away_and_back(visit: Visit, server: Server) -> None:
@@ -280,3 +298,22 @@ def test_a_website_that_is_not_allowed_is_told_once(visit: Visit, server: Server
     until(page, lambda: any("KOTAE_ALLOWED_ORIGINS" in one for one in said))
     page.wait_for_timeout(1000)  # several times the pause after which it would ask again
     assert len(asked) == 1
+
+
+def test_reconnecting_waits_longer_each_time_and_never_all_at_once(visit: Visit) -> None:
+    """Exponential up to the most, with full jitter: a thousand widgets do not come back in the same moment."""
+    page = visit(quick=False)
+    least, most, apart = page.evaluate("""async () => {
+      const {Thread, TIMING} = await import('/widget.js');
+      const delays = (chance) => {
+        const thread = new Thread('http://127.0.0.1:9/', () => {});
+        const found = [];
+        Math.random = () => chance;
+        Object.assign(thread, {running: true, soon: (delay) => found.push(delay / TIMING.retry)});
+        for (let n = 0; n < 12; n += 1) thread.later();
+        return found;
+      };
+      return [delays(0), delays(1), TIMING.retryMax / TIMING.retry];
+    }""")
+    assert least == [0.25] * 12
+    assert most == [0.25 + min(2**n, apart) for n in range(12)]

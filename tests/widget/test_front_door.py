@@ -6,6 +6,7 @@ No bot runs here, so each turn fails and the customer is told so; what is tested
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import signal
 import time
@@ -19,12 +20,14 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from api.identity import sign
 from conversations import log
-from conversations.bodies import Text
+from conversations.bodies import Body, Survey, Text
+from conversations.models import Feedback
 from kit.clock import now
 from kit.database import Database
 from kit.settings import Settings
 from tests.widget.conftest import QUICK, ask, bubbles
 from tests.widget.front_door import FrontDoor, add_customer
+from tests.widget.server import Server
 
 pytestmark = pytest.mark.browser
 
@@ -203,22 +206,102 @@ def test_a_proof_that_ends_is_renewed_without_a_break(
     page.context.close()
 
 
-def test_a_link_in_an_email_opens_the_conversation_again(
-    browser: Browser, front_door: FrontDoor, database_url: str
+EMBED = """src => {
+  window.errors = [];
+  addEventListener('error', (event) => errors.push(event.message));
+  const script = document.createElement('script');
+  Object.assign(script, {type: 'module', src});
+  script.addEventListener('error', () => { window.refused = true; });
+  document.body.append(script);
+}"""
+
+
+def test_only_allowed_websites_can_embed_it(
+    browser: Browser, started: tuple[str, Server], settings: Settings, database_url: str
 ) -> None:
-    """On a device that has never seen it; the token is gone from the address at once, and a wrong one opens nothing."""
+    """One line on a page of another origin: where it is named in the settings the chat talks by REST and socket, elsewhere nothing begins
+    and the page is whole."""
+    site, _ = started
+    door = FrontDoor(settings, database_url, KOTAE_ALLOWED_ORIGINS=json.dumps([site]))
+    door.start()
+    page = browser.new_context(locale="en-GB").new_page()
+    page.goto(f"{site}/site/bare.html")
+    page.evaluate(EMBED, f"{door.url}/widget.js")
+    until(page, "Boolean(window.kotae?.thread)")
+    page.evaluate("kotae.open()")
+    ask(page, "from another website")
+    until(page, "kotae.thread.outbox.length === 0 && kotae.thread.status === 'online'")
+    expect(page.get_by_role("log").get_by_text("from another website")).to_be_visible()
+
+    stranger = browser.new_context(locale="en-GB").new_page()
+    stranger.goto(f"{site.replace('127.0.0.1', 'localhost')}/site/bare.html")
+    stranger.evaluate(EMBED, f"{door.url}/widget.js")
+    until(stranger, "window.refused === true")
+    assert stranger.evaluate("[errors, typeof window.kotae]") == [[], "undefined"]
+    expect(stranger.get_by_role("button", name="theirs")).to_be_visible()
+    for one in (page, stranger):
+        one.context.close()
+    door.stop()
+
+
+def conversation_of(database_url: str, texts: list[str], *bodies: Body) -> tuple[str, str]:
+    """A conversation in which a CSM said these, with a token that opens it."""
 
     async def made() -> tuple[str, str]:
         database = Database(database_url)
         async with database.begin() as session:
             conversation = (await log.start(session, lang="en", now=now())).id
-            await log.append(session, conversation, "csm", Text(text="Your invoice is mended."), now(), name="Dana")
+            for body in (*(Text(text=text) for text in texts), *bodies):
+                await log.append(session, conversation, "csm", body, now(), name="Dana")
             token = await log.mint_token(session, conversation, now() + timedelta(days=7))
         await database.close()
         return conversation, token
 
     with ThreadPoolExecutor(1) as elsewhere:
-        conversation, token = elsewhere.submit(asyncio.run, made()).result()
+        return elsewhere.submit(asyncio.run, made()).result()
+
+
+def test_a_long_conversation_is_there_whole(browser: Browser, front_door: FrontDoor, database_url: str) -> None:
+    """More messages than one answer of the server holds: all of them, in order, at their end."""
+    texts = [f"message {n}" for n in range(620)]
+    conversation, token = conversation_of(database_url, texts)
+    page = browser.new_context(locale="en-GB").new_page()
+    page.goto(f"{front_door.url}/conversation#{conversation}:{token}")
+    expect(page.get_by_text("message 619", exact=True)).to_be_in_viewport()
+    assert bubbles(page, "csm") == texts
+    page.context.close()
+
+
+def test_a_rating_reaches_the_product(browser: Browser, front_door: FrontDoor, database_url: str) -> None:
+    """Given in the widget, it stands beside the message that asked; the server's answer takes it out of what is kept in the browser."""
+    asked = Survey(survey="csat", text="How was it?", low=1, high=5)
+    conversation, token = conversation_of(database_url, ["Solved."], asked)
+    page = browser.new_context(locale="en-GB").new_page()
+    page.goto(f"{front_door.url}/conversation#{conversation}:{token}")
+    page.get_by_role("radio", name="4 of 5").check(force=True)
+    page.get_by_role("textbox", name="Anything to add?").fill("Quick and kind")
+    page.get_by_role("button", name="Send rating").click()
+    until(page, "document.querySelector('kotae-chat').thread.keep.names('give:').length === 0")
+
+    async def kept() -> tuple[int | None, str | None]:
+        database = Database(database_url)
+        async with database.begin() as session:
+            found = await session.get(Feedback, (conversation, 2))
+        await database.close()
+        assert found is not None
+        return found.score, found.comment
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        assert elsewhere.submit(asyncio.run, kept()).result() == (4, "Quick and kind")
+    page.context.close()
+
+
+def test_a_link_in_an_email_opens_the_conversation_again(
+    browser: Browser, front_door: FrontDoor, database_url: str
+) -> None:
+    """On a device that has never seen it; the token is gone from the address at once, and a wrong one opens nothing."""
+
+    conversation, token = conversation_of(database_url, ["Your invoice is mended."])
     for right in (True, False):
         page = browser.new_context(locale="en-GB").new_page()
         page.goto(f"{front_door.url}/conversation#{conversation}:{token if right else token[::-1]}")
