@@ -43,7 +43,9 @@ def _internal(settings: Settings, name: str) -> bool:
 
 
 def _check_secrets(settings: Settings) -> None:
-    given = {"KOTAE_SECRET_KEY": settings.signing_key, "KOTAE_IDENTITY_SECRET": settings.identity_key}
+    given = {"KOTAE_SECRET_KEY": settings.signing_key}
+    if settings.identity_key is not None:
+        given["KOTAE_IDENTITY_SECRET"] = settings.identity_key
     if len(set(given.values())) < len(given):
         raise UserError(
             "KOTAE_SECRET_KEY and KOTAE_IDENTITY_SECRET are the same",
