@@ -29,7 +29,7 @@ app = typer.Typer(help="Accounts: import, look at, measure.", no_args_is_help=Tr
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 SCORED_AT_ONCE = 10_000
 """Accounts of an import that are scored with it; the health of more is worked out in the night."""
-Kind = Literal["accounts", "people", "tickets", "invoices", "surveys", "trainings"]
+Kind = Literal["accounts", "changes", "people", "tickets", "invoices", "surveys", "trainings"]
 
 
 @app.command("import")
