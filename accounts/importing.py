@@ -6,6 +6,7 @@ import csv
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +157,10 @@ def _need_columns(rules: ColumnMapping, attributes: Mapping[str, Source], column
     for field, source in [*rules.fields.items(), *attributes.items()]:
         for column in source.columns():
             if column not in columns:
+                near = get_close_matches(column, columns, 1)
                 raise UserError(
                     f"{path} has no column {column!r}, which the mapping names for {field}",
-                    f"it has {', '.join(columns)}",
+                    (f"did you mean {near[0]!r}? " if near else "") + f"it has {', '.join(columns)}",
                 )
 
 

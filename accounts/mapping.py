@@ -199,7 +199,11 @@ def plain_mapping(kind: Kind, columns: Sequence[str]) -> ColumnMapping:
     known = [name for name in field_names(kind) if name in columns]
     for name in key_fields(kind):
         if name not in known:
-            raise UserError(f"there is no column {name}; there are {_listed(columns)}", "give a mapping file")
+            like = next((column for column in columns if column.lower().replace(" ", "_").endswith(name)), "COLUMN")
+            raise UserError(
+                f"there is no column {name}; there are {_listed(columns)}",
+                f"rename one, or give a mapping file (--mapping) with fields: {{{name}: {like}}}",
+            )
     readers: dict[str, As] = {
         "auto_renew": "boolean",
         "champion": "boolean",
