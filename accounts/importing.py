@@ -6,6 +6,7 @@ import csv
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import repository
-from accounts.mapping import MODELS, ColumnMapping, Source, plain_mapping
-from accounts.records import put_accounts, put_people, put_records
-from accounts.schemas import PutAccount, PutPerson
+from accounts.mapping import MODELS, ColumnMapping, Source, key_fields, plain_mapping
+from accounts.records import put_accounts, put_history, put_people, put_records
+from accounts.schemas import PutAccount, PutChange, PutPerson
 from kit.errors import UserError
 from kit.files import read_yaml
 
@@ -61,7 +62,7 @@ async def import_csv(
     kind: str = "accounts",
     currency: str = "USD",
 ) -> ImportReport:
-    """Imports a CSV of accounts, people, tickets, invoices, surveys or trainings; ids that are there are updated.
+    """Imports a CSV of accounts, changes of subscriptions, people, tickets, invoices, surveys or trainings; ids that are there are updated.
 
     All or nothing: where one row is wrong none is written, and the report says which and why.
 
@@ -92,7 +93,9 @@ async def import_csv(
             rows.append(outcome)
         _tell(progress, done + 1, 2 * len(lines))
     wrong += await _unknown_accounts(session, rows, seen) if rules.kind != "accounts" else []
-    new = await repository.count_new(session, rules.kind, [key for key, _ in rows])
+    keys = [key for key, _ in rows]
+    # Every line of a history is written anew.
+    new = len(rows) if rules.kind == "changes" else await repository.count_new(session, rules.kind, keys)
     if not wrong and not dry_run:
         await _write(session, rules, rows, now, currency, progress)
     return ImportReport(
@@ -154,9 +157,10 @@ def _need_columns(rules: ColumnMapping, attributes: Mapping[str, Source], column
     for field, source in [*rules.fields.items(), *attributes.items()]:
         for column in source.columns():
             if column not in columns:
+                near = get_close_matches(column, columns, 1)
                 raise UserError(
                     f"{path} has no column {column!r}, which the mapping names for {field}",
-                    f"it has {', '.join(columns)}",
+                    (f"did you mean {near[0]!r}? " if near else "") + f"it has {', '.join(columns)}",
                 )
 
 
@@ -183,9 +187,9 @@ def _row(
             more[field] = _plain(source.value(row, now))
     except ValueError as error:
         return WrongRow(line=line, id=_id(values), problem=f"{field}: {error}")
-    key = _id(values)
+    key = _key(rules.kind, values)
     if key is None:
-        return WrongRow(line=line, id=None, problem="id: is empty")
+        return WrongRow(line=line, id=_id(values), problem=f"{' or '.join(key_fields(rules.kind))}: is empty")
     if key in seen and rules.kind != "accounts":
         return WrongRow(line=line, id=key, problem=f"id: the same as in line {seen[key]}")
     subscription = f"{key}\n{values.get('subscription_id') or ''}"
@@ -199,12 +203,21 @@ def _id(values: Mapping[str, Any]) -> str | None:
     return None if values.get("id") is None else str(values["id"])
 
 
+def _key(kind: str, values: Mapping[str, Any]) -> str | None:
+    """What a row is known by: its id, or whose history it is a line of and when."""
+    if kind != "changes":
+        return _id(values)
+    if values.get("account_id") is None or values.get("at") is None:
+        return None
+    return f"{values.get('subscription_id') or values['account_id']} {values['at']}"
+
+
 def _checked(
     rules: ColumnMapping, line: int, key: str, values: dict[str, Any], more: dict[str, Any]
 ) -> tuple[str, BaseModel] | WrongRow:
     given = {name: value for name, value in values.items() if value is not None}
     if "id" not in MODELS[rules.kind].model_fields:
-        given.pop("id")
+        given.pop("id", None)
     kept = {name: value for name, value in more.items() if value is not None}
     try:
         return key, MODELS[rules.kind].model_validate(given | ({"attributes": kept} if kept else {}))
@@ -242,11 +255,14 @@ async def _write(
     progress: Progress | None,
 ) -> None:
     done = len(rows)
-    for chunk in _chunks(rows):
+    # The history of a subscription is one thing, whichever rows it lies in.
+    for chunk in [rows] if rules.kind == "changes" else _chunks(rows):
         try:
             if rules.kind == "accounts":
                 accounts = [(key, row, now) for key, row in chunk if isinstance(row, PutAccount)]
                 await put_accounts(session, accounts, currency=currency)
+            elif rules.kind == "changes":
+                await put_history(session, [row for _, row in chunk if isinstance(row, PutChange)], currency=currency)
             elif rules.kind == "people":
                 await put_people(session, [(key, row, now) for key, row in chunk if isinstance(row, PutPerson)])
             else:

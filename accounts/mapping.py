@@ -10,13 +10,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from accounts.schemas import PutAccount, PutInvoice, PutPerson, PutSurvey, PutTicket, PutTraining
+from accounts.schemas import PutAccount, PutChange, PutInvoice, PutPerson, PutSurvey, PutTicket, PutTraining
 from kit.errors import UserError
 
-Kind = Literal["accounts", "people", "tickets", "invoices", "surveys", "trainings"]
+Kind = Literal["accounts", "changes", "people", "tickets", "invoices", "surveys", "trainings"]
 As = Literal["text", "number", "boolean", "date", "time", "days_ago", "months_ago"]
 MODELS: dict[str, type[BaseModel]] = {
     "accounts": PutAccount,
+    "changes": PutChange,
     "people": PutPerson,
     "tickets": PutTicket,
     "invoices": PutInvoice,
@@ -176,22 +177,33 @@ class ColumnMapping(BaseModel):
         for name in self.fields:
             if name not in known:
                 raise ValueError(f"{self.kind} have no field {name}; there are {', '.join(known)}")
-        if "id" not in self.fields:
-            raise ValueError("the field id needs a column")
+        for name in key_fields(self.kind):
+            if name not in self.fields:
+                raise ValueError(f"the field {name} needs a column")
         return self
 
 
 def field_names(kind: Kind) -> list[str]:
     """The fields that a mapping may fill."""
     names = [name for name in MODELS[kind].model_fields if name not in ("attributes", "id")]
-    return ["id", *names]
+    return names if kind == "changes" else ["id", *names]
+
+
+def key_fields(kind: Kind) -> list[str]:
+    """The fields that every row needs to be known by."""
+    return ["account_id", "at"] if kind == "changes" else ["id"]
 
 
 def plain_mapping(kind: Kind, columns: Sequence[str]) -> ColumnMapping:
     """The mapping of a file whose columns are named as the fields are; other columns become attributes."""
     known = [name for name in field_names(kind) if name in columns]
-    if "id" not in known:
-        raise UserError(f"there is no column id; there are {_listed(columns)}", "give a mapping file")
+    for name in key_fields(kind):
+        if name not in known:
+            like = next((column for column in columns if column.lower().replace(" ", "_").endswith(name)), "COLUMN")
+            raise UserError(
+                f"there is no column {name}; there are {_listed(columns)}",
+                f"rename one, or give a mapping file (--mapping) with fields: {{{name}: {like}}}",
+            )
     readers: dict[str, As] = {
         "auto_renew": "boolean",
         "champion": "boolean",
@@ -204,6 +216,6 @@ def plain_mapping(kind: Kind, columns: Sequence[str]) -> ColumnMapping:
 
 
 def _reader_of(name: str) -> As:
-    if name.endswith("_at"):
+    if name == "at" or name.endswith("_at"):
         return "time"
     return "date" if name.endswith("_on") else "text"

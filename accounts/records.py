@@ -16,6 +16,7 @@ from accounts.plans import Plans
 from accounts.schemas import (
     SUBSCRIPTION_FIELDS,
     PutAccount,
+    PutChange,
     PutInvoice,
     PutPerson,
     PutSurvey,
@@ -134,6 +135,48 @@ async def _put_subscriptions(
     await repository.upsert(session, m.Subscription, [states[sid] for sid in sorted(touched)], on=["id"])
     await repository.move_starts(session, moved)
     await repository.upsert(session, m.SubscriptionChange, list(changes.values()), on=["subscription_id", "at", "kind"])
+
+
+async def put_history(
+    session: AsyncSession, rows: Sequence[PutChange], *, plans: Plans | None = None, currency: str = "USD"
+) -> None:
+    """Replaces the history of the subscriptions that are named, in any order of rows, all lines of each; the last line is how it stands.
+
+    What no line of a subscription says, such as when it renews, is taken from what is known of it, and held to have been so all along.
+
+    Raises:
+        NotFound: an account is not known.
+        UserError: a subscription is another account's, or its first line ends it.
+    """
+    if not rows:
+        return
+    await _need_accounts(session, {row.account_id for row in rows})
+    named = sorted({row.subscription_id or row.account_id for row in rows})
+    known = {state["id"]: dict(state) for state in await repository.subscription_states(session, named)}
+    given: dict[str, set[str]] = {}
+    for row in rows:
+        given.setdefault(row.subscription_id or row.account_id, set()).update(row.model_dump(exclude_none=True))
+    states: dict[str, dict[str, Any]] = {}
+    lines: list[dict[str, Any]] = []
+    for row in sorted(rows, key=lambda row: row.at):
+        id_ = row.subscription_id or row.account_id
+        before, stated = states.get(id_), known.get(id_)
+        if any(each is not None and each["account_id"] != row.account_id for each in (before, stated)):
+            raise UserError(f"subscription {id_} is another account's", "give this one an id of its own")
+        if before is None and row.cancelled:
+            raise UserError(f"subscription {id_} ends before it began", "give the line that starts it as well")
+        said = row.model_dump(exclude={"account_id", "at"}, exclude_none=True)
+        if before is None and stated is not None:
+            fields = {"price" if name == "amount" else name: stated[name] for name in _STATE}
+            said |= {name: value for name, value in fields.items() if value is not None and name not in given[id_]}
+        states[id_], more = next_state(
+            before, row.account_id, PutAccount.model_validate(said), row.at, plans=plans, currency=currency
+        )
+        lines += more
+    await repository.forget_history(session, named)
+    await repository.upsert(session, m.Subscription, [states[id_] for id_ in named], on=["id"])
+    latest = {(line["subscription_id"], line["at"], line["kind"]): line for line in lines}
+    await repository.upsert(session, m.SubscriptionChange, list(latest.values()), on=["subscription_id", "at", "kind"])
 
 
 def next_state(

@@ -200,6 +200,14 @@ async def subscription_states(session: AsyncSession, ids: Collection[str]) -> li
     return found
 
 
+async def forget_history(session: AsyncSession, subscriptions: Collection[str]) -> None:
+    """Removes every line of these subscriptions' history."""
+    for chunk in chunks(subscriptions):
+        await session.execute(
+            text("DELETE FROM subscription_changes WHERE subscription_id = ANY(:ids)"), {"ids": list(chunk)}
+        )
+
+
 async def move_starts(session: AsyncSession, starts: Mapping[str, datetime]) -> None:
     """Corrects when subscriptions began, by id: the first line of each history."""
     for chunk in chunks(sorted(starts.items())):

@@ -78,6 +78,24 @@ SUBSCRIPTION_FIELDS = frozenset(
 )
 
 
+class PutChange(_In):
+    """A line of a subscription's history: how it began, changed, renewed or ended. What is not given stays as in the line before."""
+
+    account_id: Id
+    at: AwareDatetime
+    subscription_id: Id | None = Field(None, description="by default the account's own id")
+    plan: Words | None = None
+    seats: int | None = Field(None, ge=0, le=2_000_000_000)
+    price: Money | None = Field(None, description="charged every `per_months` for the whole subscription")
+    currency: Currency | None = None
+    per_months: int | None = Field(None, ge=1, le=120)
+    term_months: int | None = Field(None, ge=1, le=120)
+    renews_on: date | None = None
+    auto_renew: bool | None = None
+    cancelled: bool | None = Field(None, description="true: it ended then; false: it began again then")
+    reason: Words | None = None
+
+
 class PutPerson(_In):
     """A user of an account. What is not given stays as it is; `attributes` are merged by key."""
 

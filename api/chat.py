@@ -145,7 +145,7 @@ async def notice(conversation_id: str, body: NoticeFrame, request: Request, serv
     """Typing, read marks, thumbs and ratings, for clients without a socket."""
     async with services.database.begin() as session:
         await access.opened(request, services, session, conversation_id)
-        services.limits.sign(conversation_id)
+        services.limits.sign(request, conversation_id)
         changed = await take(session, conversation_id, body)
     services.rescoring.changed(changed)
     return Response(status_code=204)

@@ -8,15 +8,24 @@ import gzip
 import io
 import zlib
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import HTTPConnection
 
 from accounts import ingestion, records, repository
-from accounts.schemas import IngestResult, PutAccount, PutPerson
+from accounts.schemas import (
+    IngestResult,
+    PutAccount,
+    PutChange,
+    PutInvoice,
+    PutPerson,
+    PutSurvey,
+    PutTicket,
+    PutTraining,
+)
 from api import keys, personal_data
 from api.access import bearer
 from api.guard import MAX_BODY
@@ -25,6 +34,28 @@ from kit.clock import now
 from kit.errors import UserError
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
+RecordKind = Literal["tickets", "invoices", "surveys", "trainings"]
+RECORDS: dict[RecordKind, type[PutTicket] | type[PutInvoice] | type[PutSurvey] | type[PutTraining]] = {
+    "tickets": PutTicket,
+    "invoices": PutInvoice,
+    "surveys": PutSurvey,
+    "trainings": PutTraining,
+}
+_FIELDS = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"oneOf": [model.model_json_schema() for model in RECORDS.values()]}}
+        },
+    }
+}
+In = TypeVar("In", bound=BaseModel)
+
+
+class History(BaseModel):
+    """What happened to the subscriptions of one account."""
+
+    changes: list[dict[str, Any]]
 
 
 @router.put("/accounts/{account_id}", status_code=204)
@@ -55,6 +86,31 @@ async def put_person(person_id: str, body: PutPerson, request: Request, services
     return Response(status_code=204)
 
 
+@router.put("/{kind}/{id_}", status_code=204, openapi_extra=_FIELDS)
+async def put_record(kind: RecordKind, id_: str, request: Request, services: ServicesDep) -> Response:
+    """Creates or replaces a ticket, an invoice, a survey or a training, by its id; `/openapi.json` has the fields of each."""
+    data = await _json(request)
+    if not isinstance(data, dict):
+        raise UserError("the body must be an object", "see /openapi.json")
+    record = _checked(RECORDS[kind], {**data, "id": id_})
+    async with services.database.begin() as session:
+        await keys.check(session, bearer(request), "accounts")
+        await records.put_records(session, [record])
+    services.rescoring.changed([record.account_id])
+    return Response(status_code=204)
+
+
+@router.put("/accounts/{account_id}/history", status_code=204)
+async def put_history(account_id: str, body: History, request: Request, services: ServicesDep) -> Response:
+    """Replaces the history of an account's subscriptions: every line of each that is named, in any order."""
+    changes = [_checked(PutChange, {**line, "account_id": account_id}) for line in body.changes]
+    async with services.database.begin() as session:
+        await keys.check(session, bearer(request), "accounts")
+        await records.put_history(session, changes, plans=services.catalog.plans, currency=services.company.currency)
+    services.rescoring.changed([account_id])
+    return Response(status_code=204)
+
+
 @router.delete("/{kind}/{id_}", status_code=204)
 async def erase(kind: Literal["people", "accounts"], id_: str, request: Request, services: ServicesDep) -> Response:
     """Erases a person or an account for good, in every room; needs a key with the scope `erase`."""
@@ -72,7 +128,7 @@ async def import_accounts(request: Request, services: ServicesDep) -> dict[str, 
     rows = data.get("accounts") if isinstance(data, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in rows):
         raise UserError("accounts must be a list of objects with an id", "see /openapi.json")
-    parsed = [(str(row.pop("id")), _account(row), now()) for row in rows]
+    parsed = [(str(row.pop("id")), _checked(PutAccount, row), now()) for row in rows]
     async with services.database.begin() as session:
         await keys.check(session, bearer(request), "accounts")
         await records.put_accounts(session, parsed, plans=services.catalog.plans, currency=services.company.currency)
@@ -80,13 +136,13 @@ async def import_accounts(request: Request, services: ServicesDep) -> dict[str, 
     return {"accounts": len(parsed)}
 
 
-def _account(row: dict[str, Any]) -> PutAccount:
+def _checked(model: type[In], row: dict[str, Any]) -> In:
     try:
-        return PutAccount.model_validate(row)
+        return model.model_validate(row)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{where}: {first['msg'].lower()}", "nothing was imported") from None
+        raise UserError(f"{where}: {first['msg'].lower()}", "nothing was written") from None
 
 
 @router.post("/{kind:str}", include_in_schema=False)

@@ -59,18 +59,22 @@ class Limits:
         Raises:
             TooMany: one of them is used up; says in the conversation's language when to try again.
         """
+        address = self._address(connection)
+        if address is None:
+            return
         self._take("messages", conversation.id, conversation.lang)
         if conversation.person_id is not None:
             self._take("person_messages", f"{conversation.account_id}/{conversation.person_id}", conversation.lang)
-        self.take("address_messages", connection, conversation.lang)
+        self._take("address_messages", address, conversation.lang)
 
-    def sign(self, conversation_id: str) -> None:
+    def sign(self, connection: HTTPConnection, conversation_id: str) -> None:
         """Counts a sign of typing or reading, or a rating.
 
         Raises:
             TooMany: this minute's are used up.
         """
-        self._take("signs", conversation_id, "en")
+        if self._address(connection) is not None:
+            self._take("signs", conversation_id, "en")
 
     def take(self, kind: Kind, connection: HTTPConnection, lang: str = "en") -> None:
         """Counts one of the caller's address.

@@ -174,7 +174,7 @@ class Window:
             begin(self._services, accepted)
             await self._send({"type": "ack", "client_id": frame.client_id, "seq": accepted.seq})
         else:
-            self._services.limits.sign(self._id)
+            self._services.limits.sign(self._socket, self._id)
             async with self._services.database.begin() as session:
                 changed = await take(session, self._id, frame)
             self._services.rescoring.changed(changed)

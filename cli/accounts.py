@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
 
 from accounts import backtest as past
 from accounts import facts, fitting
 from accounts import kpi as key_figures
 from accounts.catalog import load_catalog
 from accounts.facts import CustomerFacts, InternalFacts
-from accounts.health import Health, Indicator, Reason
 from accounts.importing import ImportReport, import_csv
-from accounts.kpi import KpiReport, Kpis, Movements, Rate
+from accounts.kpi import KpiReport
 from accounts.scoring import score_accounts
-from cli import pictures, prepare
+from cli import accounts_shown, pictures, prepare
 from cli.output import notes, print_json, screen, with_database
 from kit.clock import now
-from kit.company import in_language, load_company
+from kit.company import load_company
 from kit.database import Database
 from kit.errors import KotaeError
 from kit.settings import load_settings
@@ -32,7 +29,7 @@ app = typer.Typer(help="Accounts: import, look at, measure.", no_args_is_help=Tr
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 SCORED_AT_ONCE = 10_000
 """Accounts of an import that are scored with it; the health of more is worked out in the night."""
-Kind = Literal["accounts", "people", "tickets", "invoices", "surveys", "trainings"]
+Kind = Literal["accounts", "changes", "people", "tickets", "invoices", "surveys", "trainings"]
 
 
 @app.command("import")
@@ -103,78 +100,7 @@ def show(
     if json:
         print_json({"account": known, "internal": internal})
     else:
-        _print_account(known, internal, catalog.health if explain else None)
-
-
-_PERIODS = {1: "a month", 3: "a quarter", 12: "a year"}
-
-
-def _print_account(known: CustomerFacts, internal: InternalFacts, explained: Health | None) -> None:
-    """Prints an account.
-
-    Args:
-        explained: the health file, where every indicator is to be shown with its curve.
-    """
-    grid = Table.grid(padding=(0, 2))
-    period = _PERIODS.get(known.plan.per_months, f"every {known.plan.per_months} months")
-    price = f"{known.plan.price} {known.plan.currency} {period}" if known.plan.price else ""
-    used = [f"{name} {meter.used}/{_limit(meter)}" for name, meter in known.meters.items()]
-    score = "unknown" if internal.health_score is None else f"{internal.health_score:.0f}"
-    trend = [f"{internal.trend.days_7:+.0f} in 7 days"] if internal.trend.days_7 is not None else []
-    trend += [f"{internal.trend.days_30:+.0f} in 30 days"] if internal.trend.days_30 is not None else []
-    lines: list[tuple[str, Any]] = [
-        ("Account", f"{known.account_name} ({known.account_id})"),
-        ("Plan", f"{known.plan.name}  {price}"),
-        ("Stage", known.stage),
-        ("Use", ", ".join(used)),
-        ("Renews", known.renews_on or "unknown"),
-        ("Onboarding", f"{known.onboarding_percent} %"),
-        ("Health", f"{score} ({internal.band or 'unknown'}), known to {internal.coverage:.0%}  {', '.join(trend)}"),
-        ("Value", f"{internal.lifetime_value} {internal.currency}, {internal.tier} touch"),
-        ("Signals", ", ".join(internal.signals) or "none"),
-        ("Owner", internal.owner or "nobody"),
-    ]
-    for label, value in lines:
-        grid.add_row(f"[bold]{label}[/bold]", str(value))
-    screen.print(grid)
-    if internal.reasons:
-        screen.print(_reasons(internal.reasons if explained else internal.reasons[:5], explained))
-
-
-def _reasons(reasons: Sequence[Reason], explained: Health | None) -> Table:
-    table = Table("indicator", "group", "fact", "points", "weight", "lost", title="Why the health score is what it is")
-    if explained is not None:
-        table.add_column("curve: points at a fact")
-    for reason in reasons:
-        name = f"{reason.indicator}: {in_language(reason.label, 'en')}" if explained else reason.indicator
-        cells = [
-            name,
-            reason.group,
-            _fact(reason),
-            f"{reason.points:.0f}",
-            f"{reason.weight:.1%}",
-            f"{reason.lost:.1f}",
-        ]
-        table.add_row(*cells, *([_curve(explained.indicators[reason.indicator])] if explained else []))
-    return table
-
-
-def _fact(reason: Reason) -> str:
-    fact = f"{reason.fact:.3g}" if isinstance(reason.fact, float) and abs(reason.fact) < 1000 else str(reason.fact)
-    return f"{fact} {reason.unit}".strip()
-
-
-def _curve(indicator: Indicator) -> str:
-    """The points an indicator gives: straight between those listed, level outside them."""
-    if indicator.curve is not None:
-        given = [f"{points:g} at {fact:g}" for fact, points in indicator.curve]
-    else:
-        given = [f"{points:g} for {text}" for text, points in (indicator.levels or {}).items()]
-    return ", ".join(given + ([f"{indicator.missing:g} where missing"] if indicator.missing is not None else []))
-
-
-def _limit(meter: Any) -> str:
-    return "?" if not meter.known else "unlimited" if meter.limit is None else str(meter.limit)
+        accounts_shown.account(known, internal, catalog, explain, now().date())
 
 
 @app.command()
@@ -198,19 +124,7 @@ def kpi(
     if json:
         print_json(report)
         return
-    table = Table("figure", "all", *report.segments)
-    every = [report.total, *report.segments.values()]
-    for name, field in Kpis.model_fields.items():
-        if field.annotation is Rate:
-            table.add_row(name.replace("_", " "), *(_rate(getattr(each, name)) for each in every))
-    for name in Movements.model_fields:
-        table.add_row(name.replace("_", " "), *(str(getattr(each.movements, name)) for each in every))
-    screen.print(table)
-    screen.print(f"{since:%Y-%m-%d} to {until:%Y-%m-%d}, money in {report.currency} a month.")
-
-
-def _rate(rate: Rate) -> str:
-    return "–" if rate.value is None else f"{rate.value:.3g} ({rate.part:.6g} of {rate.whole:.6g})"
+    accounts_shown.kpis(report)
 
 
 @app.command()
@@ -231,19 +145,7 @@ def backtest(
     if json:
         print_json(report)
         return
-    whens = ", ".join(f"{when:%Y-%m-%d}" for when in report.moments)
-    screen.print(f"Scored on {whens}; left within {report.days} days after: {report.left} of {report.customers}.")
-    table = Table("band", "customers", "left", "share")
-    for band, outcome in report.bands.items():
-        share = "–" if outcome.rate is None else f"{outcome.rate:.1%}"
-        table.add_row(band.replace("_", " "), str(outcome.customers), str(outcome.left), share)
-    screen.print(table)
-    if report.auc is not None:
-        screen.print(
-            f"AUC {report.auc:.3f}; the worst tenth left {report.lift_worst_decile:.1f} times as often as all."
-        )
-    if report.note:
-        screen.print(f"No AUC: {report.note}.")
+    accounts_shown.backtest(report)
 
 
 @app.command("fit-health")
@@ -270,7 +172,7 @@ def fit_health(
             file, outcome, positive=positive, keep=keep or (), leave_out=leave_out or (), progress=tell
         )
     for warning in report.warnings:
-        notes.print(f"[yellow]{warning}[/yellow]")
+        notes.print(warning, style="yellow", markup=False)
     if write is not None:
         write.write_text(report.health_yml, encoding="utf-8")
     if plot is not None:
@@ -278,11 +180,4 @@ def fit_health(
     if json:
         print_json(report)
         return
-    screen.print(f"{report.rows} customers, {report.left} left ({report.outcome} = {report.positive})")
-    screen.print(f"AUC {report.auc:.3f}, Brier {report.brier:.3f} (guessing {report.brier_of_guessing:.3f})")
-    screen.print(f"the worst tenth left {report.lift_worst_decile:.1f} times as often as all")
-    table = Table("predicted", "observed", "customers")
-    for tenth in report.calibration:
-        table.add_row(f"{tenth.predicted:.1%}", f"{tenth.observed:.1%}", str(tenth.customers))
-    screen.print(table)
-    screen.print(report.health_yml, markup=False)
+    accounts_shown.fit(report)

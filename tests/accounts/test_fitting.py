@@ -12,18 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.catalog import Catalog
-from accounts.fit_table import read_columns, typed, who_left
 from accounts.fitting import FitReport, fit_health
 from accounts.health import Health, assess
 from accounts.importing import import_csv
 from accounts.scoring import score_accounts
+from benchmarks.health import boosted
 from kit.errors import UserError
 from kit.files import read_yaml
 from tests.accounts import tables
@@ -208,23 +206,6 @@ def test_a_table_that_cannot_be_used_is_said_to_be_so(tmp_path: Path, rows: list
         fit_health(written(tmp_path / "c.csv", rows), "Left")
 
 
-def compared(path: Path, outcome: str) -> float:
-    """The AUC of gradient boosting with every interaction it likes, on the same parts of the same columns."""
-    columns = read_columns(path)
-    target = who_left(columns.pop(outcome), outcome, None)[0]
-    table = typed(columns, target, set(), set())[0]
-    texts = [np.unique(values, return_inverse=True)[1].astype(float) for values in table.texts.values()]
-    features = np.column_stack([*texts, *table.numbers.values()])
-    aucs = []
-    for learn, test in StratifiedKFold(5, shuffle=True, random_state=0).split(features, target):
-        model = HistGradientBoostingClassifier(
-            learning_rate=0.05, max_leaf_nodes=15, max_iter=500, early_stopping=True, random_state=0
-        )
-        model.fit(features[learn], target[learn])
-        aucs.append(roc_auc_score(target[test], model.predict_proba(features[test])[:, 1]))
-    return float(np.mean(aucs))
-
-
 @pytest.mark.parametrize(
     ("kind", "pairs"),
     [
@@ -238,9 +219,9 @@ def test_what_two_columns_tell_together_is_found(tmp_path: Path, kind: str, pair
     path = tables.written(tmp_path / "c.csv", columns)
     report = fit_health(path, outcome)
     left = [value in ("Churned", "True") for value in columns[outcome]]
-    boosted, best = compared(path, outcome), float(roc_auc_score(left, odds))
-    print(f"{kind}: AUC {report.auc}, boosting {boosted:.4f}, at best {best:.4f}")
-    assert report.auc > boosted - 0.01
+    other, best = boosted(path, outcome), float(roc_auc_score(left, odds))
+    print(f"{kind}: AUC {report.auc}, boosting {other:.4f}, at best {best:.4f}")
+    assert report.auc > other - 0.01
     assert pairs <= {column.name for column in report.columns if column.grid is not None}
 
 

@@ -89,6 +89,13 @@ async def test_a_column_that_is_not_there_is_named_with_those_that_are(
     csv, mapping = files(tmp_path, "", header="Customer,Name\n")
     with pytest.raises(UserError, match=r"no column 'First', which the mapping names for name: it has Customer, Name"):
         await import_csv(session, csv, mapping, now=now)
+    csv, mapping = files(tmp_path, "", header=HEADER.replace("First", "first"))
+    with pytest.raises(UserError, match="no column 'First'") as caught:
+        await import_csv(session, csv, mapping, now=now)
+    assert "did you mean 'first'?" in str(caught.value.hint)
+    with pytest.raises(UserError, match="no column id") as caught:
+        await import_csv(session, files(tmp_path, "", header="customer ID,Name\n")[0], None, now=now)
+    assert "fields: {id: customer ID}" in str(caught.value.hint)
 
 
 async def test_a_field_that_is_not_there_is_named_with_its_line(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.catalog import Catalog
+from accounts.importing import import_csv
 from accounts.ingestion import ingest
 from accounts.kpi import Kpis, Line, _Sums, add_history, kpis
 from accounts.plans import Plans
@@ -65,6 +68,58 @@ async def test_movements_and_rates(session: AsyncSession, catalog: Catalog) -> N
     assert (made.upsell.part, made.upsell.whole) == (1, 5)
     assert (made.cross_sell.part, made.cross_sell.whole) == (1, 5)
     assert made.reasons_lost == {"price": 1}
+
+
+HISTORY = """account_id,at,subscription_id,plan,price,currency,per_months,cancelled,reason
+c,2026-10-07T09:00Z,,,,,,true,price
+a,2026-09-01T09:00Z,,pro,100,,,,
+b,2026-09-01T09:00Z,,pro,200,,,,
+c,2026-09-01T09:00Z,,pro,300,,,,
+e,2026-10-09T09:00Z,,,,,,false,
+e,2026-09-01T09:00Z,,pro,50,,,,
+f,2026-09-01T09:00Z,,pro,40,,,,
+g,2026-09-01T09:00Z,,business,120000,JPY,12,,
+e,2026-09-15T09:00Z,,,,,,true,
+a,2026-10-05T09:00Z,,business,160,,,,
+b,2026-10-06T09:00Z,,,150,,,,
+d,2026-10-08T09:00Z,,starter,20,,,,
+f,2026-10-10T09:00Z,f-2,addon,10,,,,
+"""
+
+
+async def test_a_history_that_is_imported_counts_as_one_that_was_told(
+    session: AsyncSession, catalog: Catalog, tmp_path: Path
+) -> None:
+    """In any order of lines, and twice; what no line says is kept as it was stated."""
+    await five_customers(session)
+    told = await kpis(session, catalog, START, END)
+    await session.execute(text("DELETE FROM subscriptions"))
+    today = END + timedelta(days=17)
+    await put_account(session, "a", PutAccount(plan="starter", price=Decimal(7), renews_on=date(2027, 3, 1)), today)
+    (tmp_path / "h.csv").write_text(HISTORY)
+    for _ in range(2):
+        report = await import_csv(session, tmp_path / "h.csv", None, now=today, kind="changes")
+        assert (report.rows, report.wrong, report.written) == (13, [], True)
+        assert (await kpis(session, catalog, START, END)).total == told.total
+    row = (await session.execute(text("SELECT plan, amount, renews_on FROM subscriptions WHERE id = 'a'"))).one()
+    assert tuple(row) == ("business", 160, date(2027, 3, 1))
+
+
+async def test_a_history_that_makes_no_sense_is_refused(session: AsyncSession, tmp_path: Path, now: datetime) -> None:
+    """An end without a beginning, the same line twice, a line of nobody: named, and nothing is written."""
+    await put_account(session, "a", PutAccount(name="A"), now)
+    file = tmp_path / "h.csv"
+    file.write_text("account_id,at,cancelled\na,2026-01-01,true\n")
+    with pytest.raises(UserError, match="ends before it began"):
+        await import_csv(session, file, None, now=now, kind="changes")
+    file.write_text("account_id,at,plan\na,2026-01-01,pro\na,2026-01-01,max\nz,2026-01-01,pro\n,2026-01-01,pro\n")
+    report = await import_csv(session, file, None, now=now, kind="changes")
+    assert [(row.line, row.problem) for row in report.wrong] == [
+        (3, "id: the same as in line 2"),
+        (4, "account_id: there is no account 'z'"),
+        (5, "account_id or at: is empty"),
+    ]
+    assert not report.written
 
 
 async def test_segments_add_up(session: AsyncSession, catalog: Catalog) -> None:
