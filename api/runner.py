@@ -129,6 +129,7 @@ class TurnRunner:
                     await self._sleep()
         finally:
             counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
             if self._working:
                 await asyncio.wait(self._working, timeout=self._settings.turn_budget_seconds + _SETTLING_SECONDS)
 
