@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -301,6 +302,7 @@ def main() -> int:
     parser.add_argument("--only", choices=("crowds", "idle", "stored"), help="one part alone")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped then, too
     report = asyncio.run(measure(FULL if chosen.full else SMALL, chosen.only))
     if chosen.json:
         print(json.dumps(report, indent=2))
