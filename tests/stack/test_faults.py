@@ -35,20 +35,6 @@ async def test_the_knowledge_base_dies_and_comes_back(stack: Stack) -> None:
         assert (await visitor.ask("How do I invite a colleague to my workspace?"))[0]["type"] == "answer"
 
 
-async def test_a_knowledge_base_that_hangs_is_not_waited_for(stack: Stack) -> None:
-    """It takes the question and says nothing: the customer is told within the budget, and answered once it goes on."""
-    async with Customer(stack) as visitor:
-        hanging = stack.pid("knowledge_base")
-        os.kill(hanging, signal.SIGSTOP)
-        try:
-            bodies = await visitor.ask("How do I change my plan?", seconds=20)
-        finally:
-            os.kill(hanging, signal.SIGCONT)
-        assert [choice["id"] for choice in bodies[-1]["choices"]] == ["human"]
-        await asyncio.to_thread(stack.until_ready)
-        assert (await visitor.ask("How do I invite a colleague to my workspace?"))[0]["type"] == "answer"
-
-
 async def test_the_front_door_dies_and_comes_back(stack: Stack) -> None:
     """What it had acknowledged is answered after the restart, once."""
     async with Customer(stack) as visitor:
