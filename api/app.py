@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import date
 from typing import Any
 
@@ -41,6 +41,8 @@ from kit.settings import Settings
 from knowledge_base.client import KnowledgeBase
 
 logger = structlog.get_logger()
+_AGAIN_SECONDS = 1.0
+"""Before a loop that ended begins again."""
 _SWEEP_SECONDS = 15.0
 _OUTBOX_SECONDS = 2.0
 _FORGET_SECONDS = 3600.0
@@ -109,18 +111,16 @@ def _cors(app: FastAPI, settings: Settings) -> None:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
-    loops: list[Coroutine[Any, Any, None]] = [
-        services.hub.run(),
-        services.runner.run(),
-        _sweeping(services),
-        _delivering(services),
-        _scoring(services),
-        services.rescoring.run(),
-        _forgetting(services),
+    loops: list[Callable[[], Coroutine[Any, Any, None]]] = [
+        services.hub.run,
+        services.runner.run,
+        lambda: _sweeping(services),
+        lambda: _delivering(services),
+        lambda: _scoring(services),
+        services.rescoring.run,
+        lambda: _forgetting(services),
     ]
-    tasks = [asyncio.create_task(loop) for loop in loops]
-    for task in tasks:
-        task.add_done_callback(_must_not_end)
+    tasks = [asyncio.create_task(kept(loop)) for loop in loops]
     yield
     for task in tasks:
         task.cancel()
@@ -132,9 +132,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     tracing.close()
 
 
-def _must_not_end(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.critical("loop_ended", exc_info=task.exception())
+async def kept(loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Runs a loop until cancelled; begins it again when something nobody thought of ends it.
+
+    A front door that no longer hears of messages, or answers none, would look healthy and be deaf.
+    """
+    while True:
+        try:
+            await loop()
+        except Exception as error:  # whatever it was: it is told, and the loop goes on
+            logger.critical("loop_ended", exc_info=error)
+        await asyncio.sleep(_AGAIN_SECONDS)
 
 
 async def _sweeping(services: Services) -> None:

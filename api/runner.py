@@ -125,7 +125,8 @@ class TurnRunner:
 
     async def run(self) -> None:
         """Leases and answers what is owed until cancelled, then finishes what is under way."""
-        counting = asyncio.create_task(self._count())
+        stopped = asyncio.Event()
+        counting = asyncio.create_task(self._count(stopped))
         try:
             while True:
                 while self.lease is None:
@@ -138,9 +139,9 @@ class TurnRunner:
                 else:
                     await self._sleep()
         finally:
-            counting.cancel()
-            if self._working:
-                await asyncio.wait(self._working, timeout=self._settings.turn_budget_seconds + _SETTLING_SECONDS)
+            stopped.set()
+            under_way = {counting, *self._working}
+            await asyncio.wait(under_way, timeout=self._settings.turn_budget_seconds + _SETTLING_SECONDS)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._working.discard(task)
@@ -148,17 +149,18 @@ class TurnRunner:
         if not task.cancelled() and task.exception() is not None:
             logger.error("turn_crashed", exc_info=task.exception())
 
-    async def _count(self) -> None:
+    async def _count(self, stopped: asyncio.Event) -> None:
         """Knows whether too much is owed. While the database is away nothing can be taken anyway."""
         most = self._settings.turn_backlog
-        while True:
+        while not stopped.is_set():
             with contextlib.suppress(SQLAlchemyError):
                 async with self._database.read() as session:
                     full = await repository.owed_turns(session, most) >= most
                 if full != self._full:
                     logger.warning("backlog_full" if full else "backlog_over", owed_at_most=most)
                 self._full = full
-            await asyncio.sleep(_COUNT_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), _COUNT_SECONDS)
 
     async def _next(self) -> Leased | None:
         try:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
+import random
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -90,16 +93,12 @@ class Window:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
-        code = 1000
         for task in done:
             error = task.exception()
-            if isinstance(error, AWAY):  # what is new cannot be read: the client comes back for it
-                logger.warning("database_away", conversation=self._id, reason=reason(error))
-                code = TRY_LATER
-            elif error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
+            if error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
                 logger.error("window_failed", exc_info=error)
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await self._socket.close(code)
+            await self._socket.close()
 
     async def _expire(self, until: datetime) -> None:
         await asyncio.sleep(max(0.0, (until - now()).total_seconds()))
@@ -107,7 +106,7 @@ class Window:
             await self._socket.close(NO_LONGER_VALID, "the token is no longer valid")
 
     async def _write(self, events: asyncio.Queue[Event]) -> None:
-        await self._catch_up()
+        await self._patiently(self._catch_up)
         while True:
             event = await events.get()
             if "read" in event:
@@ -117,7 +116,16 @@ class Window:
                 if event["typing"] != "customer":
                     await self._send({"type": "typing", "who": event["typing"], "name": event.get("name")})
             else:
-                await self._follow(event)
+                await self._patiently(functools.partial(self._follow, event))
+
+    async def _patiently(self, read: Callable[[], Awaitable[None]]) -> None:
+        """Reads what is new, later where the database is away: all windows coming back at once would not help it."""
+        while True:
+            try:
+                return await read()
+            except AWAY as error:
+                logger.warning("database_away", conversation=self._id, reason=reason(error))
+                await asyncio.sleep(RETRY_AFTER * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
 
     async def _follow(self, event: Event) -> None:
         """Something is new in the log: send it; say who holds the conversation now, and that the bot is at it."""

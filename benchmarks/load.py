@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -39,22 +40,26 @@ from tests.support import Customer, Stack, free_ports
 QUESTION = "How do I invite a colleague to my workspace?"
 TURNS = 40
 """Of one customer alone, for each number of stored conversations."""
+_AT_ONCE = 50_000
 _TABLES = ("conversations", "messages", "turns", "escalations", "conversation_tokens", "outbox")
 _FILL = f"""
 INSERT INTO conversations (id, lang, holder, last_seq, customer_read_seq, csm_read_seq, created_at, last_at)
   SELECT 'cnv_old' || n, 'en', 'bot', 2, 0, 0, now() - n * interval '1 second', now() - n * interval '1 second'
-  FROM generate_series(%(first)s, %(last)s) AS n;
+  FROM generate_series(%(first)s::int, %(last)s::int) AS n;
 INSERT INTO messages (conversation_id, seq, sender, body, client_id, created_at)
   SELECT 'cnv_old' || n, 1, 'customer', jsonb_build_object('type', 'text', 'text', '{QUESTION} ' || n), 'c', now()
-  FROM generate_series(%(first)s, %(last)s) AS n;
+  FROM generate_series(%(first)s::int, %(last)s::int) AS n;
 INSERT INTO messages (conversation_id, seq, sender, body, turn_id, ordinal, created_at)
   SELECT 'cnv_old' || n, 2, 'bot', '{{"type": "text", "text": "Open the team page and press Invite."}}', 'trn_old' || n, 0, now()
-  FROM generate_series(%(first)s, %(last)s) AS n;
+  FROM generate_series(%(first)s::int, %(last)s::int) AS n;
 INSERT INTO turns (id, conversation_id, seq, attempts, created_at, settled_at, outcome, intent)
   SELECT 'trn_old' || n, 'cnv_old' || n, 1, 1, now() - n * interval '1 second', now(), 'answered', 'help_question'
-  FROM generate_series(%(first)s, %(last)s) AS n;
+  FROM generate_series(%(first)s::int, %(last)s::int) AS n;
 INSERT INTO conversation_tokens (hash, conversation_id)
-  SELECT 'hash' || n, 'cnv_old' || n FROM generate_series(%(first)s, %(last)s) AS n
+  SELECT 'hash' || n, 'cnv_old' || n FROM generate_series(%(first)s::int, %(last)s::int) AS n;
+INSERT INTO rasa.rasa_trackers (sender_id, events, updated_at)
+  SELECT 'cnv_old' || n, '[]', now() - interval '2 days' - n * interval '1 second'
+  FROM generate_series(%(first)s::int, %(last)s::int) AS n
 """  # noqa: S608  # a constant
 
 
@@ -191,13 +196,7 @@ async def stored(made: Cluster, sizes: Sizes) -> list[dict[str, Any]]:
     found, have = [], 0
     await turn_times(made, 5)  # nobody starts cold
     for count in sizes.stored:
-        with psycopg.connect(made.url, autocommit=True) as connection:
-            for first in range(have + 1, count + 1, 50_000):
-                given = {"first": first, "last": min(first + 49_999, count)}
-                with connection.transaction():
-                    for statement in _FILL.split(";\n"):
-                        connection.execute(statement, given)
-            connection.execute("VACUUM ANALYZE")
+        await asyncio.to_thread(fill, made.url, have + 1, count)
         have = count
         before = _read_without_index(made.url)
         times = await turn_times(made, TURNS)
@@ -211,6 +210,21 @@ async def stored(made: Cluster, sizes: Sizes) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def fill(url: str, first: int, last: int) -> None:
+    """Stores conversations of the past, a question and an answer each, and what Rasa keeps of them.
+
+    Args:
+        first, last: their numbers.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        for start in range(first, last + 1, _AT_ONCE):
+            given = {"first": start, "last": min(start + _AT_ONCE - 1, last)}
+            with connection.transaction():
+                for statement in _FILL.split(";\n"):
+                    connection.execute(statement, given)
+        connection.execute("VACUUM ANALYZE")
 
 
 def _read_without_index(url: str) -> int:
@@ -288,6 +302,7 @@ def main() -> int:
     parser.add_argument("--only", choices=("crowds", "idle", "stored"), help="one part alone")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped then, too
     report = asyncio.run(measure(FULL if chosen.full else SMALL, chosen.only))
     if chosen.json:
         print(json.dumps(report, indent=2))

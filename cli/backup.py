@@ -92,4 +92,4 @@ def _run(url: str | None, name: str, *words: str) -> None:
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        raise Unavailable(f"{name}: {lines[-1] if lines else done.returncode}", "see docs/operations.md")
+        raise Unavailable(f"{name}: {lines[-1] if lines else done.returncode}", "see docs/running.md")

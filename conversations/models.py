@@ -21,6 +21,7 @@ class Conversation(Base):
         CheckConstraint("(holder = 'csm') = (csm_id IS NOT NULL)", name="held_by_someone"),
         CheckConstraint("(account_id IS NULL) = (person_id IS NULL)", name="person_of_an_account"),
         Index("ix_conversations_person", "account_id", "person_id", "last_at"),
+        Index("ix_conversations_last", "last_at"),
     )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -56,6 +57,7 @@ class MessageRow(Base):
         CheckConstraint("sender IN ('customer', 'bot', 'csm', 'system')", name="sender"),
         UniqueConstraint("conversation_id", "client_id"),
         UniqueConstraint("turn_id", "ordinal"),
+        Index("ix_messages_csm", "created_at", postgresql_where=text("sender = 'csm'")),
         # Console search: words of any language, without stemming, over what people wrote and the bot quoted.
         Index(
             "ix_messages_words",

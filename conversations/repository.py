@@ -400,12 +400,12 @@ async def delete_expired_tokens(session: AsyncSession, now: datetime) -> int:
 
 
 async def delete_orphaned_trackers(session: AsyncSession) -> int:
-    """Removes what Rasa kept of conversations that are gone."""
+    """Removes what Rasa kept of conversations that are gone: written by a turn that outlived them, so of the last day at most."""
     if not await _has_trackers(session):
         return 0
     statement = text(
-        f"DELETE FROM {_TRACKERS} t WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.id = t.sender_id) "  # noqa: S608
-        "RETURNING sender_id"
+        f"DELETE FROM {_TRACKERS} t WHERE t.updated_at > now() - interval '1 day' "  # noqa: S608
+        "AND NOT EXISTS (SELECT FROM conversations c WHERE c.id = t.sender_id) RETURNING sender_id"
     )
     return len((await session.execute(statement)).all())
 

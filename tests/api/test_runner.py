@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from api import app
 from api.runner import TurnRunner
 from conversations import log
 from conversations.turns import Leased
@@ -66,3 +67,22 @@ async def test_a_silent_rasa_costs_its_budget_and_the_customer_is_told(
         assert [message.sender for message in messages] == ["customer", "bot"]
         assert messages[-1].body.type == "choices"
         assert [choice.id for choice in messages[-1].body.choices] == ["human"]
+
+
+async def test_a_loop_that_something_ends_begins_again() -> None:
+    """Whatever it was; told to stop it stops."""
+    begun = asyncio.Queue[int]()
+
+    async def loop() -> None:
+        begun.put_nowait(begun.qsize())
+        if begun.qsize() == 1:
+            raise RuntimeError("nobody thought of this")
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(app.kept(loop))
+    async with asyncio.timeout(10):
+        while begun.qsize() < 2:  # noqa: ASYNC110  # it is the queue that is looked at
+            await asyncio.sleep(0.05)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running

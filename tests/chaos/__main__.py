@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--pace", type=float, default=8.0, help="seconds between a customer's messages (%(default)s)")
     parser.add_argument("--bots", type=int, choices=(1, 2), default=2, help="replicas of rasa and knowledge_base")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped then, too
     size = Size(
         conversations=chosen.conversations,
         strikes=chosen.strikes,

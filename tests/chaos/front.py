@@ -132,11 +132,15 @@ class Front:
         return await self.http.post(path, json={"client_id": client_id, "text": text}, headers=self.proof(conversation))
 
     async def read(self, conversation: str) -> list[dict[str, Any]]:
-        """The log."""
+        """The log; asked for again where the service says that it is away, as its clients do."""
         path = f"/v1/conversations/{conversation}/messages"
-        answer = await self.http.get(path, headers=self.proof(conversation))
-        answer.raise_for_status()
-        return list(answer.json()["messages"])
+        async with asyncio.timeout(30):
+            while True:
+                answer = await self.http.get(path, headers=self.proof(conversation))
+                if answer.status_code != 503:
+                    answer.raise_for_status()
+                    return list(answer.json()["messages"])
+                await asyncio.sleep(0.1)
 
     def proof(self, conversation: str) -> dict[str, str]:
         """Headers of the conversation's owner."""

@@ -19,11 +19,13 @@ class Rasa:
     Attributes:
         says: status and body, one after the other.
         seconds: before each answer.
+        drips: a byte now and then.
         asked: how many turns came.
     """
 
     says: list[tuple[int, str] | None] = field(default_factory=lambda: [(200, GOOD)])
     seconds: float = 0.0
+    drips: bool = False
     asked: int = 0
     port: int = 0
 
@@ -40,7 +42,10 @@ class Rasa:
         else:
             status, body = said
             writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(body.encode())}\r\n".encode())
-            writer.write(b"content-type: application/json\r\nconnection: close\r\n\r\n" + body.encode())
+            writer.write(b"content-type: application/json\r\nconnection: close\r\n\r\n")
+            for byte in body.encode() if self.drips else [body.encode()]:
+                writer.write(bytes([byte]) if isinstance(byte, int) else byte)
+                await asyncio.sleep(0.3 if self.drips else 0)
         writer.close()
 
 

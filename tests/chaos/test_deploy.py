@@ -16,27 +16,56 @@ import yaml
 from cli import processes
 from deploy import local
 from kit.settings import Settings
-from tests.support import ROOT
+from tests.support import KOTAE, ROOT
 
 DEPLOY = ROOT / "deploy"
 OF_OTHERS = {"KOTAE_IMAGE", "KOTAE_COMPANY_FOLDER"}
 """Variables of compose.yml itself, not of Kotae."""
-OF_A_LATER_VERSION = {"KOTAE_TRUSTED_PROXIES"}
-"""Settings that come with the work on attacks; they do no harm before."""
 
 
 def documents() -> list[dict[str, Any]]:
     return [one for one in yaml.safe_load_all((DEPLOY / "kubernetes.yml").read_text()) if one]
 
 
+def compose() -> str:
+    """compose.yml as Compose reads it, each variable replaced."""
+
+    def value(found: re.Match[str]) -> str:
+        return found.group(1) or "given"
+
+    return re.sub(r"\$\{[A-Z_]+(?::-([^}]*)|:\?[^}]*)?\}", value, (DEPLOY / "compose.yml").read_text())
+
+
+def checked(text: str) -> list[str]:
+    """Services of a Compose file.
+
+    Raises:
+        ValueError: the Compose specification does not allow it.
+    """
+    read = compose_spec.PyOptions(apply_merge=True).from_yaml(text)
+    read.validate()
+    return list(read.service_names())
+
+
 def test_the_compose_file_is_one() -> None:
-    """By the Compose specification, with everything it needs named; a wrong key is refused."""
-    text = (DEPLOY / "compose.yml").read_text()
-    resolved = yaml.safe_load(text)
-    resolved.pop("x-kotae")
-    made = compose_spec.ComposeSpecification.model_validate(resolved)
-    assert made is not None
-    compose_spec.compose_spec.loads(yaml.safe_dump(resolved)) if hasattr(compose_spec.compose_spec, "loads") else None
+    """By the Compose specification."""
+    assert {"postgres", "redis", "migrate", "haproxy"} < set(checked(compose()))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("    stop_grace_period: 30s", "    stop_grace: 30s"),
+        ("condition: service_healthy", "condition: service_fine"),
+        ("networks: [inside]", "networks: [elsewhere]"),
+        ("restart: on-failure", "restart: sometimes"),
+    ],
+)
+def test_a_wrong_compose_file_is_refused(right: str, wrong: str) -> None:
+    """So that the test above means something: an unknown key, value or network."""
+    assert right in compose()
+    with pytest.raises(ValueError, match=r"\S"):
+        checked(compose().replace(right, wrong))
 
 
 def test_compose_runs_two_of_each_process() -> None:
@@ -81,7 +110,7 @@ def test_kubernetes_runs_two_of_each_process_and_finds_them() -> None:
 @pytest.mark.parametrize("name", ["compose.yml", "kubernetes.yml", "Containerfile"])
 def test_every_variable_is_a_setting(name: str) -> None:
     """A misspelt one would be ignored."""
-    known = {f"KOTAE_{field.upper()}" for field in Settings.model_fields} | OF_OTHERS | OF_A_LATER_VERSION
+    known = {f"KOTAE_{field.upper()}" for field in Settings.model_fields} | OF_OTHERS
     known |= {f"KOTAE_{service.upper()}_{number}" for service in local.SERVICES for number in (1, 2)}
     known |= {f"KOTAE_FRONT_{service.upper()}" for service in local.SERVICES}
     assert set(re.findall(r"\bKOTAE_[A-Z0-9_]+", (DEPLOY / name).read_text())) <= known
@@ -116,3 +145,14 @@ def test_the_image_copies_what_there_is() -> None:
 def test_what_the_image_runs_is_a_process() -> None:
     """`kotae serve` knows each process of the stack."""
     assert set(processes.stack(Settings(), "postgresql://x", Path("m"))) == set(local.SERVICES)
+
+
+def test_a_process_by_itself_needs_a_server(tmp_path: Path) -> None:
+    """It does not start an embedded database of its own; the line names what is missing."""
+    environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
+    environment["KOTAE_HOME"] = str(tmp_path)
+    done = subprocess.run(
+        [*KOTAE, "serve", "api"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (1, 1), done.stderr
+    assert "DATABASE_URL" in done.stderr

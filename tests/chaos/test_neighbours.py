@@ -82,6 +82,14 @@ async def test_whatever_rasa_answers_the_customer_is_told(
     assert time.monotonic() - began < BUDGET + 2
 
 
+async def test_a_rasa_that_drips_is_late(database: Database, runner: TurnRunner, bot: Rasa) -> None:
+    """The budget is for the whole answer, not for each byte of it."""
+    bot.drips = True
+    began = time.monotonic()
+    assert await answered(database, runner, await turn_of(database)) == ["choices"]
+    assert time.monotonic() - began < BUDGET + 2
+
+
 @pytest.mark.parametrize("status", [502, 503, 504])
 async def test_a_load_balancer_without_a_rasa_is_asked_again(
     database: Database, runner: TurnRunner, bot: Rasa, status: int
