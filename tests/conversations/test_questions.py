@@ -33,7 +33,9 @@ class Talk:
         self.number += 1
         moment = NOW + timedelta(seconds=self.number)
         await log.accept(self.session, self.id, f"{self.id}-{self.number}", text, moment, choice)
-        owed = await repository.lease_turn(self.session, moment, moment + timedelta(minutes=1))
+        leased = await repository.lease_turn(self.session, moment, moment + timedelta(minutes=1))
+        assert leased is not None
+        owed = await repository.turn(self.session, leased["id"])
         assert owed is not None
         owed.decision = decision
         owed.article_id = "en/a" if decision == "answer" else None
