@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import quality
+from benchmarks import quality, turn
 
 if __name__ == "__main__":
-    sys.exit(quality.main())
+    sys.exit(quality.main() or turn.main())
