@@ -19,6 +19,7 @@ from conversations.bodies import Body, Text
 from escalations.queue import handover
 from kit.clock import now
 from kit.database import wait_for_disk
+from kit.memory import keep_loaded
 from kit.metrics import TURN_SECONDS
 from kit.settings import Settings
 
@@ -127,6 +128,7 @@ def create(settings: Settings, url: str) -> Sanic[Any, Any]:
 
     async def open_rooms(*_: object) -> None:
         holder["rooms"] = make(settings, url)
+        keep_loaded()
 
     async def close_rooms(*_: object) -> None:
         rooms = holder.pop("rooms")

@@ -32,6 +32,7 @@ from kit.clock import now
 from kit.company import load_company
 from kit.database import Database
 from kit.http import Http
+from kit.memory import keep_loaded
 from kit.settings import Settings
 from knowledge_base.client import KnowledgeBase
 
@@ -122,6 +123,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(loop) for loop in loops]
     for task in tasks:
         task.add_done_callback(_must_not_end)
+    keep_loaded()
     yield
     for task in tasks:
         task.cancel()
