@@ -21,6 +21,7 @@ from escalations.queue import handover
 from kit import tracing
 from kit.clock import now
 from kit.database import wait_for_disk
+from kit.memory import keep_loaded
 from kit.metrics import DECISIONS, ESCALATIONS
 from kit.settings import Settings
 
@@ -160,6 +161,7 @@ def create(settings: Settings, url: str) -> Sanic[Any, Any]:
 
     async def open_rooms(*_: object) -> None:
         holder["rooms"] = make(settings, url)
+        keep_loaded()
 
     async def close_rooms(*_: object) -> None:
         rooms = holder.pop("rooms")

@@ -36,6 +36,7 @@ from kit.clock import now
 from kit.company import load_company
 from kit.database import Database
 from kit.http import Http
+from kit.memory import keep_loaded
 from kit.metrics import FORGOTTEN
 from kit.settings import Settings
 from knowledge_base.client import KnowledgeBase
@@ -121,6 +122,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         lambda: _forgetting(services),
     ]
     tasks = [asyncio.create_task(kept(loop)) for loop in loops]
+    keep_loaded()
     yield
     for task in tasks:
         task.cancel()

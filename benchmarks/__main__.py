@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from benchmarks import quality
+from benchmarks import quality, turn
 
 BESIDE = (["benchmarks.health"], ["benchmarks.accounts", "--accounts", "10000", "--events", "10000"])
 
 if __name__ == "__main__":
-    failed = quality.main()
+    failed = quality.main() or turn.main()
     for words in BESIDE:
         failed |= subprocess.run([sys.executable, "-m", *words], check=False).returncode
     sys.exit(failed)

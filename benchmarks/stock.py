@@ -130,7 +130,7 @@ def _rasa(folder: Path, *words: str) -> None:
     )
 
 
-def _until_answers(url: str, seconds: float = 120) -> None:
+def _until_answers(url: str, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -81,7 +82,7 @@ class Subject:
     pids: list[int]
     customer: Callable[[], AbstractAsyncContextManager[Ask]]
     seconds: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
+    cpu: list[dict[str, float]] = field(default_factory=list)
     rates: dict[int, list[float]] = field(default_factory=dict)
     crowd_cpu: dict[int, list[float]] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
@@ -91,15 +92,12 @@ class Subject:
         roots = [psutil.Process(pid) for pid in self.pids]
         return list({each.pid: each for root in roots for each in [root, *root.children(recursive=True)]}.values())
 
-    def cpu_seconds(self) -> float:
-        """Processor time its processes have had so far."""
-        total = 0.0
+    def cpu_seconds(self) -> dict[str, float]:
+        """Processor time its processes have had so far, by name."""
+        total: dict[str, float] = {}
         for process in self.processes():
-            try:
-                times = process.cpu_times()
-            except psutil.NoSuchProcess:
-                continue
-            total += times.user + times.system
+            name = _name(process)
+            total[name] = total.get(name, 0.0) + _cpu_seconds(process.pid)
         return total
 
     def megabytes(self) -> float:
@@ -115,22 +113,24 @@ class Subject:
     async def alone(self) -> None:
         """One customer, one turn after the other."""
         async with self.customer() as ask:
-            before = self.cpu_seconds()
+            before = Counter(self.cpu_seconds())
             for _ in range(CONVERSATION):
                 began = time.perf_counter()
                 await ask()
                 self.seconds.append(time.perf_counter() - began)
-            self.cpu.append((self.cpu_seconds() - before) / CONVERSATION)
+            spent = Counter(self.cpu_seconds())
+            spent.subtract(before)
+            self.cpu.append({name: seconds / CONVERSATION for name, seconds in spent.items()})
 
     async def crowd(self, customers: int) -> None:
         """Many customers, each asking again as soon as it is answered."""
         async with AsyncExitStack() as talks:
             asks = [await talks.enter_async_context(self.customer()) for _ in range(customers)]
-            before, began = self.cpu_seconds(), time.perf_counter()
+            before, began = sum(self.cpu_seconds().values()), time.perf_counter()
             done = await asyncio.gather(*(_until(ask, began + CROWD_SECONDS) for ask in asks))
             took = time.perf_counter() - began
             self.rates.setdefault(customers, []).append(sum(done) / took)
-            self.crowd_cpu.setdefault(customers, []).append((self.cpu_seconds() - before) / sum(done))
+            self.crowd_cpu.setdefault(customers, []).append((sum(self.cpu_seconds().values()) - before) / sum(done))
 
     def forget(self) -> None:
         """What was measured so far does not count."""
@@ -146,7 +146,10 @@ class Subject:
             "1": len(self.seconds) / sum(self.seconds),
             **{str(customers): statistics.median(rates) for customers, rates in self.rates.items()},
         }
-        made["cpu_seconds_per_turn"] = statistics.median(self.cpu)
+        made["cpu_seconds_per_turn"] = statistics.median(sum(one.values()) for one in self.cpu)
+        made["cpu_seconds_per_turn_by_process"] = {
+            name: statistics.median(one.get(name, 0.0) for one in self.cpu) for name in self.cpu[0]
+        }
         made["cpu_seconds_per_turn_at"] = {
             str(customers): statistics.median(values) for customers, values in self.crowd_cpu.items()
         }
@@ -154,6 +157,36 @@ class Subject:
         if self.kinds:
             made["answers"] = self.kinds
         return made
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Processor time of one process: from the scheduler in nanoseconds where it tells, as ticks are as long as a turn."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return sum(_nanoseconds(thread / "schedstat") for thread in threads) / 1e9
+    except OSError:
+        try:
+            times = psutil.Process(pid).cpu_times()
+        except psutil.NoSuchProcess:
+            return 0.0
+        return float(times.user + times.system)
+
+
+def _nanoseconds(statistics_of_thread: Path) -> int:
+    try:
+        return int(statistics_of_thread.read_text().split()[0])
+    except ProcessLookupError:  # it has ended meanwhile
+        return 0
+
+
+def _name(process: psutil.Process) -> str:
+    """What a process is, by the module it runs."""
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return "gone"
+    module = words[words.index("-m") + 1] if "-m" in words[:-1] else Path(words[0].split(":")[0]).name if words else ""
+    return module or process.name()
 
 
 async def _until(ask: Ask, end: float) -> int:
@@ -474,6 +507,8 @@ def _print(report: dict[str, Any]) -> None:
         )
     console = Console(width=120)
     console.print(table)
+    by_process = report["subjects"]["help"]["cpu_seconds_per_turn_by_process"]
+    console.print("help, CPU ms: " + ", ".join(f"{name} {1000 * value:.1f}" for name, value in by_process.items()))
     console.print("parts, p50 ms: " + ", ".join(f"{name} {value:.1f}" for name, value in report["parts_ms"].items()))
     for name in ("ratio_p50", "ratio_p50_account", "ratio_p99_to_p50", "ratio_turns_per_cpu_second"):
         console.print(f"{name} {report[name]:.2f}")

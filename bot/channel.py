@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import logging
 import os
@@ -114,6 +115,13 @@ class KotaeChannel(InputChannel):
         @routes.route("/parse", methods=["POST"])
         async def parse(request: Request) -> HTTPResponse:
             return await self._guarded(self._parsed(request))
+
+        @routes.listener("after_server_start")
+        async def keep_loaded(*_: Any) -> None:
+            # TensorFlow and the model are hundreds of thousands of objects: the garbage collector would walk through them
+            # every so often, which takes as long as several turns.
+            gc.collect()
+            gc.freeze()
 
         @routes.route("/readyz", methods=["GET"])
         async def readyz(request: Request) -> HTTPResponse:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations import repository, turns
-from conversations.bodies import BODY, Body, Message, Sender, Text
+from conversations.bodies import Body, Message, Sender, Text
 from conversations.masking import mask
 from conversations.models import Conversation, ConversationToken, MessageRow, Note, Turn
 from conversations.turns import Leased
@@ -167,30 +167,30 @@ async def accept(
     """
     clean = _checked(client_id, text)
     conversation = await _locked(session, conversation_id)
-    known = await repository.seq_of_client_id(session, conversation_id, client_id)
+    known, owes = await repository.before_accepting(session, conversation_id, client_id)
     if known is not None:
         return Accepted(known, duplicate=True, owed=False)
     if choice is not None:
         await _check_offered(session, conversation_id, choice)
-    row = _append(session, conversation, "customer", Text(text=clean), now, client_id=client_id)
+    body = Text(text=clean)
     if conversation.holder != "bot":
+        row = _append(session, conversation, "customer", body, now, client_id=client_id)
         await session.flush()
         await _tell(session, conversation, by="customer")
         return Accepted(row.seq, duplicate=False, owed=False)
-    leased = lease is not None and not await repository.owes(session, conversation_id)
+    taken = lease is not None and not owes
     turn = Turn(
         id=new_id("trn"),
         conversation_id=conversation_id,
-        seq=row.seq,
+        seq=conversation.last_seq + 1,
         choice=choice,
         created_at=now,
-        attempts=int(leased),
-        leased_until=now + lease if leased and lease is not None else None,
+        attempts=int(taken),
+        leased_until=now + lease if taken and lease is not None else None,
     )
-    session.add(turn)
-    await session.flush()
-    await _tell(session, conversation, owed=True, taken=leased, by="customer")
-    return Accepted(row.seq, False, True, turns.leased(conversation, turn, clean) if leased else None)
+    event = _event(conversation_id, turn.seq, owed=True, taken=taken, by="customer")
+    await repository.owe(session, conversation, turn, client_id, body.model_dump(mode="json"), event)
+    return Accepted(turn.seq, False, True, turns.leased(conversation, turn, clean) if taken else None)
 
 
 async def append(
@@ -250,14 +250,19 @@ async def settle(
     conversation, turn = found
     more = conversation.last_seq > turn.seq
     silent = conversation.holder != "bot"
-    if not silent:
-        for ordinal, body in enumerate(bodies):
-            _append(session, conversation, "bot", body, now, turn_id=turn_id, ordinal=ordinal)
-    turn.settled_at, turn.outcome = now, "silent" if silent else outcome
-    turn.intent, turn.intent_confidence = intent, intent_confidence
-    conversation.lang = lang or conversation.lang
-    await session.flush()
-    await _tell(session, conversation, owed=more)
+    said = [] if silent else [body.model_dump(mode="json") for body in bodies]
+    await repository.settle(
+        session,
+        conversation,
+        turn,
+        said,
+        now,
+        outcome="silent" if silent else outcome,
+        intent=intent,
+        confidence=intent_confidence,
+        lang=lang or conversation.lang,
+        event=_event(conversation.id, conversation.last_seq + len(said), owed=more),
+    )
     return True
 
 
@@ -355,19 +360,7 @@ async def notes(session: AsyncSession, conversation_id: str) -> Sequence[Note]:
 
 async def history(session: AsyncSession, conversation_id: str, after: int = 0) -> list[Message]:
     """The log after `after`, as its customer may see it."""
-    return [to_message(row) for row in await repository.messages_after(session, conversation_id, after)]
-
-
-def to_message(row: MessageRow) -> Message:
-    """A row of the log as its customer may see it."""
-    return Message(
-        seq=row.seq,
-        sender=row.sender,
-        name=row.name,
-        body=BODY.validate_python(row.body),
-        client_id=row.client_id,
-        created_at=row.created_at,
-    )
+    return [Message.model_validate(row) for row in await repository.log_after(session, conversation_id, after)]
 
 
 async def mark_read(session: AsyncSession, conversation_id: str, seq: int, by: Sender) -> None:
@@ -458,8 +451,6 @@ def _append(
     *,
     name: str | None = None,
     client_id: str | None = None,
-    turn_id: str | None = None,
-    ordinal: int | None = None,
 ) -> MessageRow:
     conversation.last_seq += 1
     conversation.last_at = now
@@ -470,30 +461,20 @@ def _append(
         name=name,
         body=body.model_dump(mode="json"),
         client_id=client_id,
-        turn_id=turn_id,
-        ordinal=ordinal,
         created_at=now,
     )
     session.add(row)
     return row
 
 
-async def _tell(
-    session: AsyncSession,
-    conversation: Conversation,
-    *,
-    owed: bool = False,
-    taken: bool = False,
-    holder: bool = False,
-    by: str = "",
-) -> None:
-    event: dict[str, object] = {"c": conversation.id, "seq": conversation.last_seq}
-    if by:
-        event["by"] = by
-    if owed:
-        event["owed"] = True
-    if taken:
-        event["taken"] = True
-    if holder:
-        event["holder"] = conversation.holder
-    await repository.notify(session, json.dumps(event))
+async def _tell(session: AsyncSession, conversation: Conversation, *, holder: bool = False, by: str = "") -> None:
+    held = conversation.holder if holder else ""
+    await repository.notify(session, _event(conversation.id, conversation.last_seq, holder=held, by=by))
+
+
+def _event(
+    conversation_id: str, seq: int, *, owed: bool = False, taken: bool = False, holder: str = "", by: str = ""
+) -> str:
+    """What is told of a change of the log; what does not hold is left out."""
+    said: dict[str, object] = {"by": by, "owed": owed, "taken": taken, "holder": holder}
+    return json.dumps({"c": conversation_id, "seq": seq} | {name: value for name, value in said.items() if value})

@@ -8,9 +8,11 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import ColumnElement, RowMapping, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.attributes import set_committed_value
 
 from conversations.models import Conversation, ConversationToken, Feedback, GoodReply, MessageRow, Note, Turn
 
@@ -51,6 +53,119 @@ async def token(session: AsyncSession, token_hash: str, now: datetime) -> Conver
 
 async def revoke_token(session: AsyncSession, token_hash: str) -> None:
     await session.execute(delete(ConversationToken).where(ConversationToken.hash == token_hash))
+
+
+_BEFORE = text(
+    """
+    SELECT (SELECT seq FROM messages WHERE conversation_id = :id AND client_id = :client) AS seq,
+           EXISTS (SELECT FROM turns WHERE conversation_id = :id AND settled_at IS NULL) AS owes
+    """
+)
+
+
+async def before_accepting(session: AsyncSession, conversation_id: str, client_id: str) -> tuple[int | None, bool]:
+    """Of a locked conversation, the place of the message with that id where it is known, and whether a turn is not settled yet."""
+    seq, owes = (await session.execute(_BEFORE, {"id": conversation_id, "client": client_id})).one()
+    return seq, owes
+
+
+_OWE = text(
+    """
+    WITH moved AS (UPDATE conversations SET last_seq = :seq, last_at = :now WHERE id = :id),
+    said AS (
+        INSERT INTO messages (conversation_id, seq, sender, body, client_id, created_at)
+        VALUES (:id, :seq, 'customer', CAST(:body AS jsonb), :client, :now)),
+    owed AS (
+        INSERT INTO turns (id, conversation_id, seq, choice, attempts, leased_until, created_at)
+        VALUES (:turn, :id, :seq, :choice, :attempts, :until, :now))
+    SELECT pg_notify(:channel, :event)
+    """
+)
+
+
+async def owe(
+    session: AsyncSession, conversation: Conversation, turn: Turn, client_id: str, body: dict[str, Any], event: str
+) -> None:
+    """Writes a customer's message and the turn that is owed to it into a locked conversation, and tells; one way to the server and back.
+
+    Args:
+        turn: not of the session.
+    """
+    given = {
+        "id": conversation.id,
+        "seq": turn.seq,
+        "now": turn.created_at,
+        "body": orjson.dumps(body).decode(),
+        "client": client_id,
+        "turn": turn.id,
+        "choice": turn.choice,
+        "attempts": turn.attempts,
+        "until": turn.leased_until,
+        "channel": CHANNEL,
+        "event": event,
+    }
+    await session.execute(_OWE, given)
+    _moved(conversation, turn.seq, turn.created_at)
+
+
+_SETTLE = text(
+    """
+    WITH moved AS (
+        UPDATE conversations SET last_seq = :last, last_at = :at, lang = :lang WHERE id = :id),
+    said AS (
+        INSERT INTO messages (conversation_id, seq, sender, body, turn_id, ordinal, created_at)
+        SELECT :id, :first + place - 1, 'bot', body, :turn, place - 1, :now
+        FROM jsonb_array_elements(CAST(:bodies AS jsonb)) WITH ORDINALITY AS given (body, place)),
+    settled AS (
+        UPDATE turns SET settled_at = :now, outcome = :outcome, intent = :intent, intent_confidence = :confidence
+        WHERE id = :turn)
+    SELECT pg_notify(:channel, :event)
+    """
+)
+
+
+async def settle(
+    session: AsyncSession,
+    conversation: Conversation,
+    turn: Turn,
+    bodies: Sequence[dict[str, Any]],
+    now: datetime,
+    *,
+    outcome: str,
+    intent: str | None,
+    confidence: float | None,
+    lang: str,
+    event: str,
+) -> None:
+    """Appends the replies to a turn and closes it, both locked, and tells; one way to the server and back."""
+    last = conversation.last_seq + len(bodies)
+    at = now if bodies else conversation.last_at
+    given = {
+        "id": conversation.id,
+        "first": conversation.last_seq + 1,
+        "last": last,
+        "at": at,
+        "lang": lang,
+        "turn": turn.id,
+        "bodies": orjson.dumps(bodies).decode(),
+        "now": now,
+        "outcome": outcome,
+        "intent": intent,
+        "confidence": confidence,
+        "channel": CHANNEL,
+        "event": event,
+    }
+    await session.execute(_SETTLE, given)
+    _moved(conversation, last, at)
+    set_committed_value(conversation, "lang", lang)
+    set_committed_value(turn, "settled_at", now)
+    set_committed_value(turn, "outcome", outcome)
+
+
+def _moved(conversation: Conversation, last_seq: int, last_at: datetime) -> None:
+    """What was written past the session's own copy."""
+    set_committed_value(conversation, "last_seq", last_seq)
+    set_committed_value(conversation, "last_at", last_at)
 
 
 async def latest_of_person(session: AsyncSession, account_id: str, person_id: str) -> Conversation | None:
@@ -110,6 +225,22 @@ async def seq_of_client_id(session: AsyncSession, conversation_id: str, client_i
         MessageRow.conversation_id == conversation_id, MessageRow.client_id == client_id
     )
     return (await session.execute(query)).scalar_one_or_none()
+
+
+_AFTER = text(
+    """
+    SELECT seq, sender, name, body, client_id, created_at FROM messages
+    WHERE conversation_id = :id AND seq > :after ORDER BY seq LIMIT :limit
+    """
+).columns(
+    MessageRow.seq, MessageRow.sender, MessageRow.name, MessageRow.body, MessageRow.client_id, MessageRow.created_at
+)
+
+
+async def log_after(session: AsyncSession, conversation_id: str, after: int, limit: int = PAGE) -> Sequence[RowMapping]:
+    """What a customer reads of the log after a place; read for every window at every message, so without building objects."""
+    given = {"id": conversation_id, "after": after, "limit": limit}
+    return (await session.execute(_AFTER, given)).mappings().all()
 
 
 async def messages_after(
@@ -183,12 +314,6 @@ async def owed_turns(session: AsyncSession, limit: int) -> int:
     """How many turns are owed in all; counting ends at `limit`."""
     some = select(Turn.id).where(Turn.settled_at.is_(None)).limit(limit).subquery()
     return int((await session.execute(select(func.count()).select_from(some))).scalar_one())
-
-
-async def owes(session: AsyncSession, conversation_id: str) -> bool:
-    """Whether a turn of that conversation is not settled yet."""
-    query = select(Turn.id).where(Turn.conversation_id == conversation_id, Turn.settled_at.is_(None)).limit(1)
-    return (await session.execute(query)).first() is not None
 
 
 async def turn(session: AsyncSession, turn_id: str) -> Turn | None:

@@ -11,6 +11,7 @@ import numpy as np
 import structlog
 
 from kit.errors import KotaeError, Unavailable
+from kit.memory import keep_loaded
 from kit.settings import Settings
 from knowledge_base.answering import Answerer, question_language
 from knowledge_base.batching import QuestionVectors, Vector
@@ -61,6 +62,7 @@ class Service:
         self._encoders = encoders
         log.info("encoder_ready", model=encoders.name, dimension=encoders.dimension)
         self.follow()
+        keep_loaded()
 
     def close(self) -> None:
         """Ends the encoder threads."""

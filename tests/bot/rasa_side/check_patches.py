@@ -6,16 +6,21 @@ from __future__ import annotations
 
 import asyncio
 import unittest
+from typing import Any
 from unittest import mock
 
 import aiohttp
 import jsonschema
 import rasa
 from rasa.core.actions.action import RemoteAction
+from rasa.shared.core.events import Event
 from rasa.shared.exceptions import RasaException
+from rasa.shared.utils.common import all_subclasses
+from rasa.shared.utils.schemas.events import EVENTS_SCHEMA
 from rasa.utils.endpoints import EndpointConfig
 
 ORIGINAL = RemoteAction._validate_action_result
+ORIGINAL_RESOLVE = Event.resolve_by_type
 
 from bot import rasa_patches  # noqa: E402  # after the original was taken
 
@@ -34,7 +39,13 @@ BAD = [
     {"events": [{"event": "slot"}]},
     {"events": [{"name": "email"}]},
     {"events": [{"event": "no such event"}]},
+    {"events": [{"event": ["slot"], "name": "email", "value": 1}]},
+    {"events": [{"event": "slot", "name": "email", "value": None}, "text"]},
+    {"events": [{"event": "slot", "name": "email", "value": None, "timestamp": "now"}]},
+    {"events": None},
 ]
+NAMES = [one["properties"]["event"]["const"] for one in EVENTS_SCHEMA["items"]["oneOf"]]
+FIELDS = {"name": "email", "value": None, "entities": [], "timestamp": 1.0, "text": 7, "policy": None, "data": []}
 
 
 class Validation(unittest.TestCase):
@@ -58,6 +69,43 @@ class Validation(unittest.TestCase):
                 with self.assertRaises(jsonschema.ValidationError) as after:
                     self.action._validate_action_result(result)
                 self.assertEqual(str(before.exception), str(after.exception))
+
+    def test_every_kind_of_event_gets_the_verdict_of_the_original(self) -> None:
+        for name in NAMES:
+            for count in range(len(FIELDS) + 1):
+                result = {"events": [{"event": name, **dict(list(FIELDS.items())[:count])}]}
+                with self.subTest(result=result):
+                    self.assertEqual(self.verdict(ORIGINAL, result), self.verdict(None, result))
+
+    def verdict(self, original: Any, result: Any) -> str:
+        """What is said of a result; nothing where it is valid."""
+        try:
+            if original is None:
+                self.action._validate_action_result(result)
+            else:
+                original(self.action, result)
+        except jsonschema.ValidationError as error:
+            return str(error)
+        return ""
+
+
+class Events(unittest.TestCase):
+    """Names lead to the same classes, and to the same errors."""
+
+    def setUp(self) -> None:
+        rasa_patches.apply()
+
+    def test_every_name_leads_to_the_class_of_the_original(self) -> None:
+        names = {kind.type_name for kind in all_subclasses(Event)} | {"topic"}
+        for name in sorted(filter(None, names)):
+            for _ in range(2):
+                self.assertIs(Event.resolve_by_type(name), ORIGINAL_RESOLVE(name))
+
+    def test_an_unknown_name_is_refused_or_gets_the_default_each_time(self) -> None:
+        for _ in range(2):
+            self.assertIs(Event.resolve_by_type("no such event", Event), Event)
+            with self.assertRaisesRegex(ValueError, "no such event"):
+                Event.resolve_by_type("no such event")
 
 
 class Failures(unittest.TestCase):
