@@ -2,7 +2,7 @@
 PYTHON ?= python3
 export RASA_TELEMETRY_ENABLED = false
 
-.PHONY: help setup demo test chaos bench lint lock screenshots
+.PHONY: help setup demo test chaos bench lint audit lock screenshots
 
 help:             ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/ —/'
@@ -33,6 +33,11 @@ chaos: setup      ## processes killed and stopped under traffic, two of each beh
 bench: setup      ## speed and quality, each beside something meaningful
 	@$(PYTHON) requirements/install.py --dev
 	.venv/bin/python -m benchmarks
+
+audit: setup      ## the locked sets beside the public advisories; needs a registry that has them
+	@.venv/bin/python -m pip install --quiet pip-audit
+	.venv/bin/python -m pip_audit --disable-pip --no-deps -r requirements/app.txt
+	.venv/bin/python -m pip_audit --disable-pip --no-deps -r requirements/bot.txt
 
 lock:             ## refresh the locked sets from requirements/*.in
 	$(PYTHON) requirements/lock.py

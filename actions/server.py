@@ -10,6 +10,7 @@ from rasa_sdk import Tracker
 from rasa_sdk.endpoint import create_app
 from rasa_sdk.executor import ActionExecutor, CollectingDispatcher
 from sanic import HTTPResponse, Request, Sanic, response
+from sanic.response import BaseHTTPResponse
 
 from actions import account, answering, dialogue, escalating, forms, help, human
 from actions.rooms import Rooms, make
@@ -125,6 +126,11 @@ def _without_offer(bodies: list[Body]) -> list[Body]:
     return [body for body in bodies if not (body.type == "choices" and body.choices[0].id == dialogue.HUMAN)]
 
 
+async def _say_little(_: Request[Any, Any], answer: BaseHTTPResponse) -> HTTPResponse | None:
+    """A failure, without what rasa-sdk sends back with it: the whole request, which Rasa would write into its log."""
+    return response.json({"error": "the action failed"}, answer.status) if answer.status >= 500 else None
+
+
 async def _readyz(request: Request[Any, Any]) -> HTTPResponse:
     """Turns can be answered: 200, or 503."""
     ready: bool = await request.app.ctx.ready()
@@ -156,6 +162,7 @@ def create(settings: Settings, url: str) -> Sanic[Any, Any]:
     executor.register_action(forms.AskEmail())
     app: Sanic[Any, Any] = create_app(executor, cors_origins=None)  # only Rasa calls it, never a browser
     app.ctx.ready = lambda: _ready(holder)
+    app.register_middleware(_say_little, "response")
     app.add_route(_readyz, "/readyz")
     app.add_route(_metrics, "/metrics")
 

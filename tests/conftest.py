@@ -12,7 +12,7 @@ from kit import postgres
 from kit.database import Database
 from kit.settings import Settings, load_settings
 from migrations.upgrade import upgrade
-from tests.support import Stack, running_stack
+from tests.support import Collector, Stack, running_stack
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,16 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def collector() -> Iterator[Collector]:
+    """Where the stack sends its traces."""
+    with Collector() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Stack]:
     """Everything that `kotae up` starts, with the sample company, on ports of its own: one for all tests."""
-    with running_stack(tmp_path_factory.mktemp("stack")) as made:
+    with running_stack(
+        tmp_path_factory.mktemp("stack"), KOTAE_TRACE_URL=collector.url, KOTAE_LOG_FORMAT="json"
+    ) as made:
         yield made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import shutil
@@ -10,15 +11,18 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from websockets.asyncio.client import ClientConnection, connect
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -149,6 +153,59 @@ def running_stack(home: Path, **settings: str) -> Iterator[Stack]:
             except subprocess.TimeoutExpired:
                 stack.process.kill()
                 raise
+
+
+class Collector:
+    """An OpenTelemetry collector on loopback: keeps the spans that arrive over OTLP/HTTP."""
+
+    def __init__(self) -> None:
+        self.spans: list[dict[str, Any]] = []
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                collector.take(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Collector:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+
+    def take(self, body: bytes) -> None:
+        """Keeps the spans of one export."""
+        for batch in ExportTraceServiceRequest.FromString(body).resource_spans:
+            (service,) = [one.value.string_value for one in batch.resource.attributes if one.key == "service.name"]
+            for span in (each for scope in batch.scope_spans for each in scope.spans):
+                said = {one.key: one.value.string_value for one in span.attributes}
+                ids = {"trace": span.trace_id.hex(), "id": span.span_id.hex(), "parent": span.parent_span_id.hex()}
+                times = {"start": span.start_time_unix_nano, "end": span.end_time_unix_nano}
+                self.spans.append({"service": service, "name": span.name, "said": said, **ids, **times})
+
+    async def trace(self, conversation: str, wanted: set[str], seconds: float = 20) -> list[dict[str, Any]]:
+        """The spans of the trace of a conversation's turn, once those that are wanted have come."""
+        deadline = time.monotonic() + seconds
+        while True:
+            roots = [
+                one
+                for one in self.spans
+                if one["name"] == "turn" and one["said"].get("kotae.conversation") == conversation
+            ]
+            found = [one for one in self.spans if roots and one["trace"] == roots[-1]["trace"]]
+            if wanted <= {one["name"] for one in found}:
+                return found
+            assert time.monotonic() < deadline, f"came: {sorted(one['name'] for one in found)}"
+            await asyncio.sleep(0.1)
 
 
 class Customer:

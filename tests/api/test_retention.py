@@ -36,7 +36,7 @@ async def kept(database: Database, kind: str, moment: datetime) -> str:
             await log.mint_token(session, made.id, None)
             return f"SELECT 1 FROM conversations WHERE id = '{made.id}'"  # noqa: S608
         if kind == "events":
-            await ingest(session, [{"type": "track", "userId": id_, "event": "run", "messageId": id_}], moment)
+            await ingest(session, [{"type": "track", "anonymousId": id_, "event": "run", "messageId": id_}], moment)
             return f"SELECT 1 FROM events WHERE message_id = '{id_}'"  # noqa: S608
         if kind == "notifications":
             await session.execute(
