@@ -234,4 +234,9 @@ def calibrate(
         print_json(promises)
         return
     for name, promise in promises.items():
-        screen.print(f"{name}: {promise.model_dump()}")
+        kept = "promised" if promise.kept else "not promised, the labelled questions do not suffice"
+        screen.print(
+            f"{name}: of what is answered at most {promise.risk:.0%} is wrong, at {promise.confidence:.0%} confidence: {kept}. "
+            f"{promise.answered} of {promise.questions} answered ({promise.coverage:.0%}), {promise.wrong} wrong, "
+            f"bound {promise.bound:.1%}."
+        )

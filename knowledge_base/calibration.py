@@ -25,7 +25,7 @@ RISK = 0.10
 """At most this share of what is answered may be wrong, with the confidence of the bound."""
 FEWEST = 40
 """Labelled questions below which nothing can be promised: even without one error, 22 answered ones are needed."""
-REGULARISATION = 0.1
+REGULARISATION = 0.02
 """Inverse strength: weights fitted on one set of questions hold better on another when they are kept small."""
 WORTH_OFFERING = 0.5
 """Share of the offered choices, from the least sure up, that have the right article among them at least."""

@@ -31,7 +31,7 @@ from kit.errors import UserError
 from knowledge_base.articles import Article, Content, Passage
 from knowledge_base.decision import FILE as CALIBRATION_FILE
 from knowledge_base.decision import Calibration
-from knowledge_base.dense import Dense, build_cells
+from knowledge_base.dense import Dense, build_codes
 from knowledge_base.encoders import Encoder, Encoders, Vectors
 from knowledge_base.lexical import Lexical, terms_and_pairs, tokens
 from knowledge_base.passages import cut
@@ -389,7 +389,7 @@ class _Builder:
         self.reused += len(texts) - len(missing)
         np.save(file, vectors)
         np.save(file.with_suffix(".keys.npy"), keys)
-        build_cells(file)
+        build_codes(file)
         return vectors
 
     @cached_property

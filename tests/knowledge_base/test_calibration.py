@@ -48,8 +48,8 @@ def test_no_threshold_is_given_where_none_can_promise() -> None:
 
 def test_the_fit_finds_the_feature_that_decides() -> None:
     random = np.random.default_rng(2)
-    rows = random.normal(size=(400, len(FEATURES)))
-    right = (2 * rows[:, 0] - 1 + random.logistic(size=400) > 0).tolist()
+    rows = random.normal(size=(20_000, len(FEATURES)))
+    right = (2 * rows[:, 0] - 1 + random.logistic(size=20_000) > 0).tolist()
     weights, bias = fit(rows, right)
     assert weights[FEATURES[0]] == pytest.approx(2, abs=0.6)
     assert bias == pytest.approx(-1, abs=0.4)

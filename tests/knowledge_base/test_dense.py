@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from knowledge_base.dense import Dense, build_cells
+from knowledge_base.dense import Dense, build_codes
 
 
 def test_the_nearest_are_those_of_brute_force() -> None:
@@ -28,16 +28,16 @@ def test_asking_for_more_than_there_are_gives_all() -> None:
     assert len(Dense(np.zeros((0, 3), np.float32)).search(np.ones(3, np.float32), 10)[1]) == 0
 
 
-def test_cells_find_what_brute_force_finds(tmp_path: Path) -> None:
+def test_codes_find_what_brute_force_finds(tmp_path: Path) -> None:
     """Texts come in clusters; so do these rows. What is found is scored exactly, in order."""
     random = np.random.default_rng(4)
     centres = random.normal(size=(250, 32))
     vectors = (np.repeat(centres, 90, axis=0) + random.normal(0, 0.5, (22_500, 32))).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     np.save(tmp_path / "vectors.npy", vectors)
-    build_cells(tmp_path / "vectors.npy")
+    build_codes(tmp_path / "vectors.npy")
     dense = Dense.open(tmp_path / "vectors.npy")
-    assert dense._cells is not None
+    assert dense._codes is not None
     shared = 0
     for query in vectors[::750]:
         scores, rows = dense.search(query, 10)
@@ -47,16 +47,16 @@ def test_cells_find_what_brute_force_finds(tmp_path: Path) -> None:
     assert shared / 300 >= 0.99
 
 
-def test_few_rows_have_no_cells(tmp_path: Path) -> None:
+def test_few_rows_have_no_codes(tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", np.eye(3, dtype=np.float32))
-    build_cells(tmp_path / "vectors.npy")
+    build_codes(tmp_path / "vectors.npy")
     assert [path.name for path in tmp_path.iterdir()] == ["vectors.npy"]
     assert Dense.open(tmp_path / "vectors.npy").search(np.array([0, 1, 0], np.float32), 1)[1].tolist() == [1]
 
 
-def test_cells_of_another_matrix_are_refused(tmp_path: Path) -> None:
+def test_codes_of_another_matrix_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", np.eye(32, dtype=np.float32).repeat(700, axis=0))
-    build_cells(tmp_path / "vectors.npy")
+    build_codes(tmp_path / "vectors.npy")
     np.save(tmp_path / "vectors.npy", np.eye(32, dtype=np.float32))
     with pytest.raises(ValueError, match="22400 rows for 32"):
         Dense.open(tmp_path / "vectors.npy")
