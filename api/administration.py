@@ -64,17 +64,31 @@ async def change_csm(
     capacity: int | None = None,
     active: bool | None = None,
     password: str | None = None,
+    languages: Sequence[str] | None = None,
+    skills: Sequence[str] | None = None,
 ) -> Csm:
     """Changes a CSM; what is not given stays.
 
     Raises:
         Forbidden, UserError, Conflict, NotFound: as `csms.change`.
     """
-    changed = await csms.change(session, admin, csm_id, role=role, capacity=capacity, active=active, password=password)
+    changed = await csms.change(
+        session,
+        admin,
+        csm_id,
+        role=role,
+        capacity=capacity,
+        active=active,
+        password=password,
+        languages=languages,
+        skills=skills,
+    )
     said: dict[str, str | int] = {"role": role} if role else {}
     said |= {} if capacity is None else {"capacity": capacity}
     said |= {} if active is None else {"active": "yes" if active else "no"}
     said |= {"password": "new"} if password else {}
+    said |= {"languages": " ".join(languages)} if languages else {}
+    said |= {} if skills is None else {"skills": " ".join(skills)}
     await audit.record(session, "settings", admin, now, what="csm_changed", csm=changed.email, **said)
     return changed
 

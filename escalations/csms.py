@@ -99,6 +99,8 @@ async def change(
     capacity: int | None = None,
     active: bool | None = None,
     password: str | None = None,
+    languages: Sequence[str] | None = None,
+    skills: Sequence[str] | None = None,
 ) -> Csm:
     """Changes a CSM; what is not given stays. Open sessions of a CSM with a new password end.
 
@@ -121,6 +123,8 @@ async def change(
     found.role = role or found.role
     found.capacity = found.capacity if capacity is None else capacity
     found.active = found.active if active is None else active
+    found.languages = found.languages if not languages else list(languages)
+    found.skills = found.skills if skills is None else list(skills)
     await session.flush()
     if not any(each.active and each.role == "admin" for each in await repository.csms(session)):
         raise Conflict("nobody would be left who is an admin", "make somebody else an admin first")

@@ -240,9 +240,11 @@ async def claim(session: AsyncSession, id_: str, csm: Csm, now: datetime) -> Esc
     raise Conflict(f"{found.id} is {found.state} already", "choose another from the queue")
 
 
-async def _claimed(session: AsyncSession, found: Escalation, csm: Csm, now: datetime) -> Escalation:
+async def _claimed(
+    session: AsyncSession, found: Escalation, csm: Csm, now: datetime, actor: str | None = None
+) -> Escalation:
     """What follows a claim: the bot falls silent, the customer hears who is there."""
-    await _event(session, found, "claimed", csm.id, now)
+    await _event(session, found, "claimed", actor or csm.id, now, csm=csm.id)
     body = Handover(status="claimed", text=TEXTS.say("claimed", found.lang, name=csm.name), csm=csm.name)
     await log.hold(session, found.conversation_id, csm.id, now, body)
     return found
@@ -272,6 +274,29 @@ async def next_for(session: AsyncSession, csm: Csm, now: datetime) -> Escalation
         if len(rows) < limit:
             break
     return None
+
+
+async def assign(session: AsyncSession, company: Company, now: datetime) -> int:
+    """Gives what waits to CSMs who are there and have room, each to the least busy of those it is offered to; the company must want it.
+
+    So a queue that filled while nobody was on duty drains by itself when somebody comes on.
+
+    Returns:
+        how many were given to somebody.
+    """
+    if company.support.assignment != "push":
+        return 0
+    team = {each.id: each for each in await repository.team(session)}
+    holds, given = {each.id: each.holds for each in team.values()}, 0
+    for row in await repository.next_takeovers(session, now, LOOKED_AT_FIRST):
+        offers = routing.Offers([cast("Member", each) for each in team.values()], holds, now)
+        to = min(offers.to(cast("Waiting", row)), key=lambda id_: (holds[id_] / team[id_].capacity, id_), default=None)
+        found = await repository.claim(session, [row.id], to, now) if to is not None else None
+        csm = await repository.csm(session, to) if to is not None and found is not None else None
+        if found is not None and csm is not None:
+            await _claimed(session, found, csm, now, actor="system")
+            holds[csm.id], given = holds[csm.id] + 1, given + 1
+    return given
 
 
 async def snooze(session: AsyncSession, id_: str, csm: Csm, until: datetime, now: datetime) -> Escalation:
@@ -484,7 +509,7 @@ async def events(session: AsyncSession, escalation_id: str) -> Sequence[Escalati
 
 
 async def sweep(session: AsyncSession, company: Company, now: datetime) -> int:
-    """Moves what nobody attended to: late ones one level up, silent claims back into the queue, idle watches away.
+    """Moves what nobody attended to: late ones one level up, silent claims back into the queue, idle watches away, waiting ones to who is there.
 
     Returns:
         how many were moved.
@@ -503,6 +528,9 @@ async def sweep(session: AsyncSession, company: Company, now: datetime) -> int:
         moved += await _followed_up(session, found, company, now)
     for found in await repository.claimed_and_silent(session, now - SILENT_AFTER):
         await log.give_back(session, found.conversation_id)
+        silent = await repository.csm(session, found.csm_id or "")
+        if silent is not None and company.support.assignment == "push":
+            silent.away = True  # or they would be given it again
         _unclaim(found)
         await _up(session, found, company, now, "requeued")
         moved += 1
@@ -510,7 +538,7 @@ async def sweep(session: AsyncSession, company: Company, now: datetime) -> int:
         await _close(session, found, "returned", "system", now, "idle")
         moved += 1
     await session.flush()
-    return moved
+    return moved + await assign(session, company, now)
 
 
 async def _followed_up(session: AsyncSession, found: Escalation, company: Company, now: datetime) -> int:

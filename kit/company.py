@@ -47,6 +47,9 @@ class Support(BaseModel):
     timezone: str = "UTC"
     hours: dict[Weekday, tuple[time, time]] = Field(default_factory=dict)
     holidays: list[date] = Field(default_factory=list)
+    assignment: Literal["pull", "push"] = Field(
+        "pull", description="pull: CSMs take from the queue; push: who is there and has room is given the next one"
+    )
 
     @field_validator("timezone")
     @classmethod

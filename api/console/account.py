@@ -69,8 +69,14 @@ def words(desk: Desk) -> dict[str, Callable[..., Any]]:
         "local": lambda texts: in_language(texts, lang),
         "limit_name": lambda name: plans.limit_name(name, lang),
         "plan_name": lambda plan: plans.named(plan).name if plan else "–",
-        "signal_name": lambda signal: signal.replace("_", " ").capitalize(),
+        "signal_name": lambda signal: _signal(desk, signal, lang),
     }
+
+
+def _signal(desk: Desk, name: str, lang: Language) -> str:
+    """A risk in words; one that health.yml no longer has by its name."""
+    known = desk.services.catalog.health.signals.get(name)
+    return in_language(known.label, lang) if known is not None else name.replace("_", " ").capitalize()
 
 
 class AccountPanel:

@@ -103,7 +103,7 @@ class Settings:
         self._team.clear()
         with self._team:
             for csm in shown.csms:
-                self._form("csm_line.html", self._change(csm), csm=csm, roles=ROLES, me=csm.id == desk.csm.id)
+                self._form("csm_line.html", self._change(csm), csm=csm, roles=ROLES, langs=LANGUAGES)
         self._keys.clear()
         with self._keys:
             for key in shown.keys:
@@ -182,6 +182,8 @@ class Settings:
                     capacity=_number(given.get("capacity", "")),
                     active=given.get("active") == "on",
                     password=given.get("password") or None,
+                    languages=[lang for lang in LANGUAGES if given.get(f"lang_{lang}")],
+                    skills=given.get("skills", "").replace(",", " ").split(),
                 )
                 return changed.id
 

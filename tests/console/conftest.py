@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -115,7 +115,8 @@ async def serving(app: FastAPI, port: int) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
-    """A real Chromium."""
+    """A real Chromium; what is expected may take as long as a busy machine needs."""
+    expect.set_options(timeout=20_000)
     async with async_playwright() as playwright:
         made = await playwright.chromium.launch(executable_path=chromium(), args=BROWSER_FLAGS)
         yield made
@@ -126,7 +127,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     """A browser nobody is signed in to."""
     async with await browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB") as made:
-        made.set_default_timeout(10_000)
+        made.set_default_timeout(20_000)
         yield made
 
 
@@ -137,7 +138,7 @@ async def sign_in(browser: Browser, site: str, empty: None) -> AsyncIterator[Sig
 
     async def signed_in(csm: Csm, **options: Any) -> Page:
         context = await browser.new_context(viewport={"width": 1440, "height": 900}, **({"locale": "en-GB"} | options))
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         opened.append(context)
         page = await context.new_page()
         await page.goto(f"{site}/console/sign-in")

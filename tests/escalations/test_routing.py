@@ -224,6 +224,62 @@ async def test_a_follow_up_comes_back_to_who_promised_it(session: AsyncSession) 
     )
 
 
+@pytest.mark.usefixtures("empty_queue")
+async def test_a_queue_drains_by_itself_when_somebody_comes_on(session: AsyncSession) -> None:
+    """Where the company wants it: to the least busy who is there, up to what they can hold, the most urgent first; who lets it lie is away."""
+    push = COMPANY.model_copy(update={"support": COMPANY.support.model_copy(update={"assignment": "push"})})
+    low, high = await raised(session, "wish"), await raised(session, "cancel_at_risk")
+    away, there = await new_csm(session, "Away", capacity=3), await new_csm(session, "There", capacity=1)
+    for csm in await csms.everyone(session):  # nobody else of other tests
+        csm.away = csm.id != there.id
+    there.seen_at = None
+    await session.flush()
+    assert await queue.assign(session, push, NOW) == 0, "nobody is there"
+    assert await queue.assign(session, COMPANY, NOW) == 0
+    await csms.seen(session, there.id, NOW)
+    assert await queue.assign(session, COMPANY, NOW) == 0, "only where it is wanted"
+    assert await queue.sweep(session, push, NOW) >= 1
+    await session.refresh(high.escalation)
+    await session.refresh(low.escalation)
+    assert (high.escalation.csm_id, low.escalation.state) == (there.id, "queued")
+    assert [event.actor for event in await queue.events(session, high.escalation.id)][-1] == "system"
+    later = NOW + queue.SILENT_AFTER + timedelta(seconds=1)
+    await csms.seen(session, there.id, later)
+    await queue.sweep(session, push, later)
+    await session.refresh(high.escalation)
+    assert (high.escalation.state, (await csms.one(session, there.id)).away) == ("queued", True)
+    assert (await csms.one(session, away.id)).away
+
+
+@pytest.mark.usefixtures("empty_queue")
+async def test_the_clock_rests_while_the_customer_has_the_word(session: AsyncSession) -> None:
+    """An answer ends it, the customer's next words begin it anew, in business time; one let lie goes back a level up."""
+    ana = await new_csm(session, "Ana")
+    found = (await raised(session)).escalation
+    id_ = found.conversation_id
+    await queue.claim(session, found.id, ana, NOW)
+    await queue.heard(session, COMPANY, id_, NOW)
+    assert found.next_due_at is None, "the first answer is due as it was"
+    await queue.reply(session, id_, ana, "hello", NOW)
+    assert found.next_due_at is None
+    asked = NOW + timedelta(minutes=40)
+    await queue.heard(session, COMPANY, id_, asked)
+    assert found.next_due_at == asked + timedelta(minutes=found.within_minutes)
+    await queue.heard(session, COMPANY, id_, asked + timedelta(minutes=5))
+    assert found.next_due_at == asked + timedelta(minutes=found.within_minutes), "more words are no new clock"
+    await queue.reply(session, id_, ana, "there", asked + timedelta(minutes=6))
+    assert found.next_due_at is None
+    await queue.heard(session, COMPANY, id_, asked)
+    due = found.next_due_at
+    assert due is not None
+    await queue.sweep(session, COMPANY, due + queue.SILENT_AFTER)
+    await session.refresh(found)
+    assert found.state == "claimed"
+    await queue.sweep(session, COMPANY, due + queue.SILENT_AFTER + timedelta(seconds=1))
+    await session.refresh(found)
+    assert (found.state, found.level, found.next_due_at) == ("queued", 2, None)
+
+
 async def test_who_is_away_is_offered_nothing(session: AsyncSession) -> None:
     """Until they are back."""
     csm = await new_csm(session, "Dana")

@@ -1,0 +1,156 @@
+"""Reports, accounts and settings in a real browser, and what roles allow at the service."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from playwright.async_api import BrowserContext, expect
+from sqlalchemy import text
+
+from api import administration
+from conversations import log
+from conversations.bodies import Text
+from escalations import csms, queue
+from escalations.csms import CsmEntry
+from escalations.models import Csm, OutboxItem
+from kit.clock import now
+from kit.company import Company
+from kit.database import Database
+from kit.errors import Forbidden
+from kit.ids import new_id
+from tests.console.conftest import PASSWORD, SignIn, add_csm, escalated, held_by
+
+pytestmark = pytest.mark.browser
+TABLES = (
+    "volume", "decisions", "service", "speed", "rules", "csms", "csat", "kpis", "movements", "bands", "movers",
+)  # fmt: skip
+
+
+@pytest.mark.usefixtures("knowledge_base")
+async def test_reports_show_every_table_and_export_it(
+    sign_in: SignIn, site: str, database: Database, company: Company, ana: Csm
+) -> None:
+    """Each chart has its table and its CSV; a name that begins like a formula is none; the export stands in the audit log."""
+    raised = await held_by(database, company, ana, asker=queue.Asker(account_id="borealis-business", account_name="B"))
+    async with database.begin() as session:
+        await queue.reply(session, raised.conversation_id, ana, "Here.", now())
+        await queue.resolve(session, raised.id, ana, now(), reason="answered")
+        conversation = await log.start(session, lang="en", now=now(), account_id="cedar-enterprise", person_id="p")
+        accepted = await log.accept(session, conversation.id, "q1", "Do you herd sheep on the moon?", now())
+        turn = (
+            await session.execute(text("SELECT id FROM turns WHERE conversation_id = :id"), {"id": conversation.id})
+        ).scalar_one()
+        await log.settle(session, turn, [Text(text="I do not know.")], "answered", now())
+        await session.execute(text("UPDATE turns SET decision = 'abstain' WHERE id = :id"), {"id": turn})
+        assert accepted.owed
+        (await session.merge(ana)).name = "=cmd()"
+    page = await sign_in(ana)
+    await page.goto(f"{site}/console/reports")
+    for key in TABLES:
+        await expect(page.locator(f"[data-table={key}] table")).to_be_visible()
+    await expect(page.locator("[data-table=service]")).to_contain_text("Handed over to people")
+    await expect(page.locator("[data-table=rules]")).to_contain_text("An at-risk account wants to cancel")
+    await expect(page.locator("[data-table=kpis]")).to_contain_text("Net revenue retention")
+    await expect(page.locator("[data-table=gaps]")).to_contain_text("sheep on the moon")
+    for key in (*TABLES, "gaps"):
+        answer = await page.context.request.get(f"{site}/console/reports.csv?table={key}")
+        assert answer.status == 200, key
+        rows = list(csv.reader(io.StringIO((await answer.text()).removeprefix("\ufeff"))))
+        assert len(rows) > 1, key
+        if key == "csms":
+            assert rows[1][0] == "'=cmd()"
+    assert (await page.context.request.get(f"{site}/console/reports.csv?table=secrets")).status == 404
+    async with database.begin() as session:
+        admin = await csms.add(session, CsmEntry(email="root@example.com", name="Root", role="admin"), PASSWORD, now())
+        exported = [entry for entry in await administration.audit_log(session, admin) if entry.action == "export"]
+        assert {entry.detail["table"] for entry in exported} >= {*TABLES, "gaps"}
+
+
+async def test_an_admin_sees_the_settings_and_tries_a_dead_notification_again(
+    sign_in: SignIn, site: str, database: Database
+) -> None:
+    """Team, hours, files with their check, what could not be sent; every change stands in the audit log."""
+    admin = await add_csm(database, "root@example.com", "Root Admin", "admin")
+    async with database.begin() as session:
+        dead = OutboxItem(
+            id=new_id("out"), kind="webhook", payload={"type": "escalation.raised"}, dedupe=new_id("d"), state="dead",
+            attempts=12, next_at=now(), created_at=now(), last_error="ConnectError: refused",
+        )  # fmt: skip
+        session.add(dead)
+    page = await sign_in(admin)
+    await page.goto(f"{site}/console/settings")
+    for name in ("escalation.yml", "health.yml", "replies.yml", "company.yml"):
+        await expect(page.locator(f"[data-file='{name}']")).to_contain_text("Checked")
+    await expect(page.locator(".settings-hours")).to_contain_text("Monday")
+    line = page.locator(".settings-outbox .settings-form").filter(has_text="ConnectError: refused")
+    await line.locator("[data-do=retry]").click()
+    await expect(page.locator(".settings-audit")).to_contain_text("notification_retried")
+    async with database.begin() as session:
+        assert (await session.get_one(OutboxItem, dead.id)).state in ("waiting", "sent")
+    await page.fill("form:has([data-do=add-csm]) [name=name]", "New Person")
+    await page.fill("form:has([data-do=add-csm]) [name=email]", "new@example.com")
+    await page.click("[data-do=add-csm]")
+    await expect(page.locator(".settings-team")).to_contain_text("new@example.com")
+    await page.fill("form:has([data-do=add-key]) [name=name]", "warehouse")
+    await page.check("[name=scope_events]")
+    await page.click("[data-do=add-key]")
+    await expect(page.locator(".secret")).to_be_visible()
+
+
+async def test_roles_hold_at_the_service(sign_in: SignIn, site: str, database: Database, ana: Csm) -> None:
+    """A CSM has no settings, neither as a page nor as any of the calls behind it."""
+    page = await sign_in(ana)
+    await expect(page.locator("[data-view=settings]")).to_have_count(0)
+    await page.goto(f"{site}/console/settings")
+    await expect(page.locator(".empty")).to_contain_text("Your role does not allow that")
+    entry = CsmEntry(email="x@example.com", name="X")
+    async with database.begin() as session:
+        for call in (
+            administration.add_csm(session, ana, entry, None, now()),
+            administration.change_csm(session, ana, ana.id, now(), role="admin"),
+            administration.add_key(session, ana, "k", ["events"], now()),
+            administration.remove_key(session, ana, "k", now()),
+            administration.all_keys(session, ana),
+            administration.audit_log(session, ana),
+            administration.undelivered(session, ana),
+            administration.retry(session, ana, "out_1", now()),
+        ):
+            with pytest.raises(Forbidden):
+                await call
+
+
+async def test_an_account_has_everything_on_one_page(
+    sign_in: SignIn, site: str, database: Database, company: Company, ana: Csm
+) -> None:
+    """Health with reasons and a line, use, plan, seats, renewal, value, tier, people, risks, conversations; a note is kept."""
+    await escalated(database, company, person=("borealis-business", "borealis-bea"), asker=queue.Asker(account_id="borealis-business", account_name="Borealis Logistics"))  # fmt: skip
+    page = await sign_in(ana)
+    await page.goto(f"{site}/console/accounts")
+    await page.fill(".search", "boreal")
+    await expect(page.locator(".table tbody tr")).to_have_count(1)
+    await page.click(".table a")
+    body = page.locator(".main")
+    for words in ("Open risks", "What costs points", "Use in 90 days", "Business", "Seats", "Renews", "Lifetime value", "Touch", "Bea Lindqvist", "Conversations"):  # fmt: skip
+        await expect(body).to_contain_text(words)
+    await expect(page.locator(".chart .line")).to_be_visible()
+    await expect(page.locator(".chart .bar").first).to_be_attached()
+    await expect(page.locator(".case")).to_have_count(1)
+    await page.fill(".note-form .box", "Call Bea on Friday.")
+    await page.click("[data-do=save-note]")
+    await expect(page.locator(".notes-list")).to_contain_text("Call Bea on Friday.")
+
+
+async def test_five_wrong_passwords_lock_the_way_in(context: BrowserContext, site: str, ana: Csm) -> None:
+    """Then the right one does not open either, and the page says why."""
+    page = await context.new_page()
+    await page.goto(f"{site}/console/sign-in")
+    for _ in range(csms.MAX_FAILURES):
+        await page.fill("#email", ana.email)
+        await page.fill("#password", "not the password")
+        await page.click("form[action$=sign-in] button")
+        await expect(page.locator("[role=alert]")).to_be_visible()
+    await page.fill("#password", PASSWORD)
+    await page.click("form[action$=sign-in] button")
+    await expect(page.locator("[role=alert]")).to_contain_text("Too many wrong passwords")
