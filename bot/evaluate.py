@@ -32,6 +32,8 @@ NOT_UNDERSTOOD = "nlu_fallback"
 PATIENCE_SECONDS = 60.0
 """How long a batch waits for its sentence features: a busy machine must change the time taken, never the figures."""
 
+LABELS = 2
+"""Labels that training needs at least."""
 TOGETHER = 64
 """Messages that go through the pipeline at once."""
 
@@ -150,6 +152,11 @@ def evaluate(train: Sequence[Row], test: Sequence[Row], oos_label: Optional[str]
     }
 
 
+def _check(rows: Sequence[Row], path: Path) -> None:
+    if len({row.label for row in rows}) < LABELS:
+        raise BadData(f"{path}: all sentences have the same label; there is nothing to tell apart")
+
+
 def _train(rows: Sequence[Row], oos_label: Optional[str], folder: Path) -> Path:
     from rasa.model_training import train_nlu
     from rasa.shared.nlu.training_data.formats.rasa_yaml import RasaYAMLWriter
@@ -239,6 +246,7 @@ def main() -> int:
     configure_structlog(logging.ERROR)
     try:
         train, test = read_rows(arguments.train), read_rows(arguments.test)
+        _check(train, arguments.train)
         if arguments.oos_label and not any(row.label == arguments.oos_label for row in test):
             print(f"note: nothing in {arguments.test} is labelled {arguments.oos_label}", file=sys.stderr)
         with _quiet_output():
