@@ -40,6 +40,14 @@ async def consult(turn: Turn) -> Raised | None:
     )
 
 
+async def waiting(turn: Turn) -> Raised | None:
+    """What the customer was told before: a person is to take this conversation over. None where none is."""
+    found = await queue.open_of(turn.session, turn.claims.conversation_id)
+    if found is None or found.mode != "takeover":
+        return None
+    return Raised(found, created=False, expected_at=found.due_at, opens_at=None, csm=None, told=True)
+
+
 async def gather(turn: Turn) -> Facts:
     """What the policy may know of this turn."""
     before = await turns.failures_in_a_row(turn.session, turn.claims.conversation_id)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from actions import arbitration, dialogue, human
+from actions import arbitration, dialogue, escalating, human
 from actions.texts import TEXTS
 from actions.turn import Act, Turn
 from conversations import turns
@@ -179,7 +179,7 @@ async def _abstain(turn: Turn) -> Body:
     before = await turns.failures_in_a_row(turn.session, turn.claims.conversation_id)
     if before == 0:
         return human.offer(turn, first)
-    if before == OFFERS_AFTER - 1:
+    if before == OFFERS_AFTER - 1 and await escalating.waiting(turn) is None:
         return human.offer(turn, TEXTS.say("three_failures", turn.lang))
     return Text(text=first if strange else TEXTS.say("abstain_again", turn.lang))
 

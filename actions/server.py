@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -17,7 +17,7 @@ from actions.rooms import Rooms, make
 from actions.texts import TEXTS
 from actions.turn import Act, Turn, look_up, record
 from conversations import turns
-from conversations.bodies import Body, Text
+from conversations.bodies import Body, Choices, Text
 from escalations.queue import handover
 from kit import tracing
 from kit.clock import now
@@ -107,6 +107,10 @@ class Handler:
             )
         if raised is not None and raised.escalation.mode == "takeover":
             return [*_without_offer(bodies), handover(raised, turn.rooms.company, turn.lang, turn.now)]
+        waits = await escalating.waiting(turn) if any(map(_offers, bodies)) else None
+        if waits is not None:  # a person is coming already: instead of one, their time is said
+            plain = [Text(text=body.text) if _offers(body) else body for body in bodies]
+            return [*plain, handover(waits, turn.rooms.company, turn.lang, turn.now)]
         if turn.wish:  # nothing was raised: no word may sound as if somebody came
             email = turn.rooms.company.support.email
             return [Text(text=TEXTS.say("no_handover", turn.lang, email=email))]
@@ -123,7 +127,11 @@ class Executor(ActionExecutor):  # type: ignore[misc]  # rasa-sdk gives it no ty
 
 def _without_offer(bodies: list[Body]) -> list[Body]:
     """A person is coming: offering one would be odd."""
-    return [body for body in bodies if not (body.type == "choices" and body.choices[0].id == dialogue.HUMAN)]
+    return [body for body in bodies if not _offers(body)]
+
+
+def _offers(body: Body) -> TypeGuard[Choices]:
+    return isinstance(body, Choices) and body.choices[0].id == dialogue.HUMAN
 
 
 async def _say_little(_: Request[Any, Any], answer: BaseHTTPResponse) -> HTTPResponse | None:

@@ -25,11 +25,15 @@ from bot.train import ROOT
 
 OUTSIDE = "out_of_scope"
 """The intent that the pipeline takes for "none of the others" (`config.yml`)."""
+NOT_UNDERSTOOD = "nlu_fallback"
+"""The intent that the pipeline sets below its threshold."""
 
 
 PATIENCE_SECONDS = 60.0
 """How long a batch waits for its sentence features: a busy machine must change the time taken, never the figures."""
 
+LABELS = 2
+"""Labels that training needs at least."""
 TOGETHER = 64
 """Messages that go through the pipeline at once."""
 
@@ -71,15 +75,17 @@ def read_rows(path: Path) -> List[Row]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = {"sentence", "label"} - set(reader.fieldnames or [])
+            reader = csv.DictReader(file, skipinitialspace=True)
+            columns = [name.strip() for name in reader.fieldnames or []]
+            missing = {"sentence", "label"} - set(columns)
             if missing:
+                has = f"it has {', '.join(columns)}" if any(columns) else "it has none"
                 raise BadData(
-                    f"{path}: column {' and '.join(sorted(missing))} is missing; sentence and label are needed"
+                    f"{path}: column {' and '.join(sorted(missing))} is missing ({has}); sentence and label are needed"
                 )
-            rows = [
-                Row(" ".join(line["sentence"].split()), line["label"].strip()) for line in reader if line["sentence"]
-            ]
+            reader.fieldnames = columns
+            # A short line lacks its last columns: DictReader gives None for them.
+            rows = [Row(" ".join((line["sentence"] or "").split()), (line["label"] or "").strip()) for line in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadData(f"{path}: cannot be read as CSV ({type(error).__name__})") from None
     rows = [row for row in rows if row.sentence and row.label]
@@ -146,6 +152,11 @@ def evaluate(train: Sequence[Row], test: Sequence[Row], oos_label: Optional[str]
     }
 
 
+def _check(rows: Sequence[Row], path: Path) -> None:
+    if len({row.label for row in rows}) < LABELS:
+        raise BadData(f"{path}: all sentences have the same label; there is nothing to tell apart")
+
+
 def _train(rows: Sequence[Row], oos_label: Optional[str], folder: Path) -> Path:
     from rasa.model_training import train_nlu
     from rasa.shared.nlu.training_data.formats.rasa_yaml import RasaYAMLWriter
@@ -159,10 +170,18 @@ def _train(rows: Sequence[Row], oos_label: Optional[str], folder: Path) -> Path:
         if component["name"].endswith("KnowledgeBaseFeaturizer"):
             component["timeout"] = PATIENCE_SECONDS
     write_yaml(config, folder / "config.yml")
-    examples = [Message.build(_plain(row.sentence), OUTSIDE if row.label == oos_label else row.label) for row in rows]
+    examples = [
+        Message.build(_plain(row.sentence), OUTSIDE if row.label == oos_label else _intent(row.label)) for row in rows
+    ]
     RasaYAMLWriter().dump(folder / "nlu.yml", TrainingData(examples))
     path = train_nlu(str(folder / "config.yml"), str(folder / "nlu.yml"), str(folder), fixed_model_name="evaluated")
     return Path(path)
+
+
+def _intent(label: str) -> str:
+    """The label as an intent: Rasa takes what follows a "/" for something else, and has names of its own."""
+    safe = label.replace("/", "／")
+    return f"{safe} (label)" if safe in (OUTSIDE, NOT_UNDERSTOOD) else safe
 
 
 def _plain(sentence: str) -> str:
@@ -202,9 +221,10 @@ def judge(label: str, parsed: Dict[str, Any]) -> Judged:
         label: the true label.
         parsed: what the pipeline returned, with `intent` and `intent_ranking`.
     """
-    known = [one for one in parsed["intent_ranking"] if one["name"] not in (OUTSIDE, "nlu_fallback")]
+    known = [one for one in parsed["intent_ranking"] if one["name"] not in (OUTSIDE, NOT_UNDERSTOOD)]
     best = known[0] if known else {"name": None, "confidence": 0.0}
-    return Judged(label, best["name"], best["confidence"], parsed["intent"]["name"] == best["name"])
+    right = label if best["name"] == _intent(label) else best["name"]
+    return Judged(label, right, best["confidence"], parsed["intent"]["name"] == best["name"])
 
 
 def main() -> int:
@@ -226,6 +246,9 @@ def main() -> int:
     configure_structlog(logging.ERROR)
     try:
         train, test = read_rows(arguments.train), read_rows(arguments.test)
+        _check(train, arguments.train)
+        if arguments.oos_label and not any(row.label == arguments.oos_label for row in test):
+            print(f"note: nothing in {arguments.test} is labelled {arguments.oos_label}", file=sys.stderr)
         with _quiet_output():
             found = evaluate(train, test, arguments.oos_label)
     except (BadData, RasaException) as error:

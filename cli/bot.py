@@ -21,6 +21,7 @@ from kit.settings import ROOT, Settings, load_settings
 
 app = typer.Typer(help="The Rasa bot.", no_args_is_help=True)
 CONVERSATIONS = "tests/bot/conversations"
+MOODS = "tests/bot/mood/sentences.csv"
 
 
 @app.command()
@@ -59,7 +60,26 @@ def evaluate(
     for file in (train_file, test_file):
         read_text(file)
     words = ["-m", "bot.evaluate", "--train", str(train_file.resolve()), "--test", str(test_file.resolve())]
-    words += (["--oos-label", oos_label] if oos_label else []) + (["--json"] if json else [])
+    _measure(settings, [*words, *(["--oos-label", oos_label] if oos_label else []), *(["--json"] if json else [])])
+
+
+@app.command()
+def mood(
+    test_file: Annotated[Path, typer.Option("--test", help="lines labels|text")] = ROOT / MOODS,
+    json: Annotated[bool, typer.Option("--json", help="one JSON document on standard output")] = False,
+) -> None:
+    """How well anger, worry, outages, deadlines and urgency are heard, on sentences that nothing was learnt from."""
+    read_text(test_file)
+    words = ["-m", "bot.evaluate_mood", "--test", str(test_file.resolve()), *(["--json"] if json else [])]
+    _measure(load_settings(), words)
+
+
+def _measure(settings: Settings, words: list[str]) -> None:
+    """Runs a measurement inside Rasa's Python, beside a knowledge base.
+
+    Raises:
+        Unavailable: it could not be done; its words are printed.
+    """
     with knowledge_base(settings):
         done = subprocess.run(
             [str(processes.bot_python()), *words],

@@ -25,7 +25,7 @@ SHARPNESS = 0.8
 RIDGE = 0.05
 """Regularisation of the kernel ridge regression."""
 
-NEIGHBOURS = 8
+NEIGHBOURS = 3
 """Over how many nearest training sentences the similarity of a text to the known is averaged."""
 
 KEPT = 0.988
@@ -123,7 +123,7 @@ class IntentModel:
             for_best = scores.max(axis=1)
             scores = np.clip(scores - against[:, None], 0.0, None)
             scores[:, stranger] = np.clip(against - for_best, 0.0, None)
-        return scores * np.sqrt(near)[:, None]
+        return scores * near[:, None]
 
     def _similarity(self, rows: csr_matrix, vectors: Optional[np.ndarray]) -> np.ndarray:
         """Similarity to every training sentence, at most 1."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actions import dialogue
+from actions import answering, dialogue, forms
 from conversations.bodies import Choice, Choices, Text
 
 SHOWN = [
@@ -69,6 +69,8 @@ def test_what_was_shown_is_remembered_and_forgotten() -> None:
         ("how much is that?", True),
         ("what about webhooks", True),
         ("does it work on starter too?", True),
+        ("how much?", True),
+        ("いくらですか", True),
         ("プロプランの場合は？", True),
         ("それはいくらですか", True),
         ("how do I invite a colleague to my workspace?", False),
@@ -79,3 +81,39 @@ def test_what_was_shown_is_remembered_and_forgotten() -> None:
 def test_a_follow_up_is_told_from_a_new_question(text: str, leans: bool) -> None:
     """Only words that lean on something take the subject with them."""
     assert dialogue.follows(text) == leans
+
+
+@pytest.mark.parametrize(
+    ("text", "empty"),
+    [("??", True), ("😀", True), ("…", True), ("12", True), ("ok", False), ("はい", False), ("429 error", False)],
+)
+def test_a_message_without_a_letter_says_nothing(text: str, empty: bool) -> None:
+    """Of any script; a number may still name a button."""
+    assert dialogue.wordless(text) == empty
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("How do I do this?", []),
+        ("Dear team, hello to all of you! We were charged twice last month. Best, Kim", 2),
+        ("お世話になっております。先週からフローが途中で止まってしまいます。再実行する方法を教えてください。", 2),
+    ],
+)
+def test_only_a_letter_is_read_by_sentences(text: str, found: int | list[str]) -> None:
+    """Three sentences make a letter; courtesies of a word or two ask nothing."""
+    sentences = answering.sentences(text)
+    assert (len(sentences) if isinstance(found, int) else sentences) == found
+
+
+def test_a_form_asks_again_once_and_then_waits() -> None:
+    """Rasa counts the run that asks as one of them."""
+    began = [{"event": "action", "name": "callback_form"}, {"event": "active_loop", "name": "callback_form"}]
+    run = [
+        {"event": "user"},
+        {"event": "action", "name": "action_answer"},
+        {"event": "action", "name": "callback_form"},
+    ]
+    assert forms.runs_since(began) == 0
+    assert forms.runs_since(began + run) == forms.NUDGES
+    assert forms.runs_since(began + run + run) == forms.NUDGES + 1

@@ -29,6 +29,10 @@ def parts(root: Path) -> ModuleType:
             ["how do I add a webhook", "where do I download invoices"],
         ),
         ("今のプランは何ですか？更新日はいつですか？", ["今のプランは何ですか？", "更新日はいつですか？"]),
+        (
+            "how do I add a webhook, and how many calls are in Pro? and do you have a status page",
+            ["how do I add a webhook", "how many calls are in Pro?", "do you have a status page"],
+        ),
         ("My flow is stuck. It says error 429. What should I do?", []),
         ("how do I rename and share a flow", []),
         ("hello", []),
@@ -45,6 +49,7 @@ def test_only_whole_questions_are_parted(parts: ModuleType, text: str, pieces: l
         ("no, I meant API keys", "API keys"),
         ("I meant the invoice", "the invoice"),
         ("いや、Webhookのことです", "Webhook"),
+        ("I asked about webhooks, not emails", "webhooks"),
         ("no thanks", None),
         ("what do you mean", None),
     ],

@@ -162,6 +162,16 @@ async def test_a_second_wish_is_told_that_it_is_in_the_queue_already(stack: Stac
     assert second["expected_at"] == first["expected_at"]
 
 
+async def test_who_waits_for_a_person_is_not_offered_one_again(stack: Stack) -> None:
+    """Where the bot would offer a person it says until when one answers."""
+    async with Customer(stack) as visitor:
+        await visitor.ask("I want to talk to a person")
+        bodies = await visitor.ask(NONSENSE[0])
+    assert not _offers(bodies)
+    assert [body["type"] for body in bodies] == ["text", "handover"]
+    assert "already" in bodies[-1]["text"]
+
+
 async def _escalations(stack: Stack, who: Customer) -> list[tuple[str, str]]:
     """Mode and state of what is open in a conversation, as the database has it."""
     query = "SELECT mode, state FROM escalations WHERE conversation_id = %s"
