@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import time
 from typing import List, Optional
 from urllib.parse import urlsplit
 
@@ -12,6 +13,8 @@ import numpy as np
 
 URL_VARIABLE = "KOTAE_KNOWLEDGE_BASE_URL"
 DEFAULT_URL = "http://127.0.0.1:8100"
+REST_SECONDS = 2.0
+"""After a failure nothing is asked for so long: waiting for one that hangs would hold up all that Rasa does, message after message."""
 
 
 class EncoderUnavailable(Exception):
@@ -30,6 +33,7 @@ class Encoder:
         """
         self.url = (url or os.environ.get(URL_VARIABLE, DEFAULT_URL)).rstrip("/")
         self._connection: Optional[http.client.HTTPConnection] = None
+        self._rests_until = 0.0
 
     def encode(self, texts: List[str], timeout: float) -> np.ndarray:
         """Vectors of unit length, one row a text.
@@ -38,12 +42,15 @@ class Encoder:
             texts: any language, at least one.
             timeout: seconds to wait for the connection, and again for the answer.
         Raises:
-            EncoderUnavailable: it cannot be reached, is too slow, or answers something else.
+            EncoderUnavailable: it cannot be reached, is too slow, or answers something else; or it was so a moment ago.
         """
+        if time.monotonic() < self._rests_until:
+            raise EncoderUnavailable(f"{self.url}/embed: did not answer a moment ago")
         try:
             vectors = np.asarray(json.loads(self._ask(texts, timeout))["vectors"], dtype=np.float32)
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
             self._close()
+            self._rests_until = time.monotonic() + REST_SECONDS
             raise EncoderUnavailable(f"{self.url}/embed: {type(error).__name__}") from error
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise EncoderUnavailable(f"{self.url}/embed: {len(texts)} texts, but vectors of shape {vectors.shape}")

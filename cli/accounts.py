@@ -22,7 +22,7 @@ from cli.output import notes, print_json, screen, with_database
 from kit.clock import now
 from kit.company import load_company
 from kit.database import Database
-from kit.errors import KotaeError
+from kit.errors import KotaeError, UserError
 from kit.settings import load_settings
 
 app = typer.Typer(help="Accounts: import, look at, measure.", no_args_is_help=True)
@@ -41,6 +41,8 @@ def import_(
     json: Json = False,
 ) -> None:
     """Import a CSV: all rows or none, with every wrong row named."""
+    if not file.is_file():
+        raise UserError(f"{file} is not there", "name a CSV with a header")  # before a database is started for it
     settings = load_settings()
     company = load_company(settings.company)
     catalog, currency = load_catalog(company), company.currency
