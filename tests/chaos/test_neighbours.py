@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
 from api import runner as module
@@ -19,6 +18,7 @@ from conversations.turns import Leased
 from kit.clock import now
 from kit.database import Database
 from kit.errors import Unavailable
+from kit.http import Http
 from kit.settings import load_settings
 from knowledge_base.client import KnowledgeBase
 from tests.chaos.rasa import GOOD, Rasa, rasa
@@ -46,7 +46,7 @@ async def bot() -> AsyncIterator[Rasa]:
 async def runner(database: Database, bot: Rasa, tmp_path: Path) -> AsyncIterator[TurnRunner]:
     """A turn runner beside it, with a budget of a second."""
     settings = load_settings(home=tmp_path, rasa_port=bot.port, turn_workers=8, turn_budget_seconds=BUDGET)
-    async with httpx.AsyncClient() as client:
+    async with Http(settings.rasa_url) as client:
         yield TurnRunner(database, settings, client, asyncio.Event())
 
 
