@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
+from api.stream import NOT_WELCOME
 from escalations import csms
 from escalations.csms import CsmEntry
 from kit.clock import now
@@ -64,8 +65,11 @@ async def test_only_the_companys_website_reads_answers_and_opens_sockets(
             await line.send('{"type": "ping"}')
             assert "pong" in str(await line.recv())
     else:
-        with pytest.raises(InvalidStatus):
-            await connect(address, origin=origin, additional_headers=bearer(mine["token"]))  # type: ignore[arg-type]
+        async with connect(address, origin=origin, additional_headers=bearer(mine["token"])) as line:  # type: ignore[arg-type]
+            with pytest.raises(ConnectionClosedError) as closed:
+                await line.recv()  # nothing of the conversation comes before the end
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == NOT_WELCOME
 
 
 async def test_the_console_opens_no_socket_to_other_pages(shop: Door, email: str) -> None:

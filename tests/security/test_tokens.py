@@ -131,7 +131,7 @@ async def test_only_a_turn_token_runs_a_turn(stack: Stack) -> None:
     body = {"conversation": "cnv_x", "text": "Which plan am I on?", "choice": None}
     parse = tokens.sign({}, settings.signing_key, audience="parse", now=now(), lifetime=timedelta(minutes=1))
     forged = {
-        "none": "",
+        "none": "x",
         "identity": sign(settings, "borealis-business", "ann", now(), timedelta(hours=1)),
         "wrong key": tokens.sign(turns_claims(), "y" * 40, audience="turn", now=now(), lifetime=timedelta(minutes=1)),
         "over": turn_token(settings, at=now() - timedelta(minutes=5)),
