@@ -64,8 +64,8 @@ async def test_a_high_value_account_is_watched(stack: Stack) -> None:
 
 
 async def test_a_healthy_small_account_serves_itself_until_it_asks_for_a_person(stack: Stack) -> None:
-    """Nobody is called for an ordinary question; an explicit wish reaches the queue from anyone."""
-    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+    """Nobody is called for an ordinary question; an explicit wish reaches the queue from anyone. She was asked by no other test how it was."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-cleo")) as customer:
         await customer.ask("How do I change my plan?")
         assert await queued(stack, customer.id) is None
         bodies = await customer.ask("Can I talk to a human please?")
