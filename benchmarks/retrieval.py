@@ -37,7 +37,7 @@ def dense(answerer: Answerer, text: str) -> list[str]:
     """By the best row of each article."""
     shelf = _shelf(answerer, text)
     question = parts_of_question(clean_question(text))[:1]
-    rows = shelf.dense.vectors @ answerer.encode(answerer.encoders.named(shelf.encoder), question)[0]
+    rows = shelf.dense.vectors @ answerer.encode(answerer.encoders.named(shelf.encoder), question)[0].vector
     best = np.full(len(shelf.articles), -1.0, np.float32)
     np.maximum.at(best, np.repeat(np.arange(len(best)), np.diff(shelf.article_rows)), rows)
     return _ids(answerer, shelf, best)

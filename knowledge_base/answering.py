@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from kit.errors import NotFound, UserError
 from knowledge_base import markdown, templates
@@ -16,6 +15,7 @@ from knowledge_base.encoders import Encoder, Encoders
 from knowledge_base.index import Index, Shelf
 from knowledge_base.lexical import tokens
 from knowledge_base.passages import link_target
+from knowledge_base.pieces import Reading
 from knowledge_base.ranking import COMMUNITY_PENALTY, best_passage, rank
 from knowledge_base.schemas import (
     AnswerReply,
@@ -29,8 +29,8 @@ from knowledge_base.schemas import (
 )
 from knowledge_base.text import Language, clean_question, has_words, is_japanese, parts_of_question
 
-Encode = Callable[[Encoder, list[str]], npt.NDArray[np.float32]]
-"""A vector for each part of a question."""
+Encode = Callable[[Encoder, list[str]], list[Reading]]
+"""Reads each part of a question."""
 
 MISFIT = 0.05
 """What an article written for another plan, role or stage loses in fused score: enough that of two versions of an article
@@ -62,7 +62,7 @@ class Answerer:
     Args:
         index: opened.
         encoders: of this installation.
-        encode: gives the vectors of questions.
+        encode: reads questions.
     """
 
     def __init__(self, index: Index, encoders: Encoders, encode: Encode) -> None:
@@ -78,6 +78,7 @@ class Answerer:
         k: int = 10,
         *,
         personal: bool = False,
+        without: Collection[str] = (),
     ) -> Found:
         """The best articles and what to do with them.
 
@@ -90,6 +91,7 @@ class Answerer:
             asker: whose plan, role and stage.
             k: how many articles at most.
             personal: whether values of an account are at hand, so that passages that use them are preferred.
+            without: ids of articles that are treated as if they were not there.
         Raises:
             UserError: the question is empty.
         """
@@ -98,19 +100,24 @@ class Answerer:
             raise UserError("the question is empty", "ask something")
         lang = question_language(text, lang)
         first = Found(lang, None, [], 0.0, "abstain")
+        left_out = {self.index.position[id] for id in without if id in self.index.position}
         if not has_words(text):
             return first
         for shelf in self.index.shelves_for(lang, self.encoders):
-            found = self._find_on(shelf, text, lang, asker, k, personal)
+            found = self._find_on(shelf, text, lang, asker, k, personal, left_out)
             if found.decision == "answer" or first.shelf is None:
                 first = found
             if first.decision == "answer":
                 break
         return first
 
-    def _find_on(self, shelf: Shelf, text: str, lang: Language, asker: Asker | None, k: int, personal: bool) -> Found:
-        vectors = self.encode(self.encoders.named(shelf.encoder), parts_of_question(text))
-        candidates = rank(self.index, shelf, text, vectors, k, lambda article: _fit(article, asker), personal=personal)
+    def _find_on(
+        self, shelf: Shelf, text: str, lang: Language, asker: Asker | None, k: int, personal: bool, without: set[int]
+    ) -> Found:
+        asked = self.encode(self.encoders.named(shelf.encoder), parts_of_question(text))
+        candidates = rank(
+            self.index, shelf, text, asked, k, lambda article: _fit(article, asker), personal=personal, without=without
+        )
         model = self.index.calibration.model(shelf.encoder)
         if not candidates or model is None:
             return Found(lang, shelf, candidates, 0.0, "abstain")
@@ -182,9 +189,9 @@ class Answerer:
             for shelf in self.index.shelves.values()
             if len(at := np.flatnonzero(shelf.articles == position))
         )
-        vectors = self.encode(self.encoders.named(shelf.encoder), [text])
+        asked = self.encode(self.encoders.named(shelf.encoder), [text])[0]
         passage = best_passage(
-            shelf, place, vectors[0], shelf.parts.scores(tokens(text)), personal=request.values is not None
+            shelf, place, asked, shelf.parts.scores(tokens(text)), personal=request.values is not None
         )
         chosen = Candidate(position, place, passage, 1.0, 0.0, 0.0, Signals(0.0, 0.0, 0.0, 0.0))
         return self._quote(Found(lang, shelf, [chosen], 1.0, "answer"), request)

@@ -1,21 +1,19 @@
-"""Question vectors, remembered and made together where several are asked for at the same moment."""
+"""Questions read by the encoders, remembered and made together where several are asked for at the same moment."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 
-import numpy as np
-import numpy.typing as npt
-
 from knowledge_base.encoders import BATCH, Encoder
+from knowledge_base.pieces import ASKED, Reading
 
-Vector = npt.NDArray[np.float32]
-REMEMBERED = 4_096
-"""Vectors kept: 6 MB at 384 dimensions, and a text embedded to be understood is at hand when it is answered."""
+REMEMBERED = 1_024
+"""Texts kept: a text embedded to be understood is at hand when it is answered. A usual question takes 20 kB, the longest 100."""
 
 
 class Batcher:
@@ -27,13 +25,13 @@ class Batcher:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._waiting: SimpleQueue[tuple[str, Future[Vector]] | None] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[str, Future[Reading]] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name=f"encoder-{encoder.name}", daemon=True)
         self._thread.start()
 
-    def submit(self, text: str) -> Future[Vector]:
-        """The vector of a question, in time."""
-        future: Future[Vector] = Future()
+    def submit(self, text: str) -> Future[Reading]:
+        """A question, read in time."""
+        future: Future[Reading] = Future()
         self._waiting.put((text, future))
         return future
 
@@ -59,19 +57,19 @@ class Batcher:
             if ended:
                 return
 
-    def _encode(self, batch: list[tuple[str, Future[Vector]]]) -> None:
+    def _encode(self, batch: list[tuple[str, Future[Reading]]]) -> None:
         try:
-            vectors = self._encoder.questions([text for text, _ in batch])
+            read = self._encoder.read_questions([text for text, _ in batch])
         except Exception as error:  # noqa: BLE001  # whoever waits for it gets it; the thread must live on
             for _, future in batch:
                 future.set_exception(error)
             return
-        for (_, future), vector in zip(batch, vectors, strict=True):
-            future.set_result(vector)
+        for (_, future), one in zip(batch, read, strict=True):
+            future.set_result(replace(one, pieces=None if one.pieces is None else one.pieces[:ASKED].copy()))
 
 
 class QuestionVectors:
-    """The vectors of questions by all encoders of an installation; may be called from any thread.
+    """Questions as all encoders read them of an installation; may be called from any thread.
 
     Args:
         encoders: each gets a thread of its own.
@@ -79,11 +77,11 @@ class QuestionVectors:
 
     def __init__(self, encoders: Sequence[Encoder]) -> None:
         self._batchers = {encoder.name: Batcher(encoder) for encoder in encoders}
-        self._remembered: OrderedDict[tuple[str, str], Future[Vector]] = OrderedDict()
+        self._remembered: OrderedDict[tuple[str, str], Future[Reading]] = OrderedDict()
         self._lock = Lock()
 
-    def start(self, encoder: Encoder, text: str) -> Future[Vector]:
-        """The vector of one text, in time. A text that is being encoded, or was lately, is not encoded again."""
+    def start(self, encoder: Encoder, text: str) -> Future[Reading]:
+        """One text, read in time. A text that is being encoded, or was lately, is not encoded again."""
         key = (encoder.name, text)
         with self._lock:
             found = self._remembered.get(key)
@@ -95,10 +93,10 @@ class QuestionVectors:
                 self._remembered.popitem(last=False)
         return made
 
-    def of(self, encoder: Encoder, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """A row for each text by one encoder; waits for them."""
+    def of(self, encoder: Encoder, texts: Sequence[str]) -> list[Reading]:
+        """Each text read by one encoder; waits for them."""
         started = [self.start(encoder, text) for text in texts]
-        return np.stack([future.result() for future in started])
+        return [future.result() for future in started]
 
     def close(self) -> None:
         """Ends the threads."""

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
@@ -74,12 +76,16 @@ def threshold(
     return found
 
 
-def calibrate(outcomes: Sequence[Outcome]) -> tuple[Model, Promise]:
+def calibrate(outcomes: Sequence[Outcome], left_out: Sequence[Outcome] = ()) -> tuple[Model, Promise]:
     """A model for one encoder from its labelled questions.
 
     Each question's chance comes from a model that was fitted without it (five folds); on these the threshold is set. The
     model that is kept is fitted on all.
 
+    Args:
+        outcomes: of the questions.
+        left_out: of the same ones asked as if the articles that answer them were not there (`evaluation.ask_without_right`).
+            Models are fitted to these too, as the hardest of questions without an answer; nothing is promised about them.
     Raises:
         UserError: too few questions, or all of one kind.
     """
@@ -93,10 +99,10 @@ def calibrate(outcomes: Sequence[Outcome]) -> tuple[Model, Promise]:
     rows = np.array([outcome.features for outcome in usable])
     chances = np.zeros(len(rows))
     for kept, held in StratifiedKFold(5, shuffle=True, random_state=0).split(rows, right):
-        weights, bias = fit(rows[kept], [right[n] for n in kept])
+        weights, bias = _fit_with([usable[n] for n in kept], left_out)
         part = Model(weights=weights, bias=bias, answer=1, clarify=1)
         chances[held] = [part.chance(row) for row in rows[held]]
-    weights, bias = fit(rows, right)
+    weights, bias = _fit_with(usable, left_out)
     found = threshold(chances, right)
     answer = found if found is not None else _seen(chances, right)
     offered = [bool(set(outcome.ranking[:CHOICES]) & outcome.question.right) for outcome in usable]
@@ -113,6 +119,22 @@ def calibrate(outcomes: Sequence[Outcome]) -> tuple[Model, Promise]:
         wrong=wrong,
         bound=clopper_pearson(wrong, int(answered.sum())),
     )
+
+
+def _fit_with(outcomes: Sequence[Outcome], left_out: Sequence[Outcome]) -> tuple[dict[str, float], float]:
+    """The model of some outcomes and of the left-out ones of the same questions.
+
+    Among all of them fewer are right than among questions as they come, so the bias is set anew: to where the mean chance of
+    the latter is the share of them that is right.
+    """
+    asked = {outcome.question.id for outcome in outcomes}
+    every = [*outcomes, *(one for one in left_out if one.features and one.question.id in asked)]
+    weights, bias = fit([outcome.features for outcome in every], [outcome.right for outcome in every])
+    scores = (
+        np.array([outcome.features for outcome in outcomes]) @ np.array([weights[name] for name in FEATURES]) + bias
+    )
+    share = float(np.mean([outcome.right for outcome in outcomes]))
+    return weights, bias + float(brentq(lambda moved: expit(scores + moved).mean() - share, -100, 100))
 
 
 def _seen(chances: npt.NDArray[np.float64], right: Sequence[bool]) -> float:

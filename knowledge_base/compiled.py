@@ -1,6 +1,7 @@
 """A sentence-transformers model compiled for this processor by OpenVINO: the same vectors in a third of the time.
 
-The model is translated once, whole, with its pooling and normalisation, and kept in a folder. From then on neither torch
+The model is translated once, whole, with its pooling and normalisation, and kept in a folder; the vectors of word pieces, of
+which it makes the one of a text, are a second output. From then on neither torch
 nor sentence-transformers is loaded to serve it. A translation counts only where its vectors are those of the original.
 """
 
@@ -23,6 +24,8 @@ import numpy.typing as npt
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from knowledge_base.pieces import Reading, unit
+
 Vectors = npt.NDArray[np.float32]
 log = structlog.get_logger()
 
@@ -34,7 +37,7 @@ WARM_LENGTH = 64
 """Word pieces up to which all lengths are made ready at start: few questions are longer."""
 WARM_BATCHES = (1, 2, 4, 8)
 BATCH = 32
-_FORMAT = 1
+_FORMAT = 2
 _SAMPLES = (
     "How?",
     "How do I begin? はじめ方は？",
@@ -104,13 +107,13 @@ class Compiled:
         self.longest = described.longest
         self._lock = Lock()
 
-    def questions(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of what people ask."""
-        return self._vectors([self.described.question_prompt + text for text in texts])
+    def questions(self, texts: Sequence[str]) -> list[Reading]:
+        """What people ask, read."""
+        return self._read([self.described.question_prompt + text for text in texts])
 
-    def passages(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of what is to be found."""
-        return self._vectors([self.described.passage_prompt + text for text in texts])
+    def passages(self, texts: Sequence[str]) -> list[Reading]:
+        """What is to be found, read."""
+        return self._read([self.described.passage_prompt + text for text in texts])
 
     def warm(self) -> None:
         """Generates the code for the usual lengths and batches: the first of each kind is the slow one."""
@@ -119,18 +122,18 @@ class Compiled:
                 ids = np.full((batch, length), self.described.pad_id, np.int64)
                 self._infer(ids, np.ones_like(ids), np.zeros_like(ids))
 
-    def _vectors(self, texts: Sequence[str]) -> Vectors:
-        made = np.zeros((len(texts), self.dimension), np.float32)
+    def _read(self, texts: Sequence[str]) -> list[Reading]:
+        made: dict[int, Reading] = {}
         encoded = self._tokenizer.encode_batch_fast(list(texts))
         order = sorted(
             range(len(texts)), key=lambda row: len(encoded[row].ids)
         )  # like lengths together: less to fill up
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
-            made[rows] = self._batch([encoded[row] for row in rows])
-        return made
+            made |= zip(rows, self._batch([encoded[row] for row in rows]), strict=True)
+        return [made[row] for row in range(len(texts))]
 
-    def _batch(self, encoded: Sequence[Any]) -> Vectors:
+    def _batch(self, encoded: Sequence[Any]) -> list[Reading]:
         longest = max(len(one.ids) for one in encoded)
         shape = (1 << (len(encoded) - 1).bit_length(), min(-(-longest // LENGTH_STEP) * LENGTH_STEP, self.longest))
         ids = np.full(shape, self.described.pad_id, np.int64)
@@ -140,13 +143,18 @@ class Compiled:
             ids[row, : len(one.ids)] = one.ids
             mask[row, : len(one.ids)] = 1
             types[row, : len(one.ids)] = one.type_ids
-        return self._infer(ids, mask, types)[: len(encoded)]
+        vectors, pieces = self._infer(ids, mask, types)
+        own = [np.flatnonzero(np.array(one.special_tokens_mask) == 0) for one in encoded]
+        return [Reading(vectors[row], unit(pieces[row, places])) for row, places in enumerate(own)]
 
-    def _infer(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64], types: npt.NDArray[np.int64]) -> Vectors:
+    def _infer(
+        self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64], types: npt.NDArray[np.int64]
+    ) -> tuple[Vectors, Vectors]:
+        """Vectors of the texts, and of their word pieces."""
         given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
         with self._lock:
             done = self._request.infer([given[name] for name in self.described.inputs], share_inputs=True)
-            return np.array(done[0], np.float32)
+            return np.array(done[0], np.float32), np.array(done[1], np.float32)
 
 
 def translate(model: Any, folder: Path) -> None:
@@ -186,7 +194,8 @@ def _translate(model: Any, folder: Path) -> None:
             self.model = model
 
         def forward(self, *given: Any) -> Any:
-            return self.model(dict(zip(inputs, given, strict=True)))["sentence_embedding"]
+            made = self.model(dict(zip(inputs, given, strict=True)))
+            return made["sentence_embedding"], made["token_embeddings"]
 
     model.eval()
     with torch.inference_mode(), warnings.catch_warnings():
@@ -209,13 +218,13 @@ def _translate(model: Any, folder: Path) -> None:
 
 
 def _check(model: Any, compiled: Compiled) -> None:
-    pairs: list[tuple[Callable[..., Any], Callable[[Sequence[str]], Vectors]]] = [
+    pairs: list[tuple[Callable[..., Any], Callable[[Sequence[str]], list[Reading]]]] = [
         (model.encode_query, compiled.questions),
         (model.encode_document, compiled.passages),
     ]
     for original, ours in pairs:
         wanted = np.asarray(original(list(_SAMPLES), show_progress_bar=False), np.float32)
-        found = np.stack([*ours(_SAMPLES[:-1]), *ours(_SAMPLES[-1:])])
+        found = np.stack([one.vector for one in (*ours(_SAMPLES[:-1]), *ours(_SAMPLES[-1:]))])
         norms = np.linalg.norm(wanted, axis=1) * np.linalg.norm(found, axis=1)
         cosine = float(((wanted * found).sum(axis=1) / norms).min())
         longer = np.linalg.norm(found, axis=1) / np.linalg.norm(wanted, axis=1)

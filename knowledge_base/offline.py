@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from kit.errors import UserError
 from kit.settings import Settings
 from knowledge_base import calibration, evaluation, feedback, imports, templates
@@ -22,6 +19,7 @@ from knowledge_base.encoders import Encoder, Encoders
 from knowledge_base.evaluation import Outcome
 from knowledge_base.feedback import Said
 from knowledge_base.index import BuildReport
+from knowledge_base.pieces import Reading
 from knowledge_base.progress import Report, silent
 from knowledge_base.schemas import Asker, Hit
 from knowledge_base.text import Language
@@ -137,8 +135,12 @@ def calibrate(
     """
     target = index or settings.index_dir
     held = open_index(settings, target)
-    outcomes = evaluate(settings, folder, target, report).outcomes if folder is not None else []
-    outcomes += feedback.outcomes(held, said)
+    outcomes, left_out = feedback.outcomes(held, said), []
+    if folder is not None:
+        questions = evaluation.load_questions(folder)
+        answerer = answerer_for(settings, folder, target, report)
+        outcomes = evaluation.ask_all(answerer, questions, report) + outcomes
+        left_out = evaluation.ask_without_right(answerer, questions, report)
     names = sorted({outcome.encoder for outcome in outcomes if outcome.encoder})
     models = dict(held.index.calibration.models)
     promises: dict[str, Promise] = {}
@@ -146,7 +148,9 @@ def calibrate(
         own = [outcome for outcome in outcomes if outcome.encoder == name]
         if len(names) > 1 and len(own) < calibration.FEWEST:
             continue
-        models[name], promises[name] = calibration.calibrate(own)
+        models[name], promises[name] = calibration.calibrate(
+            own, [outcome for outcome in left_out if outcome.encoder == name]
+        )
     if not promises:
         raise UserError(f"{len(outcomes)} labelled questions are too few to calibrate on", "label more of them")
     Calibration(models=models, promises=promises).save(target)
@@ -182,5 +186,5 @@ def answerer_for(settings: Settings, folder: Path, index: Path | None = None, re
     return Answerer(indexes.open_index(place, encoders), encoders, _encode)
 
 
-def _encode(encoder: Encoder, texts: list[str]) -> npt.NDArray[np.float32]:
-    return encoder.questions(texts)
+def _encode(encoder: Encoder, texts: list[str]) -> list[Reading]:
+    return encoder.read_questions(texts)

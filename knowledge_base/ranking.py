@@ -4,12 +4,13 @@ Both sides see whole articles. The dense score of an article is that of its best
 questions) and a share of its second best, the mean over the question and its subject line. There are two lexical scores: BM25
 over its full text, with pairs of words, and that of its best passage, since words that stand together say more than words
 spread over a long article. Each is brought to a scale from 0 (like any article) to 1 (the best one here) and they are added
-with fixed weights. `docs/decisions/retrieval.md` has the figures behind each choice.
+with fixed weights. Then the best of them are read more closely, word piece by word piece (`pieces.py`), which counts as one
+more side. `docs/decisions/retrieval.md` has the figures behind each choice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from knowledge_base.articles import Article
 from knowledge_base.decision import Candidate, Signals
 from knowledge_base.index import Index, Shelf
 from knowledge_base.lexical import terms_and_pairs, tokens
+from knowledge_base.pieces import Reading
 from knowledge_base.text import parts_of_question
 
 Floats = npt.NDArray[np.float32]
@@ -31,6 +33,12 @@ POOL_ROWS = 200
 """Nearest rows that make their articles candidates."""
 POOL_ARTICLES = 50
 """Articles with the best lexical scores that become candidates too."""
+REREAD = 20
+"""Articles read more closely, word piece by word piece."""
+REREAD_ROWS = 12
+"""Rows of each that are at most, the nearest: of a very long article not all."""
+REREAD_WEIGHT = 0.2
+"""What that counts beside the sides together."""
 NEIGHBOURS = 3
 """Articles nearest to the first one, from which it is told apart."""
 LEXICAL_IN_ARTICLE = 0.15
@@ -46,11 +54,12 @@ def rank(
     index: Index,
     shelf: Shelf,
     text: str,
-    vectors: Floats,
+    asked: Sequence[Reading],
     k: int,
     weigh: Callable[[Article], float] | None = None,
     *,
     personal: bool = False,
+    without: Collection[int] = (),
 ) -> list[Candidate]:
     """The best articles of a shelf.
 
@@ -58,28 +67,33 @@ def rank(
         index: the index.
         shelf: of it.
         text: the question, cleaned.
-        vectors: a row for each of its parts (`text.parts_of_question`), the whole first, by the shelf's encoder.
+        asked: its parts (`text.parts_of_question`), the whole first, as the shelf's encoder reads them.
         k: how many at most.
         personal: whether the asker has an account whose values articles may use.
+        without: articles, by their position in the index, that are treated as if they were not there.
         weigh: what an article gains or loses for this asker, in units of the fused score.
     """
     if not len(shelf.articles):
         return []
+    vectors = np.stack([part.vector for part in asked])
     worded = [shelf.whole.scores(terms_and_pairs(part)) for part in parts_of_question(text)]
     lexical = worded[0]
-    pool = _pool(shelf, vectors, lexical)
+    pool = [place for place in _pool(shelf, vectors, lexical) if shelf.articles[place] not in without]
+    if not pool:
+        return []
     rows = np.array([_best_rows(shelf, place, vectors) for place in pool], np.float32)
     dense = rows[:, 0] + SECOND_ROW * rows[:, 1]
     parts = shelf.parts.scores(tokens(text))
     floor = (1 + SECOND_ROW) * float((vectors @ shelf.centres[0]).mean())
     fused = fuse((dense, lexical[pool], _best_parts(shelf, pool, parts)), (floor, 0.0, 0.0))
+    fused = _reread(shelf, asked[-1], vectors, pool, fused)
     order = np.argsort(-fused, kind="stable")[: max(k, 10)]
     signals = _Signals(shelf, text, vectors, np.sum(worded, axis=0))
     found = [
         Candidate(
             article=int(shelf.articles[pool[n]]),
             place=pool[n],
-            passage=best_passage(shelf, pool[n], vectors[0], parts, personal=personal),
+            passage=best_passage(shelf, pool[n], asked[0], parts, personal=personal),
             score=float(fused[n]),
             dense=float(rows[n, 0]),
             lexical=float(lexical[pool[n]]),
@@ -155,6 +169,35 @@ def fuse(sides: Sequence[Floats], floors: Sequence[float], weights: Sequence[flo
     return made
 
 
+def _reread(shelf: Shelf, asked: Reading, vectors: Floats, pool: Sequence[int], fused: Floats) -> Floats:
+    """The fused scores, those of the best articles mixed with how well their rows match the question piece by piece.
+
+    Args:
+        asked: the last part of the question: its subject line, where it has one.
+        vectors: of all parts.
+        pool: places of the candidates.
+        fused: their scores.
+    """
+    if shelf.pieces is None or asked.pieces is None or not len(asked.pieces):
+        return fused
+    top = np.argsort(-fused, kind="stable")[:REREAD]
+    rows = [_nearest_rows(shelf, pool[n], vectors) for n in top]
+    scores = shelf.pieces.matches(asked.pieces, [row for own in rows for row in own])
+    best = np.zeros(len(top), np.float32)
+    np.maximum.at(best, np.repeat(np.arange(len(top)), [len(own) for own in rows]), scores)
+    made: Floats = (1 - REREAD_WEIGHT) * fused
+    made[top] += REREAD_WEIGHT * _scaled(best, float(best.min()))
+    return made
+
+
+def _nearest_rows(shelf: Shelf, place: int, vectors: Floats) -> list[int]:
+    first, last = int(shelf.article_rows[place]), int(shelf.article_rows[place + 1])
+    if last - first <= REREAD_ROWS:
+        return list(range(first, last))
+    nearest = np.argsort(-(vectors @ _rows(shelf, place).T).max(axis=0), kind="stable")[:REREAD_ROWS]
+    return [first + int(row) for row in nearest]
+
+
 def _scaled(scores: Floats, floor: float) -> Floats:
     high = float(scores.max())
     if high <= floor:
@@ -163,7 +206,7 @@ def _scaled(scores: Floats, floor: float) -> Floats:
     return made
 
 
-def best_passage(shelf: Shelf, place: int, vector: Floats, parts: Floats, *, personal: bool) -> int:
+def best_passage(shelf: Shelf, place: int, asked: Reading, parts: Floats, *, personal: bool) -> int:
     """Position of the passage of one article that answers best; -1 where it has none."""
     first, last = shelf.article_passages[place], shelf.article_passages[place + 1]
     if first == last:
@@ -171,7 +214,7 @@ def best_passage(shelf: Shelf, place: int, vector: Floats, parts: Floats, *, per
     scores = np.full(last - first, -1.0, np.float32)
     rows = slice(shelf.article_rows[place], shelf.article_rows[place + 1])
     own = shelf.row_passage[rows] >= 0  # the article's questions say which article it is, not which passage
-    np.maximum.at(scores, shelf.row_passage[rows][own] - first, shelf.dense.vectors[rows][own] @ vector)
+    np.maximum.at(scores, shelf.row_passage[rows][own] - first, shelf.dense.vectors[rows][own] @ asked.vector)
     words = parts[first:last]
     if words.max() > 0:
         scores = scores + LEXICAL_IN_ARTICLE * words / words.max()

@@ -14,9 +14,10 @@ from kit.errors import KotaeError, Unavailable
 from kit.memory import keep_loaded
 from kit.settings import Settings
 from knowledge_base.answering import Answerer, question_language
-from knowledge_base.batching import QuestionVectors, Vector
+from knowledge_base.batching import QuestionVectors
 from knowledge_base.encoders import Encoder, Encoders, Vectors
 from knowledge_base.index import fingerprint, open_index
+from knowledge_base.pieces import Reading
 from knowledge_base.schemas import Ready, Reloaded
 from knowledge_base.text import clean_question, has_words
 
@@ -134,11 +135,11 @@ class Service:
             raise Unavailable("the knowledge base is not ready", self._reason)
         encoders = self._encoders
         rows = np.zeros((len(texts), encoders.dimension), np.float32)
-        started: list[tuple[int, Encoder, Future[Vector]]] = []
+        started: list[tuple[int, Encoder, Future[Reading]]] = []
         for row, text in enumerate(map(clean_question, texts)):
             if has_words(text):
                 encoder = encoders.of(question_language(text, None))
                 started.append((row, encoder, self._vectors.start(encoder, text)))
         for row, encoder, future in started:
-            rows[row] = encoders.block(encoder, await asyncio.wrap_future(future))
+            rows[row] = encoders.block(encoder, (await asyncio.wrap_future(future)).vector)
         return Embedded(rows, encoders.name)

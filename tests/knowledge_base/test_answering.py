@@ -138,3 +138,15 @@ def test_hostile_and_foreign_questions_do_no_harm(small: Answerer, text: str) ->
 def test_any_text_is_answered_clarified_abstained_or_refused(small: Answerer, text: str) -> None:
     with contextlib.suppress(UserError):
         assert ask(small, text).decision in ("answer", "clarify", "abstain")
+
+
+def test_an_article_that_is_left_out_is_not_found(small: Answerer) -> None:
+    found = small.find("how do I change the credit card?", "en")
+    rest = small.find("how do I change the credit card?", "en", without={"en/billing"})
+    ids = [[small.index.articles[one.article].id for one in each.candidates] for each in (found, rest)]
+    assert ids[0][0] == "en/billing"
+    assert "en/billing" not in ids[1]
+    assert set(ids[1]) == set(ids[0]) - {"en/billing"}
+    assert rest.chance < found.chance
+    every = {article.id for article in small.index.articles}
+    assert small.find("how do I change the credit card?", "en", without=every).candidates == []

@@ -136,7 +136,8 @@ async def test_it_says_why_it_is_not_ready_and_picks_up_an_index_that_appears(
         indexes.build_index(load_folder(content), settings.index_dir, encoders)
         answers = [client.answer("what is my run limit") for _ in range(8)]
         reloaded, *made = await asyncio.gather(client.reload(), *answers)
-        assert reloaded.changed
+        # Whether this call switched or the service had noticed by itself: that is done, and there is nothing more to switch to.
+        assert not (await client.reload()).changed
         assert reloaded.build != first.build
         assert all(answer.citation and answer.citation.article_id == "en/run-limits" for answer in made)
         assert (await client.search("weave cloth on a loom", k=1))[0].article_id == "en/looms"

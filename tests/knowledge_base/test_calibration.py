@@ -104,6 +104,21 @@ def test_a_choice_is_offered_from_where_it_has_the_right_article_often_enough() 
     assert np.mean([bool(m.question.right) for m in offered]) > 0.5 > np.mean([bool(m.question.right) for m in silent])
 
 
+def test_questions_whose_answer_was_left_out_teach_the_model_but_are_not_promised_about() -> None:
+    """The second feature is high where the answer is missing: only questions that were left out show it."""
+    random = np.random.default_rng(8)
+    rows = random.normal(size=(300, len(FEATURES)))
+    made = [outcome(n, tuple(row), bool(4 * row[0] + random.logistic() > 0)) for n, row in enumerate(rows)]
+    without = [outcome(n, (row[0], row[1] + 3, *row[2:]), right=False) for n, row in enumerate(rows) if made[n].right]
+    plain, _ = calibrate(made)
+    model, promise = calibrate(made, without)
+    assert (promise.questions, promise.kept) == (300, True)
+    second = FEATURES[1]
+    assert model.weights[second] < plain.weights[second] - 0.3
+    chances = [model.chance(one.features) for one in made]
+    assert np.mean(chances) == pytest.approx(np.mean([one.right for one in made]), abs=0.01)
+
+
 def test_too_few_labels_are_refused() -> None:
     with pytest.raises(UserError, match="too few"):
         calibrate([outcome(n, (0.0,) * len(FEATURES), n % 2 == 0) for n in range(20)])

@@ -85,7 +85,7 @@ def test_the_companys_own_article_goes_before_a_topic(tmp_path: Path, encoders: 
     topics = load(write(tmp_path / "topics.json", DISCOURSE), "https://forum.example.com")
     build_index(join([load(own, URL), topics]), tmp_path / "index", encoders)
     answerer = Answerer(
-        open_index(tmp_path / "index", encoders), encoders, lambda encoder, texts: encoder.questions(texts)
+        open_index(tmp_path / "index", encoders), encoders, lambda encoder, texts: encoder.read_questions(texts)
     )
     hits = answerer.search("how do I reset my API key", None, None, 5)
     assert [(hit.article_id, hit.source) for hit in hits] == [("key", "article"), ("community/7", "community")]

@@ -1,0 +1,210 @@
+"""Vectors of word pieces, as a sentence encoder has them before it makes one vector of a text: kept at eight bits, and
+compared piece by piece (late interaction, as in ColBERT, Khattab and Zaharia 2020).
+
+One vector of a passage says what it is about. Whether each word of a question meets its like in the passage is seen only
+piece by piece, which is too much for all passages and little for those of the best articles. Of the directions in which
+pieces may differ the few in which those of this help content do are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+Packed = npt.NDArray[np.void]
+"""A vector of eight-bit numbers, and the scale they are multiples of."""
+
+ASKED = 64
+"""Pieces of a question that are compared. What is longer is a log or a letter, and its subject line is looked for alone."""
+AXES = 128
+"""Directions in which pieces are kept. They tell as much as all 384 and make every row of the best articles affordable."""
+FITTED_ON = 256
+"""Rows the directions are fitted on. A build keeps those of the build before, unless that was fitted on fewer than half as
+many as could be now."""
+ROWS_UP_TO = 100_000
+"""Rows up to which pieces are kept: a window takes about 20 kB, so these take 2 GB of disk, and as much to copy at each build."""
+_ALONE = 200_000
+"""Multiplications up to which OpenBLAS works in one thread. With more it waits for its others, ten times as long on busy cores."""
+FILE, PLACES = "pieces.bin", "pieces.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an encoder makes of a text.
+
+    Attributes:
+        vector: of the whole.
+        pieces: a row of length 1 for each word piece, without those the encoder puts before and after a text; None: this
+            encoder does not tell them.
+    """
+
+    vector: Floats
+    pieces: Floats | None = None
+
+
+def unit(vectors: npt.ArrayLike) -> Floats:
+    """Rows of length 1."""
+    rows = np.asarray(vectors, np.float32)
+    made: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return made
+
+
+def pack(vectors: Floats) -> Packed:
+    """Rows at eight bits, each with its own scale."""
+    made = np.zeros(len(vectors), _packed(vectors.shape[1]))
+    made["scale"] = np.maximum(np.abs(vectors).max(axis=1, initial=0), 1e-6) / 127
+    made["values"] = np.rint(vectors / made["scale"][:, None])
+    return made
+
+
+def best_matches(asked: Floats, texts: Sequence[Packed]) -> Floats:
+    """How well each text has what is asked: the mean, over the pieces of the question, of the inner product with the piece
+    of the text most like it; 0 for a text without pieces.
+
+    Args:
+        asked: a row a piece of the question; at least one.
+        texts: their pieces.
+    """
+    made = np.zeros(len(texts), np.float32)
+    filled = [number for number, text in enumerate(texts) if len(text)]
+    if not filled:
+        return made
+    # As bytes: NumPy copies records field by field, ten times slower.
+    packed = np.concatenate([texts[number].view(np.uint8) for number in filled]).view(texts[0].dtype)
+    values = packed["values"].astype(np.float32)
+    likeness = np.empty((len(values), len(asked)), np.float32)
+    step = max(1, _ALONE // asked.size)
+    for start in range(0, len(values), step):
+        np.matmul(values[start : start + step], asked.T, out=likeness[start : start + step])
+    likeness *= packed["scale"][:, None]
+    starts = np.cumsum([0, *(len(texts[number]) for number in filled[:-1])])
+    made[filled] = np.maximum.reduceat(likeness, starts).mean(axis=1)
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """The directions in which the pieces of some help content differ most (principal axes, through the origin).
+
+    Attributes:
+        axes: a column each, at most `AXES`.
+        rows: it was fitted on.
+    """
+
+    axes: Floats
+    rows: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Basis) and np.array_equal(self.axes, other.axes)
+
+    @classmethod
+    def fit(cls, read: Sequence[Floats]) -> Basis:
+        """From the pieces of some rows."""
+        every = np.concatenate(read)
+        axes = np.linalg.eigh(every.T @ every)[1][:, ::-1][:, :AXES]
+        return cls(np.ascontiguousarray(axes, np.float32), len(read))
+
+    def along(self, pieces: Floats) -> Floats:
+        """Pieces in these directions alone, of length 1."""
+        return unit(pieces @ self.axes)
+
+
+class Pieces:
+    """The pieces of the rows of a shelf, in their file.
+
+    Args:
+        packed: of all rows (it may be mapped from a file).
+        places: for each row where its pieces begin and end.
+        basis: in which they are kept.
+    """
+
+    def __init__(self, packed: Packed, places: Integers, basis: Basis) -> None:
+        self._packed = packed
+        self._places = places
+        self.basis = basis
+
+    @classmethod
+    def open(cls, folder: Path) -> Pieces | None:
+        """Those of a folder, mapped; None where it has none."""
+        if not (folder / PLACES).exists():
+            return None
+        with np.load(folder / PLACES) as kept:
+            places, basis = kept["places"], Basis(kept["axes"], int(kept["rows"]))
+        kind, file = _packed(basis.axes.shape[1]), folder / FILE
+        packed: Packed = np.asarray(np.memmap(file, kind, mode="r")) if file.stat().st_size else np.zeros(0, kind)
+        return cls(packed, places, basis)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def of(self, row: int) -> Packed:
+        """The pieces of a row."""
+        begin, end = self._places[row]
+        return self._packed[begin:end]
+
+    def matches(self, asked: Floats, rows: Sequence[int]) -> Floats:
+        """How well each of these rows has what is asked (`best_matches`).
+
+        Args:
+            asked: the pieces of a question, as its encoder reads them; at least one.
+        """
+        return best_matches(self.basis.along(asked[:ASKED]), [self.of(row) for row in rows])
+
+
+class Writer:
+    """Writes the pieces of rows as they come, so that they need not fit into memory. To be used with `with`.
+
+    Args:
+        folder: of the shelf.
+        rows: how many there will be.
+        basis: in which they are kept; None: it is fitted to the first `FITTED_ON` of them.
+    """
+
+    def __init__(self, folder: Path, rows: int, basis: Basis | None) -> None:
+        self.basis = basis
+        self._folder = folder
+        self._places = np.zeros((rows, 2), np.int64)
+        self._waiting: dict[int, Floats] = {}
+        self._written = 0
+
+    def __enter__(self) -> Self:
+        self._file = (self._folder / FILE).open("wb")
+        return self
+
+    def add(self, row: int, pieces: Floats) -> None:
+        """Those of one row, as its encoder reads it."""
+        self._waiting[row] = pieces
+        if self.basis is not None or len(self._waiting) == FITTED_ON:
+            self._flush()
+
+    def copy(self, row: int, packed: Packed) -> None:
+        """Those of one row, kept in this basis before."""
+        self._file.write(packed.tobytes())
+        self._places[row] = self._written, self._written + len(packed)
+        self._written += len(packed)
+
+    def _flush(self) -> None:
+        if self.basis is None:
+            self.basis = Basis.fit(list(self._waiting.values()))
+        for row, pieces in self._waiting.items():
+            self.copy(row, pack(self.basis.along(pieces)))
+        self._waiting.clear()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._waiting:
+            self._flush()
+        self._file.close()
+        if self.basis is not None:
+            np.savez(self._folder / PLACES, places=self._places, axes=self.basis.axes, rows=self.basis.rows)
+
+
+def _packed(axes: int) -> np.dtype[np.void]:
+    return np.dtype([("scale", np.float32), ("values", np.int8, (axes,))])
