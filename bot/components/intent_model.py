@@ -127,7 +127,9 @@ class IntentModel:
 
     def _similarity(self, rows: csr_matrix, vectors: Optional[np.ndarray]) -> np.ndarray:
         """Similarity to every training sentence, at most 1."""
-        characters = (rows @ self.state["rows"].T).toarray()
+        known = self.state["rows"]
+        # One text, as in every turn: times a full column it needs no transposed copy of all training sentences.
+        characters = (known @ rows.T.toarray()).T if rows.shape[0] == 1 else (rows @ known.T).toarray()
         if vectors is None:
             return characters
         return (vectors @ self.state["vectors"].T + CHARACTERS * characters) / (1 + CHARACTERS)
