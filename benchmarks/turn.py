@@ -283,18 +283,21 @@ class Kotae:
 
 
 async def _turn(socket: ClientConnection, text: str) -> str:
-    """Sends a question and waits for the bot's message.
+    """Sends a question and waits for the bot's first message after it: one more to the question before is none.
 
     Returns:
         the type of its body.
     """
-    await socket.send(json.dumps({"type": "message", "client_id": str(uuid.uuid4()), "text": text}))
+    client_id, asked = str(uuid.uuid4()), sys.maxsize
+    await socket.send(json.dumps({"type": "message", "client_id": client_id, "text": text}))
     async with asyncio.timeout(60):
         while True:
             frame = json.loads(await socket.recv())
             if frame["type"] == "error":
                 raise RuntimeError(frame["message"])
-            if frame["type"] == "message" and frame["sender"] == "bot":
+            if frame["type"] == "ack" and frame["client_id"] == client_id:
+                asked = frame["seq"]
+            if frame["type"] == "message" and frame["sender"] == "bot" and frame["seq"] > asked:
                 return str(frame["body"]["type"])
 
 

@@ -28,7 +28,7 @@ from scipy.special import expit
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from bot.components.intent_model import centred, centres_of, normalise
+from bot.components.intent_model import Characters, centred, centres_of, normalise
 from bot.knowledge_base import Encoder, EncoderUnavailable
 
 MOODS = ("anger", "worry", "blocked", "outage", "deadline", "urgency")
@@ -114,13 +114,19 @@ class MoodModel:
     def _biases(self) -> np.ndarray:
         return np.concatenate([one.intercept_ for one in self.state["moods"]])
 
+    @cached_property
+    def _characters(self) -> Characters:
+        return Characters(self.state["characters"])
+
     def _features(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> csr_matrix:
         return hstack([csr_matrix(part) for part in self._parts(texts, vectors)]).tocsr()
 
     def _parts(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> List[Any]:
         """The features in their order, in blocks of columns: sparse characters, and what is full."""
+        plain = [normalise(text) for text in texts]
+        characters = self._characters.row(plain[0]) if len(plain) == 1 else self.state["characters"].transform(plain)
         parts = [
-            CHARACTERS * self.state["characters"].transform([normalise(text) for text in texts]),
+            CHARACTERS * characters,
             np.array([_loudness(text) for text in texts]),
             HEARD * np.array([heard(text) for text in texts]),
         ]
