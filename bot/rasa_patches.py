@@ -9,6 +9,10 @@
    so a connection for each action.
 5. `Event.resolve_by_type` remembers the class of each name. The original walks all subclasses for each event that is read, which
    takes a sixth of a turn in a conversation of ten.
+6. `DaskGraphRunner.run` calls the nodes in an order found once for each set of targets. The original asks Dask for a plan, and
+   walks the graph for the part of it that is needed, three times a turn.
+7. `RulePolicy._get_possible_keys` remembers which rules fit the last few states, as many as the longest rule has. The original goes
+   through every rule for every state since the conversation began, though no rule says anything of what was before its first step.
 """
 
 from __future__ import annotations
@@ -17,7 +21,8 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any, AsyncIterator, Dict, List, Optional, Tuple, Type
+from graphlib import TopologicalSorter
+from typing import Any, AsyncIterator, Dict, List, Optional, Set, Tuple, Type
 
 import aiohttp
 import rasa
@@ -25,6 +30,9 @@ import rasa.core.actions.action as rasa_action
 from jsonschema import ValidationError
 from jsonschema.validators import validator_for
 from rasa.core.actions.action import ActionExecutionRejection, RemoteAction
+from rasa.core.policies.rule_policy import RulePolicy
+from rasa.engine.exceptions import GraphRunError
+from rasa.engine.runner.dask import DaskGraphRunner
 from rasa.shared.constants import DOCS_BASE_URL
 from rasa.shared.core.events import Event
 from rasa.shared.exceptions import RasaException
@@ -58,6 +66,8 @@ def apply() -> None:
     RemoteAction.run = _run
     EndpointConfig.session = _session
     Event.resolve_by_type = staticmethod(_resolve_by_type)
+    DaskGraphRunner.run = _run_graph
+    RulePolicy._get_possible_keys = _get_possible_keys
     rasa_action.DEFAULT_REQUEST_TIMEOUT = float(os.environ.get("KOTAE_ACTION_TIMEOUT_SECONDS", ACTION_TIMEOUT_SECONDS))
 
 
@@ -121,6 +131,67 @@ def _resolve_by_type(type_name: str, default: Optional[Type[Event]] = None) -> O
         if found is not None and found.type_name == type_name:
             _classes[type_name] = found
     return found
+
+
+def _run_graph(
+    self: DaskGraphRunner, inputs: Optional[Dict[str, Any]] = None, targets: Optional[List[str]] = None
+) -> Dict[str, Any]:
+    """As the original: the outputs of the targets by name."""
+    wanted = tuple(targets or self._graph_schema.target_names)
+    plans = self.__dict__.setdefault("_plans", {})
+    if wanted not in plans:
+        plans[wanted] = _plan(self, wanted)
+    plan = plans[wanted]
+    found = {name: (name, value) for name, value in (inputs or {}).items()}
+    if any(isinstance(value, str) and value in plan for _, value in found.values()):
+        raise GraphRunError("An input value is the name of a node.")
+    try:
+        for name, needs in plan.items():
+            if name not in found:  # what nothing provides is handed on as its name, of which the node warns
+                found[name] = self._instantiated_nodes[name](*(found.get(need, need) for need in needs))
+    except RuntimeError as error:
+        raise GraphRunError("Error running runner.") from error
+    return dict(found[name] for name in wanted)
+
+
+def _plan(runner: DaskGraphRunner, targets: Tuple[str, ...]) -> Dict[str, List[str]]:
+    """The nodes that these targets need, each behind those that it needs, with their names."""
+    nodes = runner._graph_schema.minimal_graph_schema(list(targets)).nodes
+    needs = {name: list(node.needs.values()) for name, node in nodes.items()}
+    return {name: needs[name] for name in TopologicalSorter(needs).static_order() if name in needs}
+
+
+def _get_possible_keys(self: RulePolicy, lookup: Dict[str, str], states: List[Any]) -> Set[str]:
+    """As the original: the rules that fit the conversation so far."""
+    kept = self.__dict__.setdefault("_fitting", {}).get(id(lookup))
+    if kept is None or kept.lookup is not lookup or kept.size != len(lookup):
+        kept = self.__dict__["_fitting"][id(lookup)] = _Fitting(self, lookup)
+    return kept.of(states)
+
+
+class _Fitting:
+    """The rules of one lookup that fit what was said last, remembered by that: conversations differ less than their words."""
+
+    REMEMBERED = 1024
+
+    def __init__(self, policy: RulePolicy, lookup: Dict[str, str]) -> None:
+        self._policy = policy
+        self.lookup, self.size = lookup, len(lookup)
+        self._longest = max((len(policy._rule_key_to_state(key)) for key in lookup), default=0)
+        self._found: Dict[str, Set[str]] = {}
+
+    def of(self, states: List[Any]) -> Set[str]:
+        """A new set of the keys."""
+        last = states[max(0, len(states) - self._longest) :]
+        said = repr(last)
+        if said not in self._found:
+            if len(self._found) >= self.REMEMBERED:
+                self._found.clear()
+            possible = set(self.lookup)
+            for index, state in enumerate(reversed(last)):
+                possible = {key for key in possible if self._policy._is_rule_applicable(key, index, state)}
+            self._found[said] = possible
+        return set(self._found[said])
 
 
 async def _run(self: RemoteAction, *args: Any, **kwargs: Any) -> Any:

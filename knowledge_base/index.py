@@ -13,11 +13,11 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
@@ -31,7 +31,7 @@ from kit.errors import UserError
 from knowledge_base.articles import Article, Content, Passage
 from knowledge_base.decision import FILE as CALIBRATION_FILE
 from knowledge_base.decision import Calibration
-from knowledge_base.dense import Dense, build_codes
+from knowledge_base.dense import Dense, build_codes, mapped
 from knowledge_base.encoders import Encoder, Encoders, Vectors
 from knowledge_base.lexical import Lexical, terms_and_pairs, tokens
 from knowledge_base.passages import cut
@@ -44,6 +44,8 @@ FORMAT = 4
 WINDOW = 110
 """Words of a passage that get a vector of their own; a longer passage has several."""
 STRIDE = 90
+KEPT = 512
+"""Articles, and as many passages, kept in memory once they were read: an article takes about 5 KB."""
 _EMBED_BATCH = 64
 _SPREAD = 8
 """Each so many batches comes first, so that the first texts embedded are of all lengths."""
@@ -87,19 +89,25 @@ class BuildReport:
 
 
 class Lines(Sequence[Item], Generic[Item]):
-    """Items kept as JSON lines in a file, read one at a time where they are asked for."""
+    """Items kept as JSON lines in a file, read one at a time where they are asked for; the last ones asked for are kept."""
 
     def __init__(self, path: Path, kind: type[Item]) -> None:
         self._kind: type[Item] = kind
         self._data: npt.NDArray[np.uint8] = (
-            np.memmap(path, mode="r", dtype=np.uint8) if path.stat().st_size else np.zeros(0, np.uint8)
+            np.asarray(np.memmap(path, mode="r", dtype=np.uint8)) if path.stat().st_size else np.zeros(0, np.uint8)
         )
         self._ends: npt.NDArray[np.int64] = np.load(path.with_suffix(".ends.npy"))
+        self._read: Callable[[int], Item] = lru_cache(KEPT)(self._line)
 
     def __len__(self) -> int:
         return len(self._ends)
 
     def __getitem__(self, position: Any) -> Any:
+        return self._read(int(position))
+
+    def _line(self, position: int) -> Item:
+        if not 0 <= position < len(self._ends):
+            raise IndexError(position)
         start = int(self._ends[position - 1]) if position else 0
         return _thawed(self._kind, orjson.loads(self._data[start : int(self._ends[position])].tobytes()))
 
@@ -485,7 +493,7 @@ def _open_shelf(folder: Path, name: str) -> Shelf:
         encoder=about["encoder"],
         row_passage=row_passage,
         dense=dense,
-        titles=np.load(folder / "titles.npy", mmap_mode="r"),
+        titles=mapped(folder / "titles.npy"),
         centres=np.load(folder / "centres.npy"),
         pieces=pieces,
         whole=Lexical.open(folder / "whole", len(arrays["articles"])),

@@ -237,7 +237,9 @@ class Lexical:
     @classmethod
     def open(cls, folder: Path, size: int) -> Lexical:
         """What `save` wrote, mapped into memory."""
-        return cls(bm25s.BM25.load(str(folder), mmap=True, load_corpus=False, show_progress=False, verbosity=0), size)
+        index = bm25s.BM25.load(str(folder), mmap=True, load_corpus=False, show_progress=False, verbosity=0)
+        index.scores = {name: np.asarray(array) for name, array in index.scores.items()}  # see `dense.mapped`
+        return cls(index, size)
 
     def save(self, folder: Path) -> None:
         """Writes it into a folder."""
@@ -250,15 +252,17 @@ class Lexical:
             return np.zeros(self.size, np.float32)
         return np.asarray(self._index.get_scores(known), dtype=np.float32)
 
-    def coverage(self, terms: Sequence[str], place: int) -> float:
-        """Share of the terms that one text has, each counted by its rarity among all texts; 0 to 1."""
+    def coverage(self, terms: Sequence[str], places: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Share of the terms that each text has, each term counted by its rarity among all texts; 0 to 1."""
         arrays = self._index.scores
-        total = found = 0.0
+        total, found = 0.0, np.zeros(len(places))
         for term in set(terms):
             number = self._index.vocab_dict.get(term)
             first, last = (arrays["indptr"][number], arrays["indptr"][number + 1]) if number is not None else (0, 0)
             rarity = math.log(1 + (self.size - (last - first) + 0.5) / (last - first + 0.5))
             total += rarity
-            at = first + np.searchsorted(arrays["indices"][first:last], place)
-            found += rarity if at < last and arrays["indices"][at] == place else 0.0
-        return found / total if total else 0.0
+            if last > first:
+                having = arrays["indices"][first:last]
+                at = np.minimum(np.searchsorted(having, places), len(having) - 1)
+                found += rarity * (having[at] == places)
+        return found / total if total else found

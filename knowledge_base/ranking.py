@@ -81,29 +81,31 @@ def rank(
     pool = [place for place in _pool(shelf, vectors, lexical) if shelf.articles[place] not in without]
     if not pool:
         return []
-    rows = np.array([_best_rows(shelf, place, vectors) for place in pool], np.float32)
-    dense = rows[:, 0] + SECOND_ROW * rows[:, 1]
+    rows = _Rows(shelf, pool)
+    best, second = _best_rows(rows, vectors)
+    dense = best + SECOND_ROW * second
     parts = shelf.parts.scores(tokens(text))
     floor = (1 + SECOND_ROW) * float((vectors @ shelf.centres[0]).mean())
     fused = fuse((dense, lexical[pool], _best_parts(shelf, pool, parts)), (floor, 0.0, 0.0))
     fused = _reread(shelf, asked[-1], vectors, pool, fused)
     order = np.argsort(-fused, kind="stable")[: max(k, 10)]
     signals = _Signals(shelf, text, vectors, np.sum(worded, axis=0))
+    fits = signals.of([pool[n] for n in order])
     found = [
         Candidate(
             article=int(shelf.articles[pool[n]]),
             place=pool[n],
             passage=best_passage(shelf, pool[n], asked[0], parts, personal=personal),
             score=float(fused[n]),
-            dense=float(rows[n, 0]),
+            dense=float(best[n]),
             lexical=float(lexical[pool[n]]),
-            signals=signals.of(pool[n]),
+            signals=fit,
         )
-        for n in order
+        for n, fit in zip(order, fits, strict=True)
     ]
     if weigh is not None:
         found = _reweighed(index, found, weigh)
-    crowd = signals.crowd(found[0].place, pool)
+    crowd = signals.crowd(found[0].place, rows)
     return [replace(found[0], crowd=crowd), *found[1:k]]
 
 
@@ -121,31 +123,56 @@ class _Signals:
         self.lexical = lexical
         self.mean, self.spread = float(lexical.mean()), max(float(lexical.std()), 1e-6)
 
-    def of(self, place: int) -> Signals:
-        rows = self._rows([place])
-        title = _from(self.shelf.centres[1], self.shelf.titles[place][None])
-        return Signals(
-            about=float((self.asked @ rows.T).max(axis=1).mean()) if len(rows) else 0.0,
-            title=float((self.asked_title @ title[0]).mean()),
-            coverage=float(np.mean([self.shelf.whole.coverage(terms, place) for terms in self.terms])),
-            lexical=(float(self.lexical[place]) - self.mean) / self.spread,
-        )
+    def of(self, places: Sequence[int]) -> list[Signals]:
+        """Of several articles, all at once."""
+        rows = _Rows(self.shelf, places)
+        about = rows.best(self.asked @ _from(self.shelf.centres[0], rows.vectors).T).mean(axis=0)
+        titles = self.asked_title @ _from(self.shelf.centres[1], self.shelf.titles[places]).T
+        coverage = np.mean([self.shelf.whole.coverage(terms, places) for terms in self.terms], axis=0)
+        lexical = (self.lexical[places] - self.mean) / self.spread
+        columns = zip(about, titles.mean(axis=0), coverage, lexical, strict=True)
+        return [Signals(*map(float, column)) for column in columns]
 
-    def crowd(self, place: int, pool: Sequence[int]) -> float:
+    def crowd(self, place: int, pool: _Rows) -> float:
         """How alike an article is to the ones nearest to it. A question no more alike to it than they are has only hit on
         its subject (cross-domain similarity local scaling, Conneau et al. 2018)."""
-        own, others = self._rows([place]), [other for other in pool if other != place]
-        rows = self._rows(others)
-        if not len(own) or not len(rows):
+        seen = _from(self.shelf.centres[0], pool.vectors)
+        at = pool.places.index(place)
+        own = seen[pool.ends[at] - pool.lengths[at] : pool.ends[at]]
+        others = pool.lengths > 0
+        others[at] = False
+        if not len(own) or not others.any():
             return 0.0
-        best = (own @ rows.T).max(axis=0)
-        lengths = [int(self.shelf.article_rows[other + 1] - self.shelf.article_rows[other]) for other in others]
-        starts = np.cumsum([0, *(length for length in lengths if length)])[:-1]
-        return float(np.sort(np.maximum.reduceat(best, starts))[-NEIGHBOURS:].mean())
+        alike = pool.best((own @ seen.T).max(axis=0)[None])[0]
+        return float(np.sort(alike[others])[-NEIGHBOURS:].mean())
 
-    def _rows(self, places: Sequence[int]) -> Floats:
-        rows = [_rows(self.shelf, place) for place in places]
-        return _from(self.shelf.centres[0], np.concatenate(rows)) if rows else np.zeros((0, 1), np.float32)
+
+class _Rows:
+    """The rows of some articles, one article after the other.
+
+    Attributes:
+        places: the articles, by their places on the shelf.
+        vectors: their rows.
+        lengths, ends: how many rows each has, and where in `vectors` they end.
+    """
+
+    def __init__(self, shelf: Shelf, places: Sequence[int]) -> None:
+        self.places = list(places)
+        first = shelf.article_rows[self.places]
+        self.lengths = shelf.article_rows[np.add(self.places, 1)] - first
+        self.ends = np.cumsum(self.lengths)
+        self._there = self.lengths > 0
+        self._starts = (self.ends - self.lengths)[self._there]
+        # Where in the matrix each row is: the first of its article, and how many rows of it came before.
+        number = np.arange(self.ends[-1] if len(self.ends) else 0)
+        self.vectors: Floats = shelf.dense.vectors[number + np.repeat(first - (self.ends - self.lengths), self.lengths)]
+
+    def best(self, scores: Floats) -> Floats:
+        """The best score of each article, for each line of scores of the rows; 0 where it has no row."""
+        made: Floats = np.zeros((len(scores), len(self.places)), np.float32)
+        if len(self._starts):
+            made[:, self._there] = np.maximum.reduceat(scores, self._starts, axis=1)
+        return made
 
 
 def _from(centre: Floats, vectors: Floats) -> Floats:
@@ -194,7 +221,7 @@ def _nearest_rows(shelf: Shelf, place: int, vectors: Floats) -> list[int]:
     first, last = int(shelf.article_rows[place]), int(shelf.article_rows[place + 1])
     if last - first <= REREAD_ROWS:
         return list(range(first, last))
-    nearest = np.argsort(-(vectors @ _rows(shelf, place).T).max(axis=0), kind="stable")[:REREAD_ROWS]
+    nearest = np.argsort(-(vectors @ shelf.dense.vectors[first:last].T).max(axis=0), kind="stable")[:REREAD_ROWS]
     return [first + int(row) for row in nearest]
 
 
@@ -223,25 +250,23 @@ def best_passage(shelf: Shelf, place: int, asked: Reading, parts: Floats, *, per
     return int(shelf.passages[first + int(np.argmax(scores))])
 
 
-def _rows(shelf: Shelf, place: int) -> Floats:
-    made: Floats = shelf.dense.vectors[shelf.article_rows[place] : shelf.article_rows[place + 1]]
-    return made
-
-
 def _best_parts(shelf: Shelf, places: Sequence[int], parts: Floats) -> Floats:
     """Lexical score of the best passage of each article; 0 where it has none."""
     bounds = ((shelf.article_passages[place], shelf.article_passages[place + 1]) for place in places)
     return np.array([parts[first:last].max(initial=0.0) for first, last in bounds], np.float32)
 
 
-def _best_rows(shelf: Shelf, place: int, vectors: Floats) -> tuple[float, float]:
-    """Score of the best row of an article, the mean over the question's parts; and of its second best for the whole
-    question (the best again, where it has one row)."""
-    scores = vectors @ _rows(shelf, place).T
-    if scores.shape[1] == 0:
-        return 0.0, 0.0
-    second = np.partition(scores[0], -2)[-2] if scores.shape[1] > 1 else scores[0, 0]
-    return float(scores.max(axis=1).mean()), float(second)
+def _best_rows(rows: _Rows, vectors: Floats) -> tuple[Floats, Floats]:
+    """For each article the score of its best row, the mean over the question's parts; and of its second best for the whole
+    question (the best again, where it has one row). 0 where it has none."""
+    scores: Floats = vectors @ rows.vectors.T
+    best = rows.best(scores)
+    # The best row of each article out of the way, the second is the best: the first of those that reach the best is it.
+    reached = np.flatnonzero(scores[0] == np.repeat(best[0], rows.lengths))
+    article = np.searchsorted(rows.ends, reached, side="right")
+    left = scores[:1].copy()
+    left[0, reached[np.unique(article, return_index=True)[1]]] = -np.inf
+    return best.mean(axis=0), np.where(rows.lengths > 1, rows.best(left)[0], best[0])
 
 
 def _pool(shelf: Shelf, vectors: Floats, lexical: Floats) -> list[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 
@@ -24,10 +24,11 @@ from rasa.shared.nlu.constants import TEXT
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 from scipy.sparse import csr_matrix, hstack
+from scipy.special import expit
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from bot.components.intent_model import centred, centres_of, normalise
+from bot.components.intent_model import Characters, centred, centres_of, normalise
 from bot.knowledge_base import Encoder, EncoderUnavailable
 
 MOODS = ("anger", "worry", "blocked", "outage", "deadline", "urgency")
@@ -100,18 +101,36 @@ class MoodModel:
 
     def scores(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> np.ndarray:
         """How much each text sounds like each mood, 0 to 1, shape (n, 6)."""
-        features = self._features(texts, vectors)
-        return np.column_stack([one.predict_proba(features)[:, 1] for one in self.state["moods"]])
+        parts = self._parts(texts, vectors)
+        weights = np.split(self._weights, np.cumsum([part.shape[1] for part in parts])[:-1])
+        return expit(self._biases + sum(part @ own for part, own in zip(parts, weights, strict=True)))
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        """Of all regressions, shape (features, 6): one product for all, where scikit-learn checks its input for each."""
+        return np.column_stack([one.coef_[0] for one in self.state["moods"]])
+
+    @cached_property
+    def _biases(self) -> np.ndarray:
+        return np.concatenate([one.intercept_ for one in self.state["moods"]])
+
+    @cached_property
+    def _characters(self) -> Characters:
+        return Characters(self.state["characters"])
 
     def _features(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> csr_matrix:
+        return hstack([csr_matrix(part) for part in self._parts(texts, vectors)]).tocsr()
+
+    def _parts(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> List[Any]:
+        """The features in their order, in blocks of columns: sparse characters, and what is full."""
+        plain = [normalise(text) for text in texts]
+        characters = self._characters.row(plain[0]) if len(plain) == 1 else self.state["characters"].transform(plain)
         parts = [
-            CHARACTERS * self.state["characters"].transform([normalise(text) for text in texts]),
-            csr_matrix([_loudness(text) for text in texts]),
-            csr_matrix(HEARD * np.array([heard(text) for text in texts])),
+            CHARACTERS * characters,
+            np.array([_loudness(text) for text in texts]),
+            HEARD * np.array([heard(text) for text in texts]),
         ]
-        if vectors is not None:
-            parts.append(csr_matrix(centred(texts, vectors, self.state["centres"])))
-        return hstack(parts).tocsr()
+        return parts if vectors is None else [*parts, centred(texts, vectors, self.state["centres"])]
 
 
 @lru_cache(maxsize=1)

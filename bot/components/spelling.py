@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from functools import lru_cache
 from typing import Any, Dict, List
 
 from rasa.engine.graph import ExecutionContext, GraphComponent
@@ -26,6 +27,9 @@ SHORTEST = 5
 TWO_SLIPS = 7
 """Letters from which a word may hold two slips; below it may hold one."""
 
+REMEMBERED = 4096
+"""Words whose nearest is remembered: those that the vocabulary lacks and people use come again."""
+
 
 class Speller:
     """Mends words that the vocabulary lacks to its nearest word with the same first letter, if one is near enough."""
@@ -35,6 +39,7 @@ class Speller:
         vocabulary: how often each known word occurs, in lower case.
         """
         self.vocabulary = vocabulary
+        self._nearest = lru_cache(REMEMBERED)(self._find_nearest)
         self._by_first: Dict[str, List[str]] = {}
         for word in sorted(vocabulary):
             if len(word) >= SHORTEST:
@@ -49,7 +54,7 @@ class Speller:
         """The text in lower case with its slips mended. Only Latin letters are touched."""
         return _WORD.sub(lambda match: self._nearest(match.group()), text.lower())
 
-    def _nearest(self, word: str) -> str:
+    def _find_nearest(self, word: str) -> str:
         if len(word) < SHORTEST or word in self.vocabulary:
             return word
         most = 2 if len(word) >= TWO_SLIPS else 1

@@ -53,10 +53,10 @@ def test_coverage_counts_rare_terms_more() -> None:
     texts = [["a", "b"], ["a"], ["a", "c"]]
     index = Lexical.build(texts)
     idf = {term: math.log(1 + (3 - n + 0.5) / (n + 0.5)) for term, n in {"a": 3, "b": 1, "z": 0}.items()}
-    assert index.coverage(["a", "b"], 1) == pytest.approx(idf["a"] / (idf["a"] + idf["b"]))
-    assert index.coverage(["a", "b"], 0) == pytest.approx(1)
-    assert index.coverage(["a", "z"], 0) == pytest.approx(idf["a"] / (idf["a"] + idf["z"]))
-    assert index.coverage([], 0) == 0
+    assert index.coverage(["a", "b"], [1])[0] == pytest.approx(idf["a"] / (idf["a"] + idf["b"]))
+    assert index.coverage(["a", "b"], [0])[0] == pytest.approx(1)
+    assert index.coverage(["a", "z"], [0])[0] == pytest.approx(idf["a"] / (idf["a"] + idf["z"]))
+    assert index.coverage([], [0])[0] == 0
 
 
 def test_what_was_saved_scores_the_same(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import unittest
 from pathlib import Path
 
+import numpy as np
 from sklearn.metrics import f1_score, roc_auc_score
 
+from bot.components.intent_model import IntentModel
 from bot.components.mood import MOODS, SENTENCES, MoodModel, heard, read
 
 JUDGED_ON = Path(__file__).resolve().parents[1] / "mood" / "sentences.csv"
@@ -30,6 +32,15 @@ class Quality(unittest.TestCase):
             with self.subTest(mood=mood):
                 self.assertGreaterEqual(roc_auc_score(labels[:, number], scores[:, number]), FLOOR_AUROC)
         self.assertGreaterEqual(f1_score(labels, scores >= 0.5, average="macro"), FLOOR_F1)
+
+    def test_a_text_alone_is_scored_as_among_others(self) -> None:
+        texts, labels = read(SENTENCES)
+        moods = MoodModel.fit(texts, labels, None)
+        intents = IntentModel.fit(texts, [str(label.argmax()) for label in labels], None, "outside")
+        judged = [*read(JUDGED_ON)[0][:60], "", "?!", "zz", "HELP now!! 助けて"]
+        for scores in (moods.scores, intents.confidences):
+            each = np.concatenate([scores([text], None) for text in judged])
+            np.testing.assert_allclose(each, scores(judged, None), atol=1e-3)
 
     def test_no_judged_sentence_was_learnt_from(self) -> None:
         learnt, judged = (

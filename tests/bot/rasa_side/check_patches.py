@@ -5,14 +5,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 import unittest
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import aiohttp
 import jsonschema
 import rasa
 from rasa.core.actions.action import RemoteAction
+from rasa.core.policies.rule_policy import RulePolicy
+from rasa.engine.exceptions import GraphRunError
+from rasa.engine.graph import ExecutionContext, GraphComponent, GraphSchema, SchemaNode
+from rasa.engine.runner.dask import DaskGraphRunner
 from rasa.shared.core.events import Event
 from rasa.shared.exceptions import RasaException
 from rasa.shared.utils.common import all_subclasses
@@ -21,6 +27,8 @@ from rasa.utils.endpoints import EndpointConfig
 
 ORIGINAL = RemoteAction._validate_action_result
 ORIGINAL_RESOLVE = Event.resolve_by_type
+ORIGINAL_GRAPH = DaskGraphRunner.run
+ORIGINAL_KEYS = RulePolicy._get_possible_keys
 
 from bot import rasa_patches  # noqa: E402  # after the original was taken
 
@@ -106,6 +114,118 @@ class Events(unittest.TestCase):
             self.assertIs(Event.resolve_by_type("no such event", Event), Event)
             with self.assertRaisesRegex(ValueError, "no such event"):
                 Event.resolve_by_type("no such event")
+
+
+class Step(GraphComponent):
+    """Adds its own name to what it is given."""
+
+    def __init__(self, name: str, error: Any) -> None:
+        self.name, self.error = name, error
+
+    @classmethod
+    def create(cls, config: Any, model_storage: Any, resource: Any, execution_context: Any) -> Step:
+        """A step of the name in the configuration."""
+        return cls(config["name"], config.get("error"))
+
+    def run(self, **given: Any) -> list:
+        """What was given, by parameter, and its own name."""
+        if self.error is not None:
+            raise self.error
+        return [*(item for key in sorted(given) for item in given[key]), self.name]
+
+
+class Graph(unittest.TestCase):
+    """Same outputs and same errors as by Dask."""
+
+    NEEDS: ClassVar = {
+        "tokens": {"a": "__message__"},
+        "features": {"a": "tokens"},
+        "joined": {"a": "features", "b": "tokens", "c": "__message__"},
+        "other": {"a": "__tracker__"},
+        "last": {"b": "joined", "a": "other"},
+        "aside": {"a": "last"},
+    }
+
+    def setUp(self) -> None:
+        rasa_patches.apply()
+
+    def runner(self, **errors: Exception) -> DaskGraphRunner:
+        """A runner of these steps, declared in another order than they can run in."""
+        nodes = {
+            name: SchemaNode(
+                needs,
+                Step,
+                "create",
+                "run",
+                {"name": name, "error": errors.get(name)},
+                eager=True,
+                is_target=name == "last",
+            )
+            for name, needs in reversed(list(self.NEEDS.items()))
+        }
+        schema = GraphSchema(nodes)
+        return DaskGraphRunner(schema, None, ExecutionContext(schema), [])
+
+    def said(self, run: Any, runner: DaskGraphRunner, targets: Any, inputs: Any) -> Any:
+        """Its outputs, or the kind of error."""
+        try:
+            return run(runner, inputs, targets)
+        except Exception as error:  # noqa: BLE001  # of which kind it is, is what is compared
+            return type(error)
+
+    def test_every_target_gets_what_it_got(self) -> None:
+        inputs = {"__message__": ["hello"], "__tracker__": ["tracker"]}
+        runner = self.runner()
+        for targets in (None, ["tokens"], ["last"], ["aside", "joined"], ["last", "__message__"], ["nothing"]):
+            for given in (
+                inputs,
+                {"__message__": ["hello"]},
+                {**inputs, "tokens": ["instead"]},
+                {"__message__": "tokens"},
+            ):
+                with self.subTest(targets=targets, given=given):
+                    before = self.said(ORIGINAL_GRAPH, runner, targets, given)
+                    for _ in range(2):
+                        self.assertEqual(before, self.said(DaskGraphRunner.run, runner, targets, given))
+
+    def test_an_error_of_a_step_is_the_same(self) -> None:
+        for error in (ValueError("x"), RasaException("x"), GraphRunError("x")):
+            runner = self.runner(joined=error)
+            before = self.said(ORIGINAL_GRAPH, runner, ["last"], {"__message__": [], "__tracker__": []})
+            after = self.said(DaskGraphRunner.run, runner, ["last"], {"__message__": [], "__tracker__": []})
+            self.assertTrue(isinstance(before, type) and before is after, f"{before} {after}")
+
+
+class Rules(unittest.TestCase):
+    """The same rules fit a conversation."""
+
+    def test_any_conversation_is_fitted_by_the_same_rules(self) -> None:
+        rasa_patches.apply()
+        draw = random.Random(7)
+        policy = RulePolicy.__new__(RulePolicy)
+
+        def state(begins: bool) -> dict:
+            made: dict = {} if begins else {"prev_action": {"action_name": draw.choice("lmn")}}
+            if draw.random() < 0.7:
+                made["user"] = {"intent": draw.choice("xyz")}
+            if draw.random() < 0.3:
+                made["slots"] = {"offer": draw.choice(["should_not_be_set", [1.0, 0.0]])}
+            return made
+
+        def states(length: int) -> list:
+            return [state(begins=number == 0 and draw.random() < 0.5) for number in range(length)]
+
+        fitting = 0
+        for _ in range(300):
+            lookup = {json.dumps(states(draw.randint(1, 4))): "action" for _ in range(draw.choice([0, 20]))}
+            said = json.loads(json.dumps(states(draw.randint(0, 6))))
+            for _ in range(2):
+                before = ORIGINAL_KEYS(policy, lookup, said)
+                self.assertEqual(before, RulePolicy._get_possible_keys(policy, lookup, said))
+                fitting += bool(before)
+                if lookup:  # rules are taken out while they are learnt
+                    del lookup[draw.choice(sorted(lookup))]
+        self.assertGreater(fitting, 50)
 
 
 class Failures(unittest.TestCase):
