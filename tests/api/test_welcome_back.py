@@ -23,7 +23,7 @@ from tests.api.test_aftercare import begin, customer, front
 
 __all__ = ["front"]
 
-MONDAY = datetime(2026, 11, 16, 3, tzinfo=UTC)
+MONDAY = datetime(2033, 11, 14, 3, tzinfo=UTC)
 """Noon in Tokyo, where the sample company's support works."""
 RULES = policy.load(policy.DEFAULT).rules
 

@@ -121,7 +121,7 @@ async def delivered(database: Database, settings: Settings, at: datetime) -> Non
 async def items(database: Database, conversation: str, kind: str) -> list[OutboxItem]:
     async with database.begin() as session:
         every = await outbox.listing(session, limit=5000)
-        return [item for item in every if item.kind == kind and item.payload["conversation"] == conversation]
+        return [item for item in every if item.kind == kind and item.payload.get("conversation") == conversation]
 
 
 def about(receiver: Receiver, conversation: str) -> list[tuple[dict[str, str], bytes]]:
