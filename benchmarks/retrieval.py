@@ -1,14 +1,18 @@
-"""Finding by words, by meaning and by both, side by side on every set there is.
+"""Finding by words, by meaning and by both, side by side on every set there is; and the passage shown of what is found.
 
     python -m benchmarks.retrieval
 
-The sets are those of the evaluation folder that have a corpus, and the sample company's own questions.
+The sets are those of the evaluation folder that have a corpus, and the sample company's own questions. `passages.jsonl` has
+questions with the headings whose section answers them, as `article#anchor` (nothing after `#`: what is above the first heading).
+It was written from lists of headings alone, before any passage was looked at.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +25,9 @@ from knowledge_base import evaluation, offline
 from knowledge_base.answering import Answerer
 from knowledge_base.evaluation import Labelled
 from knowledge_base.index import Shelf
-from knowledge_base.lexical import terms_and_pairs
-from knowledge_base.text import clean_question, has_words, parts_of_question
+from knowledge_base.lexical import terms_and_pairs, tokens
+from knowledge_base.ranking import best_passage
+from knowledge_base.text import clean_question, has_words, is_japanese, parts_of_question
 
 Ranking = Callable[[Answerer, str], list[str]]
 
@@ -68,6 +73,68 @@ def sets(settings: Settings) -> dict[str, Path]:
     return found | {path.parent.name: path.parent for path in sorted(EVAL.glob("*/corpus.jsonl"))}
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What became of a question whose section is known.
+
+    Attributes:
+        article: whether the first article is right.
+        within: whether the passage that is chosen of a right article is right.
+        both: whether the first article and its passage are.
+    """
+
+    article: bool
+    within: bool
+    both: bool
+
+
+def shown(answerer: Answerer, text: str, right: frozenset[str]) -> Shown:
+    """Asks for one passage.
+
+    Args:
+        right: `article#anchor` of each that answers.
+    """
+    found = answerer.find(text)
+    if found.shelf is None:
+        raise SystemExit("the index has nothing in that question's language")
+    first = found.candidates[0]
+    article = min(id.partition("#")[0] for id in right)
+    place = int(np.flatnonzero(found.shelf.articles == answerer.index.position[article])[0])
+    asked = answerer.encode(answerer.encoders.named(found.shelf.encoder), [clean_question(text)])[0]
+    chosen = best_passage(found.shelf, place, asked, found.shelf.parts.scores(tokens(text)), personal=False)
+    return Shown(
+        answerer.index.articles[first.article].id in {id.partition("#")[0] for id in right},
+        _section(answerer, chosen) in right,
+        _section(answerer, first.passage) in right,
+    )
+
+
+def passages(settings: Settings) -> Table:
+    """How often the passage that is shown is the one that answers."""
+    lines = [json.loads(line) for line in (Path(__file__).with_name("passages.jsonl")).read_text().splitlines()]
+    table = Table("content", "questions", "article", "passage in it", "both")
+    for name, answerer in contents(settings).items():
+        asked = [line for line in lines if line["content"] == name]
+        for language in ("en", "ja"):
+            own = [line for line in asked if is_japanese(line["text"]) == (language == "ja")]
+            made = [shown(answerer, line["text"], frozenset(line["right"])) for line in own]
+            if made:
+                shares = (np.mean([getattr(one, kind) for one in made]) for kind in ("article", "within", "both"))
+                table.add_row(f"{name} ({language})", str(len(made)), *(f"{share:.3f}" for share in shares))
+    return table
+
+
+def contents(settings: Settings) -> dict[str, Answerer]:
+    """Help centres with questions whose section is known, by name, where they are there."""
+    found = {"sample company": offline.open_index(settings)} if settings.index_dir.exists() else {}
+    docs = EVAL / "plausible-docs" / "docs"
+    if docs.is_dir():
+        place = settings.home / "evaluation" / "plausible-docs"
+        offline.build_index(settings, docs, place, "https://plausible.io/docs")
+        found["plausible-docs"] = offline.open_index(settings, place)
+    return found
+
+
 def main() -> int:
     """Measures and prints."""
     settings = load_settings()
@@ -78,8 +145,13 @@ def main() -> int:
         for way in (lexical, dense, fused):
             made = figures(answerer, questions, way)
             table.add_row(name, str(len(questions)), way.__name__, *(f"{value:.3f}" for value in made))
-    Console(width=100).print(table)
+    Console(width=100).print(table, passages(settings))
     return 0
+
+
+def _section(answerer: Answerer, position: int) -> str:
+    passage = answerer.index.passages[position]
+    return f"{passage.article_id}#{passage.anchor}"
 
 
 def _shelf(answerer: Answerer, text: str) -> Shelf:

@@ -39,7 +39,7 @@ from knowledge_base.pieces import FITTED_ON, ROWS_UP_TO, Basis, Pieces, Writer
 from knowledge_base.progress import Meter, Report, silent
 from knowledge_base.text import Language, windows
 
-FORMAT = 4
+FORMAT = 5
 """Raised whenever passages are cut, embedded or stored differently: an index of another format is built again."""
 WINDOW = 110
 """Words of a passage that get a vector of their own; a longer passage has several."""
@@ -138,7 +138,8 @@ class Shelf:
         personal: for each passage on it 1 where it is a template.
         row_passage: for each row the passage it is from, as a position in `passages`; -1 for a question of the article.
         titles: the vector of each article's title.
-        centres: the mean of all rows, and that of all titles: what is common to everything here.
+        headings, passage_heading: the vector of each path of headings under its title, and which of them each passage is below.
+        centres: the mean of all rows, of all titles and of all headings: what is common to everything here.
         pieces: of each row; None: its encoder tells none, or there are too many rows.
         whole, parts: BM25 over articles (words and pairs of words) and over passages.
     """
@@ -154,6 +155,8 @@ class Shelf:
     personal: Integers
     dense: Dense
     titles: Vectors
+    headings: Vectors
+    passage_heading: Integers
     centres: npt.NDArray[np.float32]
     pieces: Pieces | None
     whole: Lexical
@@ -343,7 +346,7 @@ class _Builder:
         passages: list[int] = []
         for number in articles:
             article = self.content.articles[number]
-            own = list(range(self.first[number], self.first[number + 1]))
+            own = self._own(number)
             for place, position in enumerate(own, start=len(passages)):
                 for text in _texts(article, self.passages[position], encoder):
                     texts.append(text)
@@ -359,10 +362,15 @@ class _Builder:
             vectors = self._vectors(encoder, texts, folder / "vectors.npy", pieces)
         if pieces is not None and pieces.basis is not None:
             self._bases[encoder.name] = pieces.basis
+        build_codes(folder / "vectors.npy")
         titles = [self.content.articles[number].title for number in articles]
         named = self._vectors(encoder, titles, folder / "titles.npy")
+        above = [_above(self.content.articles[n], self.passages[at]) for n in articles for at in self._own(n)]
+        paths, below = np.unique(np.array(above, dtype=object), return_inverse=True)
+        headed = self._vectors(encoder, paths.tolist(), folder / "headings.npy")
         none = np.zeros(encoder.dimension, np.float32)
-        np.save(folder / "centres.npy", [every.mean(axis=0) if len(every) else none for every in (vectors, named)])
+        centres = [every.mean(axis=0) if len(every) else none for every in (vectors, named, headed)]
+        np.save(folder / "centres.npy", centres)
         np.save(folder / "row_passage.npy", np.array(speaks_for, np.int32))
         np.savez(
             folder / "places.npz",
@@ -370,6 +378,7 @@ class _Builder:
             article_rows=np.array(rows, np.int32),
             article_passages=np.array(starts, np.int32),
             passages=np.array(passages, np.int32),
+            passage_heading=below.astype(np.int32),
             personal=np.array(
                 [self.passages[position].template and "{{" in self.passages[position].quote for position in passages],
                 np.int32,
@@ -378,13 +387,17 @@ class _Builder:
         (folder / "shelf.json").write_text(json.dumps({"lang": lang, "encoder": encoder.name}), encoding="utf-8")
         self._write_words(folder, articles)
 
+    def _own(self, number: int) -> range:
+        """Positions of an article's passages."""
+        return range(self.first[number], self.first[number + 1])
+
     def _write_words(self, folder: Path, articles: list[int]) -> None:
         whole: list[list[str]] = []
         parts: list[list[str]] = []
         for number in articles:
             article = self.content.articles[number]
             all_terms = terms_and_pairs(f"{article.title}\n{article.description}\n" + "\n".join(article.questions))
-            for passage in self.passages[self.first[number] : self.first[number + 1]]:
+            for passage in (self.passages[position] for position in self._own(number)):
                 headings = " ".join(passage.headings)
                 all_terms += terms_and_pairs(headings) + terms_and_pairs(passage.text)
                 parts.append(tokens(article.title) + tokens(headings) + tokens(passage.text))
@@ -423,7 +436,6 @@ class _Builder:
         self.reused += len(texts) - len(missing)
         np.save(file, vectors)
         np.save(file.with_suffix(".keys.npy"), keys)
-        build_codes(file)
         return vectors
 
     @cached_property
@@ -443,8 +455,9 @@ class _Builder:
         for shelf in self.before.shelves.values() if self.before else ():
             folder = cast(Index, self.before).build / shelf.name
             kept = shelf.pieces if shelf.pieces and self._bases.get(shelf.encoder) == shelf.pieces.basis else None
-            # Rows after titles: of a text that is both, the row has the pieces.
-            for name, vectors, pieces in (("titles", shelf.titles, None), ("vectors", shelf.dense.vectors, kept)):
+            # Rows last: of a text that is a title too, the row has the pieces.
+            named = (("titles", shelf.titles, None), ("headings", shelf.headings, None))
+            for name, vectors, pieces in (*named, ("vectors", shelf.dense.vectors, kept)):
                 keys = np.load(folder / f"{name}.keys.npy")
                 places = {bytes(key): _Place(vectors, pieces, row) for row, key in enumerate(keys)}
                 found.setdefault(shelf.encoder, {}).update(places)
@@ -469,10 +482,15 @@ class _Builder:
 
 def _texts(article: Article, passage: Passage, encoder: Encoder) -> list[str]:
     """What is embedded for a passage: windows of it, each under its article's title and headings."""
-    above = " > ".join((article.title, *(h for h in passage.headings if h != article.title)))
+    above = _above(article, passage)
     return [
         f"{above}\n{text}" for text in windows(passage.text, min(WINDOW, encoder.window), min(STRIDE, encoder.window))
     ]
+
+
+def _above(article: Article, passage: Passage) -> str:
+    """The title and headings a passage is below."""
+    return " > ".join((article.title, *(h for h in passage.headings if h != article.title)))
 
 
 def _open_shelf(folder: Path, name: str) -> Shelf:
@@ -494,6 +512,7 @@ def _open_shelf(folder: Path, name: str) -> Shelf:
         row_passage=row_passage,
         dense=dense,
         titles=mapped(folder / "titles.npy"),
+        headings=mapped(folder / "headings.npy"),
         centres=np.load(folder / "centres.npy"),
         pieces=pieces,
         whole=Lexical.open(folder / "whole", len(arrays["articles"])),

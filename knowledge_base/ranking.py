@@ -41,9 +41,12 @@ REREAD_WEIGHT = 0.2
 """What that counts beside the sides together."""
 NEIGHBOURS = 3
 """Articles nearest to the first one, from which it is told apart."""
+HEADING_IN_ARTICLE = 1.5
+"""How much likeness to the headings above a passage counts beside likeness to its text, when the passage is chosen: a writer's
+heading says what the section answers, and a question is as short as a heading."""
 LEXICAL_IN_ARTICLE = 0.15
-"""How much the best lexical passage of an article gains, in units of the dense score, when its passage is chosen."""
-PERSONAL_IN_ARTICLE = 0.1
+"""How much the best lexical passage of an article gains then, in units of likeness."""
+PERSONAL_IN_ARTICLE = 0.25
 """What a passage with values of the account gains within its article, where the asker has an account: "how many runs do I
 have" is then answered with their own number rather than with the general rule beside it."""
 COMMUNITY_PENALTY = 0.1
@@ -119,7 +122,7 @@ class _Signals:
     def __init__(self, shelf: Shelf, text: str, vectors: Floats, lexical: Floats) -> None:
         self.shelf = shelf
         self.terms = [tokens(part) for part in parts_of_question(text)]
-        self.asked, self.asked_title = (_from(centre, vectors) for centre in shelf.centres)
+        self.asked, self.asked_title = (_from(centre, vectors) for centre in shelf.centres[:2])
         self.lexical = lexical
         self.mean, self.spread = float(lexical.mean()), max(float(lexical.std()), 1e-6)
 
@@ -182,6 +185,12 @@ def _from(centre: Floats, vectors: Floats) -> Floats:
     return made
 
 
+def _alike(centre: Floats, vectors: Floats, asked: Floats) -> Floats:
+    """How alike each is to one that is asked for, as seen from there."""
+    made: Floats = _from(centre, vectors) @ _from(centre, asked[None])[0]
+    return made
+
+
 def fuse(sides: Sequence[Floats], floors: Sequence[float], weights: Sequence[float] = WEIGHTS) -> Floats:
     """Scores of the same candidates from several sides as one, each side scaled to 1 for its best.
 
@@ -238,15 +247,20 @@ def best_passage(shelf: Shelf, place: int, asked: Reading, parts: Floats, *, per
     first, last = shelf.article_passages[place], shelf.article_passages[place + 1]
     if first == last:
         return -1
-    scores = np.full(last - first, -1.0, np.float32)
     rows = slice(shelf.article_rows[place], shelf.article_rows[place + 1])
     own = shelf.row_passage[rows] >= 0  # the article's questions say which article it is, not which passage
-    np.maximum.at(scores, shelf.row_passage[rows][own] - first, shelf.dense.vectors[rows][own] @ asked.vector)
+    texts = _alike(shelf.centres[0], shelf.dense.vectors[rows][own], asked.vector)
+    scores = HEADING_IN_ARTICLE * _alike(
+        shelf.centres[2], shelf.headings[shelf.passage_heading[first:last]], asked.vector
+    )
+    best = np.full(last - first, -1.0, np.float32)
+    np.maximum.at(best, shelf.row_passage[rows][own] - first, texts)
+    scores += best
     words = parts[first:last]
     if words.max() > 0:
-        scores = scores + LEXICAL_IN_ARTICLE * words / words.max()
+        scores += LEXICAL_IN_ARTICLE * words / words.max()
     if personal:
-        scores = scores + PERSONAL_IN_ARTICLE * shelf.personal[first:last]
+        scores += PERSONAL_IN_ARTICLE * shelf.personal[first:last]
     return int(shelf.passages[first + int(np.argmax(scores))])
 
 

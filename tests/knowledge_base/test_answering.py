@@ -47,6 +47,20 @@ def test_short_misspelt_and_chatty_questions_find_their_article(plausible: Answe
     assert article in [hit.article_id for hit in plausible.search(text, None, None, 3)]
 
 
+@pytest.mark.parametrize(
+    ("text", "heading"),
+    [
+        ("save a filter as a segment", "How to save a segment"),
+        ("not counting on localhost", "Are you testing on localhost?"),
+        ("make my public dashboard private", "Want to make your stats private again?"),
+        ("who is eligible for the nonprofit discount", "Who qualifies"),
+    ],
+)
+def test_the_section_whose_heading_says_what_is_asked_is_quoted(plausible: Answerer, text: str, heading: str) -> None:
+    """Other sections of these articles are as alike to the question by their text alone."""
+    assert plausible.search(text, None, None, 1)[0].heading == heading
+
+
 @pytest.mark.parametrize("text", ["do you sell pizza", "who won the world cup in 1998", "明日の天気は？"])
 def test_what_the_help_centre_does_not_know_is_not_answered(plausible: Answerer, text: str) -> None:
     assert ask(plausible, text).decision == "abstain"
