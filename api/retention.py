@@ -7,6 +7,7 @@
 | notifications | `keep_notifications_days` | what was sent or given up |
 | audit log | `keep_audit_days` | its lines |
 | tokens of conversations | none | once they open nothing any more |
+| sign-ins of CSMs | none | once they have been idle for twelve hours |
 | logs | `keep_logs_days` | closed log files, by `kotae up` |
 
 Accounts and people stay until the company erases them.
@@ -24,6 +25,7 @@ from accounts import erasing as accounts
 from api import audit
 from conversations import erasing as conversations
 from escalations import erasing as escalations
+from escalations import sessions
 from kit.database import Database
 from kit.settings import Settings
 
@@ -48,6 +50,7 @@ async def forget(database: Database, settings: Settings, now: datetime) -> Count
     for kind, (days, work) in kinds.items():
         if days:
             gone[kind] = await _in_parts(database, work, now - timedelta(days=days))
+    gone["sign-ins"] = await _in_parts(database, sessions.forget, now - sessions.IDLE)
     async with database.begin() as session:
         gone["tokens"] = await conversations.forget_tokens(session, now)
     return gone

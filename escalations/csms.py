@@ -11,10 +11,10 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from escalations import repository
+from escalations import repository, sessions
 from escalations.models import Csm
 from kit.errors import Conflict, Forbidden, NotFound, Unauthenticated, UserError
-from kit.ids import hash_token, new_id
+from kit.ids import new_id
 
 ROLES = ("csm", "lead", "admin")
 MIN_PASSWORD = 10
@@ -102,7 +102,7 @@ async def change(
     languages: Sequence[str] | None = None,
     skills: Sequence[str] | None = None,
 ) -> Csm:
-    """Changes a CSM; what is not given stays. Open sessions of a CSM with a new password end.
+    """Changes a CSM; what is not given stays. A CSM with a new password, another role or none any more is signed out everywhere.
 
     Raises:
         Forbidden: only an admin may.
@@ -120,6 +120,8 @@ async def change(
     if password is not None:
         found.password_hash = _hashed(password)
         found.failures, found.locked_until = 0, None
+    if password is not None or active is False or role not in (None, found.role):
+        await sessions.end_all(session, found.id)
     found.role = role or found.role
     found.capacity = found.capacity if capacity is None else capacity
     found.active = found.active if active is None else active
@@ -141,11 +143,6 @@ async def set_away(session: AsyncSession, csm: Csm, away: bool) -> None:
     found = await one(session, csm.id)
     found.away = away
     await session.flush()
-
-
-def stamp(csm: Csm) -> str:
-    """Changes with the CSM's password: a session begun with another stamp is over."""
-    return hash_token(csm.password_hash or "")[:16]
 
 
 async def sign_in(session: AsyncSession, email: str, password: str, now: datetime) -> Csm | None:

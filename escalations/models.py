@@ -33,6 +33,17 @@ class Csm(Base):
     created_at: Mapped[datetime]
 
 
+class CsmSession(Base):
+    """A browser in which a CSM is signed in; it holds the secret this is the hash of. Gone: signed out."""
+
+    __tablename__ = "csm_sessions"
+
+    hash: Mapped[str] = mapped_column(Text, primary_key=True)
+    csm_id: Mapped[str] = mapped_column(ForeignKey("csms.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime] = mapped_column(index=True, comment="to within some minutes")
+
+
 class Escalation(Base):
     """A conversation that a person should see (`watch`) or answer (`takeover`)."""
 

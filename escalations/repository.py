@@ -34,7 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations.models import Conversation, MessageRow
 from conversations.repository import CHANNEL
-from escalations.models import Csm, Escalation, EscalationEvent, OutboxItem
+from escalations.models import Csm, CsmSession, Escalation, EscalationEvent, OutboxItem
 
 if TYPE_CHECKING:
     from escalations.inbox import Terms, Wanted
@@ -400,6 +400,37 @@ async def csm_by_email(session: AsyncSession, email: str) -> Csm | None:
 
 async def csm(session: AsyncSession, csm_id: str) -> Csm | None:
     return await session.get(Csm, csm_id)
+
+
+async def csm_session(session: AsyncSession, token_hash: str, since: datetime) -> tuple[Csm, datetime] | None:
+    """The active CSM of a session that was used since a moment, and when it was."""
+    query = (
+        select(Csm, CsmSession.used_at)
+        .join(CsmSession, CsmSession.csm_id == Csm.id)
+        .where(CsmSession.hash == token_hash, CsmSession.used_at > since, Csm.active)
+    )
+    row = (await session.execute(query)).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+async def use_csm_session(session: AsyncSession, token_hash: str, now: datetime) -> None:
+    await session.execute(update(CsmSession).where(CsmSession.hash == token_hash).values(used_at=now))
+
+
+async def delete_csm_session(session: AsyncSession, token_hash: str) -> str | None:
+    """Whose it was."""
+    gone = delete(CsmSession).where(CsmSession.hash == token_hash).returning(CsmSession.csm_id)
+    return (await session.execute(gone)).scalar_one_or_none()
+
+
+async def delete_csm_sessions(session: AsyncSession, csm_id: str) -> None:
+    await session.execute(delete(CsmSession).where(CsmSession.csm_id == csm_id))
+
+
+async def delete_idle_csm_sessions(session: AsyncSession, before: datetime, limit: int) -> int:
+    some = select(CsmSession.hash).where(CsmSession.used_at < before).limit(limit).with_for_update(skip_locked=True)
+    gone = delete(CsmSession).where(CsmSession.hash.in_(some)).returning(CsmSession.hash)
+    return len((await session.execute(gone)).all())
 
 
 async def seen(session: AsyncSession, csm_id: str, now: datetime) -> None:

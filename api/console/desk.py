@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.console import paths, session
 from api.console.texts import TEXTS
 from api.hub import RESYNC, Event
-from escalations import csms
+from escalations import csms, sessions
 from escalations.models import Csm
 from kit.clock import now
 from kit.errors import KotaeError, Unauthenticated, UserError
@@ -41,13 +41,13 @@ class Desk:
 
     Attributes:
         csm: as they were when the page was opened; each action looks them up again.
-        stamp: of the password they signed in with.
+        secret: of their session.
         lang, theme: how they want to see it.
     """
 
     services: Services
     csm: Csm
-    stamp: str
+    secret: str
     lang: str
     theme: str
     client: Client
@@ -84,7 +84,7 @@ class Desk:
         return None
 
     async def _who(self, database: AsyncSession) -> Csm:
-        csm = await session.known(database, self.csm.id, self.stamp)
+        csm = await sessions.csm_of(database, self.secret, now())
         if csm is None:
             self.go(paths.SIGN_IN)
             raise Unauthenticated("not signed in any more", "sign in again")
@@ -158,7 +158,7 @@ async def sit_down(request: Request) -> Desk | Response:
     return Desk(
         services=session.services(request),
         csm=csm,
-        stamp=csms.stamp(csm),
+        secret=session.secret(request),
         lang=session.language(request),
         theme=session.theme(request),
         client=ui.context.client,

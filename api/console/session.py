@@ -1,7 +1,7 @@
-"""Who is signed in: the session cookie holds the CSM's id and a stamp of their password, and nothing else that counts.
+"""Who is signed in: the session cookie holds a secret that `escalations/sessions.py` knows, and nothing else that counts.
 
-The cookie is signed, HttpOnly and SameSite=Lax, so another site's form or script brings none along; whoever it names is
-looked up again on each page and before each action.
+The cookie is signed, HttpOnly and SameSite=Lax, so another site's form or script brings none along; whose the secret is, is
+looked up on each page and before each action, so that a copy of the cookie ends with the session.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from api.console import oidc, paths
 from api.console.assets import address
 from api.console.rendering import render
 from api.console.texts import TEXTS
-from escalations import csms
+from escalations import csms, sessions
 from escalations.models import Csm
 from kit.clock import now
 from kit.errors import NotFound, TooMany, Unauthenticated
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 logger = structlog.get_logger()
 COOKIE = "kotae_console"
-SECONDS = 12 * 3600
-"""A session ends after so long without a request."""
+SECONDS = int(sessions.IDLE.total_seconds())
 LANGUAGES = ("en", "ja")
 _PREFERENCES: tuple[str, ...] = ("lang", "theme")
 THEMES = ("auto", "light", "dark")
@@ -52,18 +51,12 @@ def services(request: Request) -> Services:
 async def current(request: Request) -> Csm | None:
     """The CSM who is signed in and still may be."""
     async with services(request).database.begin() as database:
-        return await known(database, request.session.get("csm"), request.session.get("stamp"))
+        return await sessions.csm_of(database, secret(request), now())
 
 
-async def known(database: AsyncSession, csm_id: str | None, stamp: str | None) -> Csm | None:
-    """The CSM of a session; None where they are gone or have a new password since."""
-    if csm_id is None:
-        return None
-    try:
-        csm = await csms.one(database, csm_id)
-    except NotFound:
-        return None
-    return csm if csms.stamp(csm) == stamp else None
+def secret(request: Request) -> str:
+    """What the browser holds; empty where nobody is signed in."""
+    return str(request.session.get("session", ""))
 
 
 def language(request: Request) -> str:
@@ -111,11 +104,12 @@ async def sign_in(
             if csm is None and await _locked_out(database, email):
                 raise Unauthenticated("too many wrong passwords")
             await audit.record(database, "sign_in" if csm else "sign_in_refused", csm or email, now(), way="password")
+            begun = await sessions.begin(database, csm, now()) if csm is not None else ""
     except (Unauthenticated, TooMany):
         return _form(request, "sign_in_locked", email, status=429)
     if csm is None:
         return _form(request, "sign_in_wrong", email, status=401)
-    return _begin(request, csm)
+    return await _begin(request, begun)
 
 
 async def _locked_out(database: AsyncSession, email: str) -> bool:
@@ -160,17 +154,15 @@ async def from_provider(request: Request) -> Response:
             await audit.record(database, "sign_in_refused", email, now(), way="oidc")
             return _form(request, "sign_in_unknown", status=403)
         await audit.record(database, "sign_in", csm, now(), way="oidc")
-    return _begin(request, csm)
+        begun = await sessions.begin(database, csm, now())
+    return await _begin(request, begun)
 
 
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
-    """Ends the session."""
+    """Ends the session, in this browser and wherever its cookie was copied to."""
     if same_origin(request):
-        csm = await current(request)
-        if csm is not None:
-            async with services(request).database.begin() as database:
-                await audit.record(database, "sign_out", csm, now())
+        await _end(request)
         _forget(request)
     return RedirectResponse(paths.SIGN_IN, 303)
 
@@ -189,12 +181,26 @@ async def preferences(
     return RedirectResponse(back if back.startswith(f"{paths.ROOT}/") else paths.view("queue"), 303)
 
 
-def _begin(request: Request, csm: Csm) -> Response:
-    """A new session for a CSM, with nothing of the one before it but what the browser prefers to see."""
+async def _begin(request: Request, begun: str) -> Response:
+    """A new session in this browser, with nothing of the one before it but what the browser prefers to see.
+
+    Args:
+        begun: its secret.
+    """
     wanted = str(request.session.get("next", ""))
+    await _end(request)
     _forget(request)
-    request.session.update({"csm": csm.id, "stamp": csms.stamp(csm)})
+    request.session["session"] = begun
     return RedirectResponse(wanted if wanted.startswith(f"{paths.ROOT}/") else paths.view("queue"), 303)
+
+
+async def _end(request: Request) -> None:
+    """Ends the session that this browser holds, where there is one."""
+    async with services(request).database.begin() as database:
+        csm = await sessions.csm_of(database, secret(request), now())
+        if csm is not None:
+            await audit.record(database, "sign_out", csm, now())
+            await sessions.end(database, secret(request))
 
 
 def _forget(request: Request) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pytest
 from playwright.async_api import BrowserContext, expect
@@ -97,6 +98,18 @@ async def test_an_admin_sees_the_settings_and_tries_a_dead_notification_again(
     await page.check("[name=scope_events]")
     await page.click("[data-do=add-key]")
     await expect(page.locator(".secret")).to_be_visible()
+
+
+async def test_an_open_page_closes_when_its_csm_may_no_longer_be_there(
+    sign_in: SignIn, database: Database, ana: Csm
+) -> None:
+    """Nothing has to be clicked: the page that is open is sent to sign in as soon as the session is ended elsewhere."""
+    root = await add_csm(database, f"{new_id('root')}@example.com", "Root Admin", "admin")
+    page = await sign_in(ana)
+    await expect(page.locator("[data-view=queue]")).to_be_visible()
+    async with database.begin() as session:
+        await csms.change(session, root, ana.id, active=False)
+    await expect(page).to_have_url(re.compile("/console/sign-in$"))
 
 
 async def test_roles_hold_at_the_service(sign_in: SignIn, site: str, database: Database, ana: Csm) -> None:
