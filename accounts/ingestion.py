@@ -56,7 +56,7 @@ _PERSON_TRAITS = {
     "createdAt": "created_at",
 }
 In = TypeVar("In", PutAccount, PutPerson)
-_MESSAGES = TypeAdapter(Sequence[SegmentMessage])
+_MESSAGES: TypeAdapter[list[SegmentMessage]] = TypeAdapter(list[SegmentMessage])
 
 
 @dataclass(frozen=True)
