@@ -17,16 +17,13 @@ Rules, in full:
 from __future__ import annotations
 
 import hashlib
-import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import orjson
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import models as m
@@ -37,7 +34,6 @@ from accounts.schemas import IngestResult, PutAccount, PutPerson, Rejected, Segm
 AHEAD = timedelta(minutes=10)
 """How far a clock may be ahead and still be taken for drift."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-USE = ("track", "page", "screen")
 _NAMES = {"page": "page_viewed", "screen": "screen_viewed"}
 _ACCOUNT_TRAITS = {
     "name": "name",
@@ -60,28 +56,34 @@ _PERSON_TRAITS = {
     "createdAt": "created_at",
 }
 In = TypeVar("In", PutAccount, PutPerson)
+_MESSAGES: TypeAdapter[list[SegmentMessage]] = TypeAdapter(list[SegmentMessage])
 
 
 @dataclass(frozen=True)
 class _Message:
-    """A message with its time, its id and its name settled."""
+    """A message with its time, its id and its name settled.
+
+    Attributes:
+        account: the one it names itself.
+    """
 
     id: str
     at: datetime
     name: str
+    account: str | None
     said: SegmentMessage
 
     @property
     def person(self) -> str:
         return self.said.user_id or ""
 
-    @property
-    def account(self) -> str | None:
-        """The account it names itself."""
-        company = self.said.traits.get("company") if self.said.type == "identify" else None
-        named = self.said.group_id or self.said.context.get("groupId")
-        named = named or (company.get("id") if isinstance(company, dict) else None)
-        return clean(str(named))[:255] if named else None
+
+@dataclass(frozen=True)
+class Settled:
+    """A batch as far as it is understood without the database."""
+
+    messages: list[_Message]
+    rejected: list[Rejected]
 
 
 async def ingest(
@@ -94,43 +96,74 @@ async def ingest(
         now: when they came.
         sent_at: the client's clock when it sent them.
     """
-    messages, rejected = _settle(batch, now, sent_at)
-    unique = sorted(
-        {message.id: message for message in messages}.values(), key=lambda message: (message.at, message.id)
-    )
-    known = await repository.account_of_people(session, {message.person for message in unique})
+    return (await ingest_together(session, [settle(batch, now, sent_at)], now))[0]
+
+
+async def ingest_together(session: AsyncSession, batches: Sequence[Settled], now: datetime) -> list[IngestResult]:
+    """`ingest` for several batches at once. A message that is in two of them is new in the first.
+
+    Args:
+        batches: of `settle`.
+        now: when they are written.
+    """
+    first: dict[str, int] = {}
+    latest: dict[str, _Message] = {}
+    for place, batch in enumerate(batches):
+        for message in batch.messages:
+            first.setdefault(message.id, place)
+            latest[message.id] = message
+    unique = sorted(latest.values(), key=lambda message: (message.at, message.id))
+    named = {message.account for message in unique if message.account}
+    there, known = await repository.hold_accounts(session, named, {message.person for message in unique})
     homes = _homes(unique, known)
-    await _introduce(session, unique, homes, known)
+    await _introduce(session, unique, homes, there, known)
     homeless = {message.person for message in unique if message.person in known and known[message.person] is None}
     claimed = await repository.claim_events(session, homeless)
-    fresh = await _store(session, unique, homes, now)
-    used = claimed + [row for row in fresh if row["account_id"] and row["type"] in USE]
-    await roll_up(session, used)
-    return IngestResult(
-        accepted=len(fresh),
-        duplicates=len(messages) - len(fresh),
-        rejected=rejected,
-        accounts=sorted({row["account_id"] for row in [*fresh, *claimed] if row["account_id"]}),
-    )
+    fresh: list[list[str]] = [[] for _ in batches]
+    for id_ in await repository.take_events(session, _rows(unique, homes), now):
+        fresh[first[id_]].append(id_)
+    return [
+        IngestResult(
+            accepted=len(new),
+            duplicates=len(batch.messages) - len(new),
+            rejected=batch.rejected,
+            accounts=sorted({home for id_ in new if (home := homes[id_])} | set(claimed)),
+        )
+        for batch, new in zip(batches, fresh, strict=True)
+    ]
 
 
-def _settle(
-    batch: Sequence[Mapping[str, Any]], now: datetime, sent_at: datetime | None
-) -> tuple[list[_Message], list[Rejected]]:
+def settle(batch: Sequence[Mapping[str, Any]], now: datetime, sent_at: datetime | None) -> Settled:
+    """Reads a batch: what each message says, when and of whom, or why it is rejected."""
     messages: list[_Message] = []
     rejected: list[Rejected] = []
-    for index, raw in enumerate(batch):
-        try:
-            said = SegmentMessage.model_validate(raw)
-            messages.append(_settled(said, raw, now, sent_at))
-        except ValidationError as error:
-            first = error.errors()[0]
+    for index, (raw, said) in enumerate(zip(batch, _read(batch), strict=True)):
+        if isinstance(said, ValidationError):
+            first = said.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "message"
             reason = f"{where}: {first['msg'].lower()}"
             rejected.append(Rejected(index=index, message_id=_raw_id(raw), reason=reason))
+            continue
+        try:
+            messages.append(_settled(said, raw, now, sent_at))
         except ValueError as error:
             rejected.append(Rejected(index=index, message_id=_raw_id(raw), reason=str(error)))
-    return messages, rejected
+    return Settled(messages, rejected)
+
+
+def _read(batch: Sequence[Mapping[str, Any]]) -> Sequence[SegmentMessage | ValidationError]:
+    """Each message, or what is wrong with it. All at once where all are well, as they nearly always are."""
+    try:
+        return _MESSAGES.validate_python(batch)
+    except ValidationError:
+        return [_read_one(raw) for raw in batch]
+
+
+def _read_one(raw: Mapping[str, Any]) -> SegmentMessage | ValidationError:
+    try:
+        return SegmentMessage.model_validate(raw)
+    except ValidationError as error:
+        return error
 
 
 def _raw_id(raw: object) -> str | None:
@@ -147,7 +180,14 @@ def _settled(said: SegmentMessage, raw: Mapping[str, Any], now: datetime, sent_a
         raise ValueError("userId: needs a userId, an anonymousId or a groupId")
     at = _when(said, now, sent_at)
     name = str(said.event) if said.type == "track" else _NAMES.get(said.type, said.type)
-    return _Message(id=said.message_id or _made_id(raw), at=at, name=clean(name), said=said)
+    return _Message(id=said.message_id or _made_id(raw), at=at, name=clean(name), account=_account(said), said=said)
+
+
+def _account(said: SegmentMessage) -> str | None:
+    company = said.traits.get("company") if said.type == "identify" else None
+    named = said.group_id or said.context.get("groupId")
+    named = named or (company.get("id") if isinstance(company, dict) else None)
+    return clean(str(named))[:255] if named else None
 
 
 def _made_id(raw: Mapping[str, Any]) -> str:
@@ -189,12 +229,12 @@ async def _introduce(
     session: AsyncSession,
     messages: Sequence[_Message],
     homes: Mapping[str, str | None],
+    there: Collection[str],
     known: Mapping[str, str | None],
 ) -> None:
-    """Holds the accounts, creates accounts and people never heard of, and writes what identify and group say."""
+    """Creates accounts and people never heard of, and writes what identify and group say."""
     newest_first = messages[::-1]
     accounts = {account: message.at for message in newest_first if (account := homes[message.id])}
-    there = await repository.lock_accounts(session, accounts)
     new = {account: at for account, at in accounts.items() if account not in there}
     await repository.introduce_accounts(session, new, EARLIEST)
     people = {message.person: (homes[message.id], message.at) for message in newest_first if message.person}
@@ -243,11 +283,9 @@ def _from_traits(model: type[In], known: Mapping[str, str], traits: Mapping[str,
     return model.model_validate(fields | ({"attributes": attributes} if attributes else {}))
 
 
-async def _store(
-    session: AsyncSession, messages: Sequence[_Message], homes: Mapping[str, str | None], now: datetime
-) -> list[repository.Row]:
-    """Writes the raw events; returns those that were not there."""
-    rows = [
+def _rows(messages: Sequence[_Message], homes: Mapping[str, str | None]) -> list[repository.Row]:
+    """The raw events, in the order of ids: two batches with the same messages wait for each other, never in a circle."""
+    return [
         {
             "message_id": message.id,
             "type": message.said.type,
@@ -255,74 +293,8 @@ async def _store(
             "account_id": homes[message.id],
             "person_id": message.person or None,
             "at": message.at,
-            "received_at": now,
             # What identify and group say is on the person and the account, where it can be corrected and erased.
-            "properties": clean(message.said.properties) if message.said.type in USE else {},
+            "properties": clean(message.said.properties) if message.said.type in m.USE else {},
         }
         for message in sorted(messages, key=lambda message: message.id)
     ]
-    new = set(await repository.upsert(session, m.Event, rows, on=["message_id"], update={}, returning="message_id"))
-    return [row for row in rows if row["message_id"] in new]
-
-
-@dataclass
-class _Day:
-    """One key's share of the batch."""
-
-    times: int = 0
-    quantity: Decimal = Decimal(0)
-    slots: int = 0
-
-
-async def roll_up(session: AsyncSession, events: Iterable[repository.Row]) -> None:
-    """Adds events to the daily figures. The caller holds their accounts and sees to it that each event comes once."""
-    people: dict[tuple[str, date, str], _Day] = defaultdict(_Day)
-    names: dict[tuple[str, date, str], _Day] = defaultdict(_Day)
-    firsts: dict[tuple[str, str], datetime] = {}
-    seen: dict[str, datetime] = {}
-    for event in events:
-        account, person, at = event["account_id"], event["person_id"] or "", event["at"].astimezone(UTC)
-        mine, named = people[account, at.date(), person], names[account, at.date(), event["name"]]
-        mine.times += 1
-        # The slot of midnight is the leftmost bit.
-        mine.slots |= 1 << (m.SLOTS - 1 - (at.hour * 60 + at.minute) // m.SLOT_MINUTES)
-        named.times += 1
-        named.quantity += quantity(event["properties"])
-        firsts[account, event["name"]] = min(firsts.get((account, event["name"]), at), at)
-        if person:
-            seen[person] = max(seen.get(person, at), at)
-    await repository.upsert_together(session, [_people_days(people), _name_days(names), _first_times(firsts)])
-    await repository.refresh_usage(session, {(account, day) for account, day, _ in people})
-    await repository.saw_people(session, seen)
-
-
-def _people_days(people: Mapping[tuple[str, date, str], _Day]) -> repository.Upsert:
-    rows = [
-        {"account_id": account, "day": day, "person_id": person, "events": it.times, "slots": f"{it.slots:0{m.SLOTS}b}"}
-        for (account, day, person), it in sorted(people.items())
-    ]
-    update = {"events": "t.events + new.events", "slots": "t.slots | new.slots"}
-    return repository.Upsert(m.DailyPerson, rows, ("account_id", "day", "person_id"), update)
-
-
-def _name_days(names: Mapping[tuple[str, date, str], _Day]) -> repository.Upsert:
-    rows = [
-        {"account_id": account, "day": day, "name": name, "times": it.times, "quantity": it.quantity}
-        for (account, day, name), it in sorted(names.items())
-    ]
-    update = {"times": "t.times + new.times", "quantity": "t.quantity + new.quantity"}
-    return repository.Upsert(m.DailyEvent, rows, ("account_id", "day", "name"), update)
-
-
-def _first_times(firsts: Mapping[tuple[str, str], datetime]) -> repository.Upsert:
-    rows = [{"account_id": account, "name": name, "first_at": at} for (account, name), at in sorted(firsts.items())]
-    update = {"first_at": "new.first_at"}
-    return repository.Upsert(m.AccountEvent, rows, ("account_id", "name"), update, "new.first_at < t.first_at")
-
-
-def quantity(properties: Mapping[str, Any]) -> Decimal:
-    """How much an event counts: its `quantity` where that is a number from 0 to a billion, else 1."""
-    value = properties.get("quantity")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return Decimal(1)
-    return Decimal(str(value)) if 0 <= value <= 1e9 else Decimal(1)

@@ -136,6 +136,10 @@ class SubscriptionChange(Base):
     )
 
 
+USE = ("track", "page", "screen")
+"""Types of raw events that are use of the product."""
+
+
 class Event(Base):
     """A raw event as it came in. Nothing that answers a question reads these: it reads the roll-ups below."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
 from itertools import islice
@@ -81,31 +80,6 @@ async def upsert(
     return found
 
 
-@dataclass(frozen=True)
-class Upsert:
-    """Arguments of one `upsert`, for `upsert_together`."""
-
-    model: type[Base]
-    rows: Sequence[Row]
-    on: tuple[str, ...]
-    update: Mapping[str, str]
-    where: str = ""
-
-
-async def upsert_together(session: AsyncSession, parts: Sequence[Upsert]) -> None:
-    """Several upserts into different tables as one statement: one way to the server and back."""
-    written: list[str] = []
-    given: dict[str, str] = {}
-    for number, part in enumerate(parts):
-        if part.rows:
-            columns, changes = tuple(part.rows[0]), tuple(part.update.items())
-            sql = _upsert_sql(_table(part.model), columns, part.on, changes, part.where, "", f"rows_{number}")
-            written.append(f"part_{number} AS ({sql})")
-            given[f"rows_{number}"] = _json(part.rows)
-    if written:
-        await session.execute(text(f"WITH {', '.join(written)} SELECT 1"), given)
-
-
 @cache
 def _upsert_sql(
     table: Table,
@@ -157,24 +131,36 @@ async def accounts_known(session: AsyncSession, ids: Collection[str]) -> set[str
     return set(found.scalars()) if found else set()
 
 
-async def lock_accounts(session: AsyncSession, ids: Collection[str]) -> set[str]:
-    """Holds these accounts until the transaction ends; returns those there are. Always in the order of ids, so that two callers cannot hold what the other needs."""
-    if not ids:
-        return set()
-    query = select(m.Account.id).where(_any(m.Account.id, ids)).order_by(m.Account.id).with_for_update(key_share=True)
-    return set((await session.execute(query)).scalars())
+# One array, and not a condition with OR, so that the rows are found by the index.
+_HOLD = text("""
+WITH held AS (
+  SELECT id FROM accounts
+  WHERE id = ANY(ARRAY(SELECT account_id FROM people WHERE id = ANY(:people)) || CAST(:named AS text[]))
+  ORDER BY id FOR NO KEY UPDATE
+)
+SELECT id AS account_id, NULL AS person_id FROM held
+UNION ALL SELECT account_id, id FROM people WHERE id = ANY(:people)
+""").bindparams(bindparam("people", type_=ARRAY(Text)))
+
+
+async def hold_accounts(
+    session: AsyncSession, named: Collection[str], people: Collection[str]
+) -> tuple[set[str], dict[str, str | None]]:
+    """Holds these accounts, and those of these people, until the transaction ends.
+
+    Always in the order of ids, so that two callers cannot hold what the other needs.
+
+    Returns:
+        The accounts there are, and the account of each person who is known.
+    """
+    rows = (await session.execute(_HOLD, {"named": list(named), "people": list(people)})).all()
+    return {row.account_id for row in rows if row.person_id is None}, {
+        row.person_id: row.account_id for row in rows if row.person_id is not None
+    }
 
 
 async def person(session: AsyncSession, person_id: str) -> m.Person | None:
     return await session.get(m.Person, person_id, populate_existing=True)
-
-
-async def account_of_people(session: AsyncSession, ids: Collection[str]) -> dict[str, str | None]:
-    """The account of each person who is known."""
-    if not ids:
-        return {}
-    found = await session.execute(select(m.Person.id, m.Person.account_id).where(_any(m.Person.id, ids)))
-    return {row.id: row.account_id for row in found}
 
 
 async def subscriptions(session: AsyncSession, account_ids: Collection[str]) -> list[m.Subscription]:
@@ -261,19 +247,6 @@ async def set_people(session: AsyncSession, column: str, values: Mapping[str, An
         )
 
 
-async def saw_people(session: AsyncSession, seen: Mapping[str, datetime]) -> None:
-    """Moves forward when people were last seen, to within five minutes: a row is not written anew for every event."""
-    for chunk in chunks(sorted(seen.items())):
-        await session.execute(
-            text(
-                "UPDATE people SET last_seen_at = given.at "
-                "FROM unnest(CAST(:ids AS text[]), CAST(:ats AS timestamptz[])) AS given(id, at) "
-                "WHERE people.id = given.id AND (last_seen_at IS NULL OR last_seen_at < given.at - interval '5 minutes')"
-            ),
-            {"ids": [key for key, _ in chunk], "ats": [at for _, at in chunk]},
-        )
-
-
 async def people_of(session: AsyncSession, account_id: str) -> list[m.Person]:
     query = select(m.Person).where(m.Person.account_id == account_id).order_by(m.Person.id)
     return list((await session.execute(query)).scalars())
@@ -294,42 +267,102 @@ async def delete_accounts(session: AsyncSession, ids: Collection[str]) -> int:
 # --- usage
 
 
-async def claim_events(session: AsyncSession, person_ids: Collection[str]) -> list[Row]:
-    """Gives events that came before their person had an account to that account; returns them, still to be rolled up."""
-    if not person_ids:
-        return []
-    result = await session.execute(
-        text(
-            "UPDATE events SET account_id = people.account_id FROM people "
-            "WHERE people.id = events.person_id AND events.account_id IS NULL AND people.account_id IS NOT NULL "
-            "AND events.person_id = ANY(:ids) AND events.type IN ('track', 'page', 'screen') "
-            "RETURNING events.name, events.account_id, events.person_id, events.at, events.properties"
-        ),
-        {"ids": sorted(person_ids)},
-    )
-    return [dict(row) for row in result.mappings()]
-
-
 # A session begins at a slot that has none of the six before it (half an hour).
 _SESSION_STARTS = "slots & ~(" + " | ".join(f"(slots >> {gap})" for gap in range(1, 7)) + ")"
-_REFRESH_USAGE = text(
-    "INSERT INTO daily_usage (account_id, day, events, people, sessions, minutes) "  # noqa: S608  # made of constants
-    "SELECT account_id, day, sum(events), count(*) FILTER (WHERE person_id <> ''), "
-    f"coalesce(sum(bit_count({_SESSION_STARTS})) FILTER (WHERE person_id <> ''), 0), "
-    f"coalesce(sum(bit_count(slots) * {m.SLOT_MINUTES}) FILTER (WHERE person_id <> ''), 0) "
-    "FROM unnest(CAST(:accounts AS text[]), CAST(:days AS date[])) AS touched(account_id, day) "
-    "JOIN daily_people USING (account_id, day) GROUP BY account_id, day "
-    "ON CONFLICT (account_id, day) DO UPDATE SET events = excluded.events, people = excluded.people, "
-    "sessions = excluded.sessions, minutes = excluded.minutes"
-)
+# From `used` to the daily figures. A statement does not see what it writes itself: of a person's day that is there before (`there`) and
+# written (`kept`), the written one has all events and slots of the other.
+_ROLL_UP = f"""
+days AS (
+  SELECT account_id, CAST(at AT TIME ZONE 'UTC' AS date) AS day, coalesce(person_id, '') AS person_id, count(*) AS events,
+         bit_or(set_bit(CAST(0 AS bit({m.SLOTS})),
+                        CAST(CAST(floor(extract(epoch FROM at)) AS bigint) % 86400 / {m.SLOT_MINUTES * 60} AS integer), 1)) AS slots
+  FROM used GROUP BY 1, 2, 3
+), kept AS (
+  INSERT INTO daily_people AS t (account_id, day, person_id, events, slots)
+  SELECT * FROM days ORDER BY account_id, day, person_id
+  ON CONFLICT (account_id, day, person_id) DO UPDATE SET events = t.events + excluded.events, slots = t.slots | excluded.slots
+  RETURNING account_id, day, person_id, events, slots
+), counted AS (
+  INSERT INTO daily_events AS t (account_id, day, name, times, quantity)
+  SELECT account_id, CAST(at AT TIME ZONE 'UTC' AS date) AS day, name, count(*),
+         sum(CASE WHEN jsonb_typeof(properties -> 'quantity') <> 'number' THEN 1
+                  WHEN CAST(properties ->> 'quantity' AS numeric) BETWEEN 0 AND 1e9 THEN CAST(properties ->> 'quantity' AS numeric)
+                  ELSE 1 END)
+  FROM used GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+  ON CONFLICT (account_id, day, name) DO UPDATE SET times = t.times + excluded.times, quantity = t.quantity + excluded.quantity
+), firsts AS (
+  INSERT INTO account_events AS t (account_id, name, first_at)
+  SELECT account_id, name, min(at) FROM used GROUP BY 1, 2 ORDER BY 1, 2
+  ON CONFLICT (account_id, name) DO UPDATE SET first_at = excluded.first_at WHERE excluded.first_at < t.first_at
+), whole AS (
+  SELECT account_id, day, person_id, max(events) AS events, bit_or(slots) AS slots FROM (
+    SELECT * FROM kept UNION ALL
+    SELECT there.* FROM (SELECT DISTINCT account_id, day FROM days) AS touched CROSS JOIN LATERAL (
+      SELECT account_id, day, person_id, events, slots FROM daily_people
+      WHERE daily_people.account_id = touched.account_id AND daily_people.day = touched.day OFFSET 0) AS there) AS both_times
+  GROUP BY 1, 2, 3
+), totals AS (
+  INSERT INTO daily_usage AS t (account_id, day, events, people, sessions, minutes)
+  SELECT account_id, day, sum(events), count(*) FILTER (WHERE person_id <> ''),
+         coalesce(sum(bit_count({_SESSION_STARTS})) FILTER (WHERE person_id <> ''), 0),
+         coalesce(sum(bit_count(slots) * {m.SLOT_MINUTES}) FILTER (WHERE person_id <> ''), 0)
+  FROM whole GROUP BY 1, 2 ORDER BY 1, 2
+  ON CONFLICT (account_id, day) DO UPDATE SET events = excluded.events, people = excluded.people, sessions = excluded.sessions,
+    minutes = excluded.minutes
+), seen AS (
+  -- To within five minutes: a row is not written anew for every event.
+  UPDATE people SET last_seen_at = latest.at
+  FROM (SELECT person_id, max(at) AS at FROM used WHERE person_id IS NOT NULL GROUP BY 1) AS latest
+  WHERE people.id = latest.person_id AND (last_seen_at IS NULL OR last_seen_at < latest.at - interval '5 minutes')
+)"""  # noqa: S608  # made of constants
+_USE = f"type IN {m.USE}"
+_TAKE = text(f"""
+WITH taken AS (
+  INSERT INTO events (message_id, type, name, account_id, person_id, at, received_at, properties)
+  SELECT message_id, type, name, account_id, person_id, at, :now, properties FROM json_to_recordset(CAST(:rows AS json)) AS given(
+    message_id text, type text, name text, account_id text, person_id text, at timestamptz, properties jsonb)
+  ON CONFLICT (message_id) DO NOTHING RETURNING *
+), used AS (
+  SELECT * FROM taken WHERE account_id IS NOT NULL AND {_USE}
+), {_ROLL_UP}
+SELECT message_id FROM taken
+""")  # noqa: S608
+_CLAIM = text(f"""
+WITH used AS (
+  UPDATE events SET account_id = people.account_id FROM people
+  WHERE people.id = events.person_id AND events.account_id IS NULL AND people.account_id IS NOT NULL
+    AND events.person_id = ANY(:people) AND events.{_USE}
+  RETURNING events.*
+), {_ROLL_UP}
+SELECT account_id FROM used
+""").bindparams(bindparam("people", type_=ARRAY(Text)))  # noqa: S608
 
 
-async def refresh_usage(session: AsyncSession, days: Iterable[tuple[str, date]]) -> None:
-    """Works out the days of these accounts from their people's days. The caller holds the accounts (`lock_accounts`)."""
-    for chunk in chunks(sorted(days)):
-        await session.execute(
-            _REFRESH_USAGE, {"accounts": [account for account, _ in chunk], "days": [day for _, day in chunk]}
-        )
+async def take_events(session: AsyncSession, rows: Sequence[Row], now: datetime) -> list[str]:
+    """Writes raw events that are not there yet and adds those of use to the daily figures, as one statement.
+
+    Args:
+        rows: by `message_id`, no two with the same; the caller holds their accounts (`hold_accounts`).
+        now: when they came in.
+    Returns:
+        The `message_id` of each that was not there.
+    """
+    found: list[str] = []
+    for chunk in chunks(rows):
+        result = await session.execute(_TAKE, {"rows": _json(chunk), "now": now})
+        found.extend(result.scalars())
+    return found
+
+
+async def claim_events(session: AsyncSession, people: Collection[str]) -> list[str]:
+    """Gives events that came before their person had an account to that account, and adds them to its daily figures.
+
+    Returns:
+        The account of each.
+    """
+    if not people:
+        return []
+    return list((await session.execute(_CLAIM, {"people": sorted(people)})).scalars())
 
 
 # Everything that a turn asks of one account, in one round trip. Money travels as text, so that no cent is lost in jsonb.

@@ -24,6 +24,7 @@ from api.console import mount as mount_console
 from api.guard import Guard
 from api.hub import Hub
 from api.identity import Identities
+from api.intake import Intake
 from api.limits import Limits
 from api.rescoring import Rescoring
 from api.runner import TurnRunner
@@ -79,6 +80,7 @@ def create_app(settings: Settings, url: str) -> FastAPI:
         rasa=rasa,
         runner=TurnRunner(database, settings, rasa, hub.owed),
         rescoring=Rescoring(database, catalog),
+        intake=Intake(database),
     )
     problems: dict[int | str, dict[str, Any]] = {"4XX": {"model": ProblemOut}, "5XX": {"model": ProblemOut}}
     app = FastAPI(title="Kotae", version="1", lifespan=_lifespan, docs_url=None, redoc_url=None, responses=problems)

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ValidationError
 from starlette.requests import HTTPConnection
 
-from accounts import ingestion, records, repository
+from accounts import records, repository
 from accounts.schemas import (
     IngestResult,
     PutAccount,
@@ -166,9 +166,9 @@ async def segment_one(kind: str, request: Request, services: ServicesDep) -> dic
 async def _ingest(
     request: Request, services: Services, messages: list[dict[str, Any]], sent_at: datetime | None
 ) -> IngestResult:
-    async with services.database.begin() as session:
+    async with services.database.read() as session:
         await keys.check(session, _write_key(request), "events")
-        result = await ingestion.ingest(session, messages, now(), sent_at=sent_at)
+    result = await services.intake.take(messages, sent_at)
     services.rescoring.changed(result.accounts)
     return result
 

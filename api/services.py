@@ -14,6 +14,7 @@ from accounts.greetings import Greetings
 from accounts.surveys import SurveyRules
 from api.hub import Hub
 from api.identity import Identities
+from api.intake import Intake
 from api.limits import Limits
 from api.rescoring import Rescoring
 from api.runner import TurnRunner
@@ -42,6 +43,7 @@ class Services:
     rasa: Http
     runner: TurnRunner
     rescoring: Rescoring
+    intake: Intake
 
 
 def services(connection: HTTPConnection) -> Services:

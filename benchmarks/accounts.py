@@ -12,13 +12,14 @@ import asyncio
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import psycopg
 import uvicorn
 
@@ -36,6 +37,8 @@ from migrations.upgrade import upgrade
 BATCH = 100
 """Messages of one request: what Segment's Python client sends at most."""
 CLIENTS = 4
+WRITTEN = ("events", "daily_people", "daily_events", "daily_usage", "account_events")
+"""Where an event leaves a row; accounts and people are there after the first requests."""
 
 # Each account: three people who come on half of the days of 90, five things they do, a subscription, bills, answers, a ticket.
 _FILL = """
@@ -150,46 +153,82 @@ def serving(home: str, url: str, port: int) -> Iterator[str]:
     process.join()
 
 
-async def through_http(base: str, key: str, events: list[dict[str, Any]]) -> float:
-    """Sends all events in batches by several clients; seconds."""
-    batches = [events[first : first + BATCH] for first in range(0, len(events), BATCH)]
+def bodies(events: list[dict[str, Any]]) -> list[bytes]:
+    """The requests that carry the events."""
+    return [
+        orjson.dumps({"batch": events[first : first + BATCH], "sentAt": datetime.now(UTC)})
+        for first in range(0, len(events), BATCH)
+    ]
+
+
+async def through_http(base: str, key: str, requests: list[bytes]) -> float:
+    """Sends all requests by several clients; seconds."""
     limits = httpx.Limits(max_connections=CLIENTS)
     async with httpx.AsyncClient(base_url=base, auth=(key, ""), timeout=60, limits=limits) as client:
 
-        async def send(mine: list[list[dict[str, Any]]]) -> None:
-            for batch in mine:
-                reply = await client.post("/v1/batch", json={"batch": batch, "sentAt": datetime.now(UTC).isoformat()})
-                reply.raise_for_status()
+        async def send(mine: list[bytes]) -> None:
+            for request in mine:
+                (await client.post("/v1/batch", content=request)).raise_for_status()
 
         started = time.perf_counter()
-        await asyncio.gather(*(send(batches[number::CLIENTS]) for number in range(CLIENTS)))
+        await asyncio.gather(*(send(requests[number::CLIENTS]) for number in range(CLIENTS)))
         return time.perf_counter() - started
 
 
-def by_copy(url: str, events: list[dict[str, Any]], batch: int, now: datetime) -> float:
-    """The raw rows of the same events by COPY into a table of the same form, one transaction a batch; seconds."""
-    import orjson
+async def by_copy(url: str, tables: Sequence[str], transactions: int) -> float:
+    """Every row that these tables hold, by COPY into tables of the same form; seconds.
 
-    with psycopg.connect(url) as connection:
-        connection.execute("DROP TABLE IF EXISTS copied")
-        connection.execute("CREATE TABLE copied (LIKE events INCLUDING ALL)")
-        connection.execute("ALTER TABLE copied ADD FOREIGN KEY (account_id) REFERENCES accounts (id)")
-        connection.commit()
-        started = time.perf_counter()
-        for first in range(0, len(events), batch):
-            with connection.cursor().copy("COPY copied FROM STDIN") as copy:
-                for each in events[first : first + batch]:
-                    properties = orjson.dumps(each["properties"]).decode()
-                    row = (each["messageId"], "track", each["event"], each["context"]["groupId"], each["userId"])
-                    copy.write_row((*row, each["timestamp"], now.isoformat(), properties))
-            connection.commit()
-        return time.perf_counter() - started
+    As many clients, each with its connection, and as many transactions with the same durability. What the rows refer to is
+    there before; texts are made before, as are the bodies of the requests.
+    """
+    parts: dict[str, list[bytes]] = {}
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        for table in tables:
+            async with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as copy:
+                lines = [bytes(line) async for line in copy]
+            each = -(-len(lines) // transactions)
+            parts[table] = [b"".join(lines[first : first + each]) for first in range(0, each * transactions, each)]
+            await connection.execute(f"DROP TABLE IF EXISTS copied_{table}".encode())
+            await connection.execute(f"CREATE TABLE copied_{table} (LIKE {table} INCLUDING ALL)".encode())
+            key = f"ALTER TABLE copied_{table} ADD FOREIGN KEY (account_id) REFERENCES accounts (id)"
+            await connection.execute(key.encode())
+
+    async def send(numbers: range) -> None:
+        async with await psycopg.AsyncConnection.connect(url) as mine:
+            for number in numbers:
+                for table in tables:
+                    async with mine.cursor().copy(f"COPY copied_{table} FROM STDIN".encode()) as copy:
+                        await copy.write(parts[table][number])
+                await mine.commit()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(send(range(number, transactions, CLIENTS)) for number in range(CLIENTS)))
+    return time.perf_counter() - started
+
+
+async def ingestion(home: str, url: str, port: int, count: int, now: datetime) -> None:
+    """Events through HTTP, and the rows they left by COPY."""
+    database = Database(url)
+    async with database.begin() as session:
+        key = await keys.add(session, "bench", ["events"], now)
+    await database.close()
+    requests = bodies(messages(count, now))
+    with serving(home, url, port) as base:
+        http = await through_http(base, key, requests)
+        print(f"{count} events through HTTP, {BATCH} a request, {CLIENTS} clients: {count / http:.0f} a second")
+        again = await through_http(base, key, requests)
+        print(f"the same again, all known: {count / again:.0f} a second")
+    for what, tables in {"the same rows of all tables": WRITTEN, "the raw events alone": WRITTEN[:1]}.items():
+        took = await by_copy(url, tables, len(requests))
+        print(
+            f"{what} by COPY, as many transactions: {count / took:.0f} events a second; HTTP takes {http / took:.1f}x"
+        )
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--accounts", type=int, default=100_000)
-    parser.add_argument("--events", type=int, default=50_000)
+    parser.add_argument("--accounts", type=int, default=100_000, help="of the nightly run; 0 leaves it out")
+    parser.add_argument("--events", type=int, default=50_000, help="through HTTP; 0 leaves it out")
     parser.add_argument("--port", type=int, default=8765)
     given = parser.parse_args()
     now = datetime.now(UTC)
@@ -197,27 +236,13 @@ async def main() -> None:
         settings = load_settings(home=Path(home))
         with postgres.running(settings) as url:
             upgrade(url)
-            database = Database(url)
-            async with database.begin() as session:
-                key = await keys.add(session, "bench", ["events"], now)
-            await database.close()
-            events = messages(given.events, now)
-            with serving(home, url, given.port) as base:
-                http = await through_http(base, key, events)
-                print(f"{given.events} events through HTTP, {BATCH} a request: {given.events / http:.0f} a second")
-                again = await through_http(base, key, events)
-                print(f"the same again, all known: {given.events / again:.0f} a second")
-            for batch in (BATCH, given.events):
-                took = by_copy(url, events, batch, now)
-                print(
-                    f"raw rows by COPY, {batch} a transaction: {given.events / took:.0f} a second; HTTP takes {http / took:.1f}x"
-                )
-            started = time.perf_counter()
-            sizes = fill(url, given.accounts, now)
-            print(
-                f"{given.accounts} accounts with 90 days of use: {sizes}, written in {time.perf_counter() - started:.0f} s"
-            )
-            await nightly(url, settings, now)
+            if given.events:
+                await ingestion(home, url, given.port, given.events, now)
+            if given.accounts:
+                started = time.perf_counter()
+                sizes, took = fill(url, given.accounts, now), time.perf_counter() - started
+                print(f"{given.accounts} accounts with 90 days of use: {sizes}, written in {took:.0f} s")
+                await nightly(url, settings, now)
 
 
 if __name__ == "__main__":

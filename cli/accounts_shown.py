@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from rich.table import Table
@@ -45,14 +46,19 @@ def account(known: CustomerFacts, internal: InternalFacts, catalog: Catalog, exp
 def _lines(known: CustomerFacts, internal: InternalFacts, catalog: Catalog, today: date) -> Iterator[tuple[str, str]]:
     yield "Account", f"{known.account_name} ({known.account_id})"
     yield "Plan", _plan(known)
-    yield "Stage", known.stage
-    yield "Use", ", ".join(f"{name.replace('_', ' ')} {_meter(meter)}" for name, meter in known.meters.items())
+    over = known.cancelled_on is not None and known.cancelled_on <= today
+    if not over:
+        yield "Stage", known.stage
+    used = {name: meter for name, meter in known.meters.items() if meter.used or meter.known}
+    told = ", ".join(f"{name.replace('_', ' ')} {_meter(meter)}" for name, meter in used.items())
+    yield "Use", told or "nothing is recorded"
     if known.cancelled_on is not None:
-        yield "Ended" if known.cancelled_on <= today else "Ends", known.cancelled_on.isoformat()
+        yield "Ended" if over else "Ends", known.cancelled_on.isoformat()
     else:
         yield "Renews", _renewal(known, today)
-    yield "Onboarding", _onboarding(known)
-    yield "Health", _health(internal)
+    if not over:
+        yield "Onboarding", _onboarding(known, catalog)
+    yield "Health", (f"of an account that has ended: {_health(internal)}" if over else _health(internal))
     if internal.health_groups:
         yield "", ", ".join(f"{group} {score:.0f}" for group, score in internal.health_groups.items())
     signals = [in_language(catalog.health.signals[name].label, "en") for name in internal.signals]
@@ -87,7 +93,11 @@ def _renewal(known: CustomerFacts, today: date) -> str:
     return f"{known.renews_on} (in {(known.renews_on - today).days} days){itself}"
 
 
-def _onboarding(known: CustomerFacts) -> str:
+def _onboarding(known: CustomerFacts, catalog: Catalog) -> str:
+    if not known.steps:
+        return "no steps"
+    if catalog.plans.get(known.plan.id) is None and not any(step.done for step in known.steps):
+        return "unknown: no step was recorded, and the plan is none of plans.yml"
     said = f"{known.onboarding_percent} %"
     if known.current_step is not None:
         said += f", next: {in_language(known.current_step.title, 'en')} (due {known.current_step.due})"
@@ -98,7 +108,11 @@ def _onboarding(known: CustomerFacts) -> str:
 def _health(internal: InternalFacts) -> str:
     if internal.health_score is None or internal.band is None:
         return "unknown: nothing is known that it is made of"
-    whole = "" if internal.coverage >= 1 else f"; {internal.coverage:.0%} of what it is made of is known"
+    whole = (
+        ""
+        if internal.coverage >= 1
+        else f"; {'only ' if internal.coverage < 0.5 else ''}{internal.coverage:.0%} of what it is made of is known"
+    )
     return f"{internal.health_score:.0f} of 100, {internal.band.replace('_', ' ')}{_trend(internal.trend)}{whole}"
 
 
@@ -141,7 +155,7 @@ def fact(value: Fact, unit: str, form: str = "") -> str:
     if unit in _SHARES:
         return f"{value * (1 if unit == 'per cent' else 100):.0f} %"
     number = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
-    return f"{number} {unit}".strip()
+    return f"{number} {unit.removesuffix('s') if value == 1 else unit}".strip()
 
 
 def curve(indicator: Indicator) -> str:
@@ -177,7 +191,7 @@ def kpis(report: KpiReport) -> None:
             table.add_row(name.replace("_", " "), *(_rate(name, getattr(each, name)) for each in every))
     table.add_section()
     for name in Movements.model_fields:
-        table.add_row(name.replace("_", " "), *(f"{getattr(each.movements, name):,}" for each in every))
+        table.add_row(name.replace("_", " "), *(_number(getattr(each.movements, name), name) for each in every))
     screen.print(table)
     screen.print(f"{report.start:%Y-%m-%d} to {report.end:%Y-%m-%d}, money in {report.currency} a month.")
     if report.total.reasons_lost:
@@ -193,7 +207,13 @@ def _rate(name: str, rate: Rate) -> str:
     value = f"{rate.value:+.0f}" if name == "nps" else f"{rate.value:.1f}"
     if name not in ("nps", "session_minutes"):
         value = f"{rate.value:.1%}"
-    return f"{value} ({rate.part:,.6g} of {rate.whole:,.6g})"
+    return f"{value} ({_number(rate.part, name)} of {_number(rate.whole, name)})"
+
+
+def _number(value: Decimal | int, name: str) -> str:
+    """Money to the cent, all else whole where it is."""
+    money = "revenue" in name or name.endswith("mrr")
+    return f"{value:,.2f}" if money or value != int(value) else f"{value:,.0f}"
 
 
 def backtest(report: Backtest) -> None:

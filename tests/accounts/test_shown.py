@@ -50,6 +50,25 @@ def test_an_account_is_shown_in_words(shown: str) -> None:
     assert "50 at 90" in shown
 
 
+async def test_what_is_not_known_is_not_shown_as_nothing(
+    session: AsyncSession, catalog: Catalog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An account of a table of another trade: no seats used, no step overdue; one that ended has no stage and nothing to do."""
+    at = clock()
+    payload = PutAccount.model_validate({"plan": "DSL", "price": "29.85", "started_at": "2026-01-01T00:00Z"})
+    for account, more in (("runs", {}), ("ended", {"cancelled_at": at})):
+        await put_account(session, account, payload.model_copy(update=more), at)
+        known = await customer_facts(session, catalog, account, None, at)
+        accounts_shown.account(
+            known, await internal_facts(session, catalog, account, at), catalog, explain=False, today=at.date()
+        )
+        out = capsys.readouterr().out
+        assert "nothing is recorded" in out
+        assert "overdue" not in out
+        assert "; only " in out
+        assert ("Stage" in out, "an account that has ended" in out) == (account == "runs", account == "ended")
+
+
 def test_key_figures_are_shown_with_their_parts(shown: str) -> None:
     """A share in per cent; what cannot be said is a dash."""
     assert "nps" in shown
@@ -61,6 +80,7 @@ def test_facts_and_curves_are_written_for_people(root: Path) -> None:
     """Shares in per cent, days as dates, two columns as rows."""
     assert accounts_shown.fact(0.412, "share") == "41 %"
     assert accounts_shown.fact(2, "complaints") == "2 complaints"
+    assert accounts_shown.fact(1, "months") == "1 month"
     assert accounts_shown.fact(1234567.0, "") == "1,234,567"
     assert accounts_shown.fact(None, "days") == "missing"
     days = Indicator(group="usage", label="d", date="%d/%m/%Y", curve=[(date(2026, 3, 1).toordinal(), 10)], missing=5)
