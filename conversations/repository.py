@@ -77,7 +77,7 @@ async def accept(
     until: datetime | None,
     bot_only: bool,
 ) -> Row | None:
-    """Writes a customer's message and the turn that is owed to it, and tells; one way to the server and back (migration `0041_log`).
+    """Writes a customer's message and the turn that is owed to it, and tells; one way to the server and back (migration `0042_log`).
 
     Args:
         body: JSON.
@@ -127,7 +127,7 @@ async def settle(
     lang: str | None,
 ) -> Row | None:
     """Appends the replies to a turn, unless a person holds the conversation, closes it, and tells; one way to the server and back
-    (migration `0041_log`).
+    (migration `0042_log`).
 
     Args:
         bodies: a list, as JSON.

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from alembic import op
 
-revision: str = "0041_log"
-down_revision: str | None = "0040_growth"
+revision: str = "0042_log"
+down_revision: str | None = "0041_csm_sessions"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
