@@ -49,7 +49,7 @@ class Intake:
         outcome: asyncio.Future[IngestResult] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Request(ingestion.settle(batch, now(), sent_at), outcome))
         async with self._writers:
-            while not outcome.done():  # requests that were given up may still lie before this one
+            while not outcome.done() and self._waiting:  # requests that were given up may lie before this one
                 # Goes on where this request is given up: others wait for it.
                 await asyncio.shield(self._write(self._next()))
         return await outcome
