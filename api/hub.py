@@ -23,7 +23,7 @@ RESYNC: Event = {"resync": True}
 _BACKLOG = 1000
 """Events one slow socket may be behind before they are folded into one resync."""
 _ECHOES = 1000
-"""Events of this process's own whose echo may still come."""
+"""Events remembered that have been told here but not heard from PostgreSQL, and the other way round."""
 
 
 class Hub:
@@ -41,6 +41,7 @@ class Hub:
         self._conversations: defaultdict[str, set[asyncio.Queue[Event]]] = defaultdict(set)
         self._queue: set[asyncio.Queue[Event]] = set()
         self._told: OrderedDict[str, None] = OrderedDict()
+        self._heard: OrderedDict[str, None] = OrderedDict()
         self.owed = asyncio.Event()
         """Set when somewhere a turn is owed that nobody works on."""
         self.listening = asyncio.Event()
@@ -73,13 +74,11 @@ class Hub:
         read them again.
 
         Args:
-            event: as PostgreSQL was told; its echo is left aside.
+            event: as PostgreSQL was told; its echo is left aside, or this where the echo was quicker.
             said: the messages it is about.
         """
-        self._told[event] = None
-        if len(self._told) > _ECHOES:
-            self._told.popitem(last=False)
-        self._hand_out({**orjson.loads(event), "said": said})
+        if self._first(event, self._told, self._heard):
+            self._hand_out({**orjson.loads(event), "said": said})
 
     async def run(self) -> None:
         """Listens until cancelled; connects again whenever the connection is lost."""
@@ -99,10 +98,19 @@ class Hub:
             self._everyone(RESYNC)
             self.owed.set()
             async for notice in connection.notifies():
-                if notice.payload in self._told:
-                    del self._told[notice.payload]
-                else:
+                if self._first(notice.payload, self._heard, self._told):
                     self._hand_out(orjson.loads(notice.payload))
+
+    @staticmethod
+    def _first(event: str, here: OrderedDict[str, None], there: OrderedDict[str, None]) -> bool:
+        """Whether an event comes first by this of its two ways."""
+        if event in there:
+            del there[event]
+            return False
+        here[event] = None
+        if len(here) > _ECHOES:
+            here.popitem(last=False)
+        return True
 
     def _hand_out(self, event: Event) -> None:
         if event.get("owed") and not event.get("taken"):
