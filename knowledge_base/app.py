@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kit import tracing
@@ -42,7 +43,7 @@ THREADS = 16
 Made = TypeVar("Made")
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings) -> ASGIApp:
     """The application.
 
     Args:
@@ -66,7 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
         threads.shutdown(wait=False, cancel_futures=True)
 
     app = FastAPI(title="Kotae knowledge base", lifespan=lifespan)
-    app.state.service = service
+    if settings.trace_url:
+        app.middleware("http")(_traced)
 
     @app.exception_handler(KotaeError)
     async def expected(_: Request, error: KotaeError) -> JSONResponse:
@@ -80,10 +82,6 @@ def create_app(settings: Settings) -> FastAPI:
     async def answer(body: bytes) -> bytes:
         asked = AnswerRequest.model_validate_json(body)
         return (await run(lambda: service.answerer.answer(asked))).model_dump_json().encode()
-
-    app.add_middleware(Quick, handlers={"/embed": embed, "/answer": answer})
-    if settings.trace_url:  # added last: the outermost, around what is quick, too
-        app.middleware("http")(_traced)
 
     @app.post("/search")
     async def search(body: SearchRequest) -> SearchReply:
@@ -115,7 +113,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def reload() -> Reloaded:
         return await run(service.reload)
 
-    return app
+    return Quick(app, {"/embed": embed, "/answer": answer})
 
 
 class Quick:
@@ -138,7 +136,8 @@ class Quick:
             return
         body = await _body(receive)
         try:
-            status, said = 200, await handler(body)
+            with _span(scope["path"], Headers(scope=scope).get(tracing.HEADER)):
+                status, said = 200, await handler(body)
         except ValidationError as error:
             message = error.errors(include_url=False, include_context=False, include_input=False)
             status, said = 422, orjson.dumps({"code": "invalid", "message": message[0]["msg"], "hint": ""})
@@ -150,12 +149,13 @@ class Quick:
 
 
 async def _traced(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    """The request as a span of the trace it belongs to; what belongs to none is none."""
-    parent = request.headers.get(tracing.HEADER)
-    if parent is None:
+    with _span(request.url.path, request.headers.get(tracing.HEADER)):
         return await go_on(request)
-    with tracing.span(f"knowledge_base {request.url.path}", parent=parent):
-        return await go_on(request)
+
+
+def _span(path: str, parent: str | None) -> AbstractContextManager[object]:
+    """Of the trace a request belongs to; what belongs to none is none."""
+    return nullcontext() if parent is None else tracing.span(f"knowledge_base {path}", parent=parent)
 
 
 async def _body(receive: Receive) -> bytes:

@@ -81,8 +81,9 @@ class QuestionVectors:
         self._lock = Lock()
 
     def start(self, encoder: Encoder, text: str) -> Future[Reading]:
-        """One text, read in time. A text that is being encoded, or was lately, is not encoded again."""
-        key = (encoder.name, text)
+        """One text, read in time. A text that is being encoded, or was lately, is not encoded again; nor is one that the encoder
+        does not tell from it: Rasa embeds questions in small letters."""
+        key = (encoder.name, encoder.seen(text))
         with self._lock:
             found = self._remembered.get(key)
             if found is not None and not (found.done() and found.exception()):

@@ -99,6 +99,7 @@ class Compiled:
         try:
             described = Described.model_validate_json((folder / "model.json").read_bytes())
             self._tokenizer = _tokenizer(folder, described)
+            self._marks = tuple(token.content for token in self._tokenizer.get_added_tokens_decoder().values())
             self._request = _compile(folder, threads)
         except (OSError, RuntimeError, ValidationError) as error:
             raise Untranslatable(_line(error)) from error
@@ -114,6 +115,13 @@ class Compiled:
     def passages(self, texts: Sequence[str]) -> list[Reading]:
         """What is to be found, read."""
         return self._read([self.described.passage_prompt + text for text in texts])
+
+    def seen(self, text: str) -> str:
+        """A text as the tokenizer cuts it: in small letters, for instance, where the model knows no others."""
+        if self._tokenizer.normalizer is None or any(mark in text for mark in self._marks):
+            return text  # marks are looked for in the text as it is
+        made: str = self._tokenizer.normalizer.normalize_str(text)
+        return made
 
     def warm(self) -> None:
         """Generates the code for the usual lengths and batches: the first of each kind is the slow one."""

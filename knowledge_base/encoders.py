@@ -52,6 +52,10 @@ class Encoder(Protocol):
         """What is to be found, read."""
         ...
 
+    def seen(self, text: str) -> str:
+        """The text as it is read: where that is the same of two texts, so is the reading."""
+        return text
+
     def questions(self, texts: Sequence[str]) -> Vectors:
         """Vectors of what people ask."""
         return self._stacked(self.read_questions(texts))
@@ -88,6 +92,9 @@ class CompiledEncoder(Encoder):
 
     def read_passages(self, texts: Sequence[str]) -> list[Reading]:
         return self._model.passages(texts)
+
+    def seen(self, text: str) -> str:
+        return self._model.seen(text)
 
     def warm(self) -> None:
         self._model.warm()

@@ -31,7 +31,7 @@ FITTED_ON = 256
 many as could be now."""
 ROWS_UP_TO = 100_000
 """Rows up to which pieces are kept: a window takes about 20 kB, so these take 2 GB of disk, and as much to copy at each build."""
-_ALONE = 200_000
+_ALONE = 260_000
 """Multiplications up to which OpenBLAS works in one thread. With more it waits for its others, ten times as long on busy cores."""
 FILE, PLACES = "pieces.bin", "pieces.npz"
 
@@ -79,11 +79,11 @@ def best_matches(asked: Floats, texts: Sequence[Packed]) -> Floats:
         return made
     # As bytes: NumPy copies records field by field, ten times slower.
     packed = np.concatenate([texts[number].view(np.uint8) for number in filled]).view(texts[0].dtype)
-    values = packed["values"].astype(np.float32)
-    likeness = np.empty((len(values), len(asked)), np.float32)
+    likeness = np.empty((len(packed), len(asked)), np.float32)
     step = max(1, _ALONE // asked.size)
-    for start in range(0, len(values), step):
-        np.matmul(values[start : start + step], asked.T, out=likeness[start : start + step])
+    for start in range(0, len(packed), step):  # few enough at once to stay in the processor's cache
+        values = packed["values"][start : start + step].astype(np.float32)
+        np.matmul(values, asked.T, out=likeness[start : start + step])
     likeness *= packed["scale"][:, None]
     starts = np.cumsum([0, *(len(texts[number]) for number in filled[:-1])])
     made[filled] = np.maximum.reduceat(likeness, starts).mean(axis=1)
