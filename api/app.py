@@ -77,7 +77,7 @@ def create_app(settings: Settings, url: str) -> FastAPI:
         knowledge_base=KnowledgeBase(settings.knowledge_base_url),
         http=httpx.AsyncClient(),
         rasa=rasa,
-        runner=TurnRunner(database, settings, rasa, hub.owed),
+        runner=TurnRunner(database, settings, rasa, hub),
         rescoring=Rescoring(database, catalog),
     )
     problems: dict[int | str, dict[str, Any]] = {"4XX": {"model": ProblemOut}, "5XX": {"model": ProblemOut}}

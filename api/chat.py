@@ -100,44 +100,56 @@ async def show(conversation_id: str, request: Request, services: ServicesDep) ->
 async def send(conversation_id: str, body: MessageIn, request: Request, services: ServicesDep) -> MessageOut:
     """Takes a message. From this answer on it cannot be lost; the same `client_id` again is the same message."""
     async with services.database.begin() as session:
-        await access.opened(request, services, session, conversation_id)
-        accepted = await accept(services, session, conversation_id, body, request)
-    begin(services, accepted)
+        opened = await access.opened(request, services, session, conversation_id)
+    accepted = await accept(services, opened.conversation, body, request)
     return MessageOut(seq=accepted.seq)
 
 
 async def accept(
-    services: Services,
-    session: AsyncSession,
-    conversation_id: str,
-    said: MessageIn | MessageFrame,
-    caller: HTTPConnection,
+    services: Services, conversation: Conversation, said: MessageIn | MessageFrame, caller: HTTPConnection
 ) -> log.Accepted:
-    """Takes a message in the session's transaction, with its turn where this process has a hand free.
+    """Takes a message, with its turn where this process has a hand free, and begins to answer it once it is safe.
 
     Args:
+        conversation: the caller's own copy; who is asking is brought up to date in it.
         caller: the connection it came by.
     Raises:
         TooMany: a limit is reached; nothing is taken then. A message that is there already is never refused.
         Unavailable: too much is owed already.
     """
     services.runner.admit()
-    with tracing.stage("accept", conversation=conversation_id):
-        accepted = await log.accept(
-            session, conversation_id, said.client_id, said.text, now(), said.choice, services.runner.lease
-        )
+    with tracing.stage("accept", conversation=conversation.id):
+        accepted = await _taken(services, conversation, said, caller)
     if not accepted.duplicate:
-        services.limits.message(caller, await log.existing(session, conversation_id))
-    await aftercare.accepted(session, services.company, conversation_id, accepted, said.choice, now())
+        MESSAGES.labels("customer").inc()
+        services.hub.tell(accepted.event, accepted.said)
+    if accepted.leased is not None:
+        services.runner.answer(accepted.leased)
     return accepted
 
 
-def begin(services: Services, accepted: log.Accepted) -> None:
-    """What follows once a message is safe: it is counted, and its turn begins."""
-    if not accepted.duplicate:
-        MESSAGES.labels("customer").inc()
-    if accepted.leased is not None:
-        services.runner.answer(accepted.leased)
+async def _taken(
+    services: Services, conversation: Conversation, said: MessageIn | MessageFrame, caller: HTTPConnection
+) -> log.Accepted:
+    """The message, committed: in one statement where nothing but an answer of the bot follows from it, which is nearly always."""
+    if said.choice is None and services.limits.allow(caller, conversation):
+        accepted = await log.accept_for_bot(
+            services.database, conversation.id, said.client_id, said.text, now(), services.runner.lease
+        )
+        if accepted is not None:
+            if accepted.leased is not None:
+                conversation.account_id, conversation.person_id = accepted.leased.account_id, accepted.leased.person_id
+            if not accepted.duplicate:
+                services.limits.count(caller, conversation)
+            return accepted
+    async with services.database.begin() as session:
+        accepted = await log.accept(
+            session, conversation.id, said.client_id, said.text, now(), said.choice, services.runner.lease
+        )
+        if not accepted.duplicate:
+            services.limits.message(caller, await log.existing(session, conversation.id))
+        await aftercare.accepted(session, services.company, conversation.id, accepted, said.choice, now())
+    return accepted
 
 
 @router.post("/{conversation_id}/frames", status_code=204)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import orjson
 import psycopg
 import structlog
 
+from conversations.log import Said
 from conversations.repository import CHANNEL
 from kit.database import CONNECTING
 
@@ -21,6 +22,8 @@ Event = dict[str, Any]
 RESYNC: Event = {"resync": True}
 _BACKLOG = 1000
 """Events one slow socket may be behind before they are folded into one resync."""
+_ECHOES = 1000
+"""Events of this process's own whose echo may still come."""
 
 
 class Hub:
@@ -37,6 +40,7 @@ class Hub:
         self._url = url
         self._conversations: defaultdict[str, set[asyncio.Queue[Event]]] = defaultdict(set)
         self._queue: set[asyncio.Queue[Event]] = set()
+        self._told: OrderedDict[str, None] = OrderedDict()
         self.owed = asyncio.Event()
         """Set when somewhere a turn is owed that nobody works on."""
         self.listening = asyncio.Event()
@@ -64,6 +68,19 @@ class Hub:
         finally:
             self._queue.discard(queue)
 
+    def tell(self, event: str, said: Sequence[Said]) -> None:
+        """Hands out what this process itself has committed, before PostgreSQL does, and with the messages: its own windows need not
+        read them again.
+
+        Args:
+            event: as PostgreSQL was told; its echo is left aside.
+            said: the messages it is about.
+        """
+        self._told[event] = None
+        if len(self._told) > _ECHOES:
+            self._told.popitem(last=False)
+        self._hand_out({**orjson.loads(event), "said": said})
+
     async def run(self) -> None:
         """Listens until cancelled; connects again whenever the connection is lost."""
         while True:
@@ -82,7 +99,10 @@ class Hub:
             self._everyone(RESYNC)
             self.owed.set()
             async for notice in connection.notifies():
-                self._hand_out(json.loads(notice.payload))
+                if notice.payload in self._told:
+                    del self._told[notice.payload]
+                else:
+                    self._hand_out(orjson.loads(notice.payload))
 
     def _hand_out(self, event: Event) -> None:
         if event.get("owed") and not event.get("taken"):

@@ -59,13 +59,30 @@ class Limits:
         Raises:
             TooMany: one of them is used up; says in the conversation's language when to try again.
         """
+        for kind, key in self._of_message(connection, conversation):
+            self._take(kind, key, conversation.lang)
+
+    def allow(self, connection: HTTPConnection, conversation: Conversation) -> bool:
+        """Whether a message may be taken; nothing is counted."""
+        of_message = self._of_message(connection, conversation)
+        return all(
+            self._counter.test(self._allowed[kind], kind, key) for kind, key in of_message if kind in self._allowed
+        )
+
+    def count(self, connection: HTTPConnection, conversation: Conversation) -> None:
+        """Counts a message that has been taken."""
+        for kind, key in self._of_message(connection, conversation):
+            if kind in self._allowed:
+                self._counter.hit(self._allowed[kind], kind, key)
+
+    def _of_message(self, connection: HTTPConnection, conversation: Conversation) -> list[tuple[Kind, str]]:
         address = self._address(connection)
         if address is None:
-            return
-        self._take("messages", conversation.id, conversation.lang)
+            return []
+        counted: list[tuple[Kind, str]] = [("messages", conversation.id), ("address_messages", address)]
         if conversation.person_id is not None:
-            self._take("person_messages", f"{conversation.account_id}/{conversation.person_id}", conversation.lang)
-        self._take("address_messages", address, conversation.lang)
+            counted.insert(1, ("person_messages", f"{conversation.account_id}/{conversation.person_id}"))
+        return counted
 
     def sign(self, connection: HTTPConnection, conversation_id: str) -> None:
         """Counts a sign of typing or reading, or a rating.

@@ -11,11 +11,12 @@ from typing import Any
 
 import aiohttp
 import orjson
+import psycopg
 import structlog
 from circuitbreaker import CircuitBreaker, CircuitBreakerError
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
+from api.hub import Hub
 from api.texts import TEXTS
 from conversations import log, repository, turns
 from conversations.bodies import BODY, Body, Choice, Choices
@@ -88,14 +89,14 @@ class TurnRunner:
         database: where turns are.
         settings: budget, number of workers, signing key.
         rasa: to talk with it.
-        wake: set when a turn may be owed that nobody has leased.
+        hub: says when a turn may be owed that nobody has leased, and is told of what was answered.
     """
 
-    def __init__(self, database: Database, settings: Settings, rasa: Http, wake: asyncio.Event) -> None:
+    def __init__(self, database: Database, settings: Settings, rasa: Http, hub: Hub) -> None:
         self._database = database
         self._settings = settings
         self._rasa = rasa
-        self._wake = wake
+        self._hub = hub
         self._lease = timedelta(seconds=settings.turn_budget_seconds) + _MARGIN
         self._working: set[asyncio.Task[None]] = set()
         self._finished = asyncio.Event()
@@ -132,7 +133,7 @@ class TurnRunner:
                 while self.lease is None:
                     self._finished.clear()
                     await self._finished.wait()
-                self._wake.clear()
+                self._hub.owed.clear()
                 turn = await self._next()
                 if turn is not None:
                     self.answer(turn)
@@ -153,9 +154,8 @@ class TurnRunner:
         """Knows whether too much is owed. While the database is away nothing can be taken anyway."""
         most = self._settings.turn_backlog
         while not stopped.is_set():
-            with contextlib.suppress(SQLAlchemyError):
-                async with self._database.read() as session:
-                    full = await repository.owed_turns(session, most) >= most
+            with contextlib.suppress(psycopg.Error):
+                full = await repository.owed_turns(self._database, most) >= most
                 if full != self._full:
                     logger.warning("backlog_full" if full else "backlog_over", owed_at_most=most)
                 self._full = full
@@ -164,15 +164,14 @@ class TurnRunner:
 
     async def _next(self) -> Leased | None:
         try:
-            async with self._database.begin() as session:
-                return await turns.lease(session, now(), self._lease)
-        except SQLAlchemyError as error:
+            return await turns.lease(self._database, now(), self._lease)
+        except psycopg.Error as error:
             logger.warning("database_away", reason=type(error).__name__)
             return None
 
     async def _sleep(self) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), _POLL_SECONDS)
+            await asyncio.wait_for(self._hub.owed.wait(), _POLL_SECONDS)
         except TimeoutError:
             return
 
@@ -194,7 +193,7 @@ class TurnRunner:
             try:
                 with tracing.stage("settle"):
                     return await self._settle(turn, reply)
-            except SQLAlchemyError as error:
+            except psycopg.Error as error:
                 if clock() > until:  # another runner has it by now
                     raise
                 logger.warning("database_away", reason=type(error).__name__)
@@ -242,17 +241,18 @@ class TurnRunner:
     async def _settle(self, turn: Leased, reply: Reply) -> None:
         outcome = "answered" if reply.problem is None else "failed"
         bodies = reply.bodies if reply.problem is None else failed(turn.lang)
-        async with self._database.begin() as session:
-            settled = await log.settle(
-                session,
-                turn.id,
-                bodies,
-                outcome,
-                now(),
-                intent=reply.intent,
-                intent_confidence=reply.confidence,
-                lang=reply.lang,
-            )
+        settled = await log.settle(
+            self._database,
+            turn.id,
+            bodies,
+            outcome,
+            now(),
+            intent=reply.intent,
+            intent_confidence=reply.confidence,
+            lang=reply.lang,
+        )
+        if settled is not None:
+            self._hub.tell(settled.event, settled.said)
         seconds = (now() - turn.created_at).total_seconds()
         TURNS.labels(outcome if settled else "late").inc()
         TURN_SECONDS.labels("whole").observe(max(0.0, seconds))

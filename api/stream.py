@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import json
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
+import orjson
 import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
 from api import access
-from api.chat import accept, begin, csm_name, take
+from api.chat import accept, csm_name, take
 from api.errors import AWAY_TEXT, RETRY_AFTER, reason
 from api.hub import Event
 from api.schemas import FRAME, Frame, MessageFrame, PingFrame
 from api.services import Services
 from conversations import log, repository
+from conversations.models import Conversation
 from kit.clock import now
 from kit.database import AWAY
 from kit.errors import Forbidden, KotaeError, NotFound, TooMany, Unauthenticated
@@ -61,7 +62,7 @@ async def stream(socket: WebSocket, conversation_id: str, after: int = 0) -> Non
         await socket.close(TRY_LATER, AWAY_TEXT)
         return
     await socket.accept(subprotocol)
-    window = Window(socket, services, conversation_id, max(after, 0))
+    window = Window(socket, services, opened.conversation, max(after, 0))
     with services.hub.conversation(conversation_id) as events:
         await window.run(events, opened.until)
 
@@ -73,10 +74,11 @@ class Window:
         after: the last `seq` it has already.
     """
 
-    def __init__(self, socket: WebSocket, services: Services, conversation_id: str, after: int) -> None:
+    def __init__(self, socket: WebSocket, services: Services, conversation: Conversation, after: int) -> None:
         self._socket = socket
         self._services = services
-        self._id = conversation_id
+        self._conversation = conversation
+        self._id = conversation.id
         self._sent = after
         self._writing = asyncio.Lock()
 
@@ -129,6 +131,9 @@ class Window:
 
     async def _follow(self, event: Event) -> None:
         """Something is new in the log: send it; say who holds the conversation now, and that the bot is at it."""
+        for message in event.get("said", ()):
+            if message["seq"] == self._sent + 1:
+                await self._deliver(message)
         if event.get("seq", self._sent + 1) > self._sent:
             await self._catch_up()
         if "holder" in event or "resync" in event:
@@ -138,13 +143,15 @@ class Window:
 
     async def _catch_up(self) -> None:
         while True:
-            async with self._services.database.read() as session:
-                messages = await log.history(session, self._id, self._sent)
+            messages = await log.history(self._services.database, self._id, self._sent)
             for message in messages:
-                await self._send({"type": "message", **message.model_dump(mode="json")})
-                self._sent = message.seq
+                await self._deliver(message.model_dump(mode="json"))
             if len(messages) < repository.PAGE:
                 return
+
+    async def _deliver(self, message: log.Said) -> None:
+        await self._send({"type": "message", **message})
+        self._sent = message["seq"]
 
     async def _tell_holder(self) -> None:
         async with self._services.database.read() as session:
@@ -177,9 +184,7 @@ class Window:
                 last = (await log.existing(session, self._id)).last_seq
             await self._send({"type": "pong", "seq": last})
         elif isinstance(frame, MessageFrame):
-            async with self._services.database.begin() as session:
-                accepted = await accept(self._services, session, self._id, frame, self._socket)
-            begin(self._services, accepted)
+            accepted = await accept(self._services, self._conversation, frame, self._socket)
             await self._send({"type": "ack", "client_id": frame.client_id, "seq": accepted.seq})
         else:
             self._services.limits.sign(self._socket, self._id)
@@ -195,11 +200,11 @@ class Window:
 
     async def _send(self, frame: dict[str, Any]) -> None:
         async with self._writing:
-            await self._socket.send_text(json.dumps(frame, ensure_ascii=False))
+            await self._socket.send_text(orjson.dumps(frame).decode())
 
 
 def _client_id(text: str) -> str | None:
     """The message an unusable frame was about, so that its sender need not wait for it."""
     with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
-        return str(json.loads(text)["client_id"])
+        return str(orjson.loads(text)["client_id"])
     return None

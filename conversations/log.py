@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
+import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from conversations import repository, turns
+from conversations import repository
 from conversations.bodies import Body, Message, Sender, Text
 from conversations.masking import mask
-from conversations.models import Conversation, ConversationToken, MessageRow, Note, Turn
+from conversations.models import Conversation, ConversationToken, MessageRow, Note
 from conversations.turns import Leased
+from kit.database import Database
 from kit.errors import Conflict, NotFound, UserError
 from kit.ids import hash_token, new_id, new_token
 
@@ -29,6 +32,10 @@ SMALL_TALK = (
 """Intents of messages that are about nothing one could come back to."""
 
 
+Said = dict[str, Any]
+"""A message as its customer's windows get it: `Message`, dumped to what JSON has."""
+
+
 @dataclass(frozen=True)
 class Accepted:
     """A message that is in the log.
@@ -38,12 +45,31 @@ class Accepted:
         duplicate: the same `client_id` was there already.
         owed: the bot owes an answer to it.
         leased: the turn, where the caller asked for it and nothing of the conversation was owed before.
+        said: the message; empty where it was there already.
+        event: what every process was told of it, as it was told.
     """
 
     seq: int
     duplicate: bool
     owed: bool
     leased: Leased | None = None
+    said: Sequence[Said] = field(default=(), compare=False)
+    event: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A turn that is closed.
+
+    Attributes:
+        conversation_id: of the turn.
+        said: what was appended, in order.
+        event: what every process was told of it, as it was told.
+    """
+
+    conversation_id: str
+    said: Sequence[Said]
+    event: str
 
 
 async def start(
@@ -148,7 +174,7 @@ async def existing(session: AsyncSession, conversation_id: str) -> Conversation:
 
 
 async def accept(
-    session: AsyncSession,
+    at: Database | AsyncSession,
     conversation_id: str,
     client_id: str,
     text: str,
@@ -159,38 +185,61 @@ async def accept(
     """Takes a customer's message into the log, and owes an answer to it while the bot holds the conversation.
 
     Args:
+        at: a session, or a database: then what is taken is committed.
         client_id: the client's own id of the message; the same one twice is one message.
         choice: id of the button that was clicked; only one that was offered counts.
         lease: how long the caller wants the turn for itself, to answer it as soon as this is committed.
     Raises:
         UserError: empty, too long, or a button that was never offered.
     """
+    made = await _accept(at, conversation_id, client_id, text, now, choice, lease)
+    assert made is not None
+    return made
+
+
+async def accept_for_bot(
+    at: Database, conversation_id: str, client_id: str, text: str, now: datetime, lease: timedelta | None
+) -> Accepted | None:
+    """`accept` of plain words, where the bot is to answer them: nothing else depends on such a message, so that it is committed by itself.
+
+    Returns:
+        None where a person holds the conversation: nothing was taken.
+    """
+    return await _accept(at, conversation_id, client_id, text, now, None, lease, bot_only=True)
+
+
+async def _accept(
+    at: Database | AsyncSession,
+    conversation_id: str,
+    client_id: str,
+    text: str,
+    now: datetime,
+    choice: str | None,
+    lease: timedelta | None,
+    *,
+    bot_only: bool = False,
+) -> Accepted | None:
     clean = _checked(client_id, text)
-    conversation = await _locked(session, conversation_id)
-    known, owes = await repository.before_accepting(session, conversation_id, client_id)
-    if known is not None:
-        return Accepted(known, duplicate=True, owed=False)
-    if choice is not None:
-        await _check_offered(session, conversation_id, choice)
-    body = Text(text=clean)
-    if conversation.holder != "bot":
-        row = _append(session, conversation, "customer", body, now, client_id=client_id)
-        await session.flush()
-        await _tell(session, conversation, by="customer")
-        return Accepted(row.seq, duplicate=False, owed=False)
-    taken = lease is not None and not owes
-    turn = Turn(
-        id=new_id("trn"),
-        conversation_id=conversation_id,
-        seq=conversation.last_seq + 1,
-        choice=choice,
-        created_at=now,
-        attempts=int(taken),
-        leased_until=now + lease if taken and lease is not None else None,
+    turn_id = new_id("trn")
+    body = {"type": "text", "text": clean}
+    until = now + lease if lease is not None else None
+    row = await repository.accept(
+        at, conversation_id, client_id, orjson.dumps(body), turn_id, now, choice=choice, until=until, bot_only=bot_only
     )
-    event = _event(conversation_id, turn.seq, owed=True, taken=taken, by="customer")
-    await repository.owe(session, conversation, turn, client_id, body.model_dump(mode="json"), event)
-    return Accepted(turn.seq, False, True, turns.leased(conversation, turn, clean) if taken else None)
+    if row is None:
+        raise NotFound("no such conversation", "start a new one")
+    if row["known"]:
+        return Accepted(row["seq"], duplicate=True, owed=False)
+    if not row["offered"]:
+        raise UserError("that choice was not offered", "choose one of the buttons, or write")
+    if row["event"] is None:
+        return None
+    leased = None
+    if row["taken"]:
+        asker = (row["account_id"], row["person_id"], row["lang"])
+        leased = Leased(turn_id, conversation_id, *asker, clean, choice, attempts=1, created_at=now)
+    said = _said(row["seq"], "customer", body, now, client_id)
+    return Accepted(row["seq"], False, row["holder"] == "bot", leased, [said], row["event"])
 
 
 async def append(
@@ -222,7 +271,7 @@ async def append(
 
 
 async def settle(
-    session: AsyncSession,
+    at: Database | AsyncSession,
     turn_id: str,
     bodies: Sequence[Body],
     outcome: str,
@@ -231,39 +280,36 @@ async def settle(
     intent: str | None = None,
     intent_confidence: float | None = None,
     lang: str | None = None,
-) -> bool:
+) -> Settled | None:
     """Appends the replies to a turn and closes it, together or not at all.
 
     A turn is settled once: a late second attempt changes nothing. Where a CSM has taken the conversation in the
     meantime the bot stays silent.
 
     Args:
+        at: a session, or a database: then it is committed.
         bodies: replies in order.
         outcome: `answered` or `failed`.
         lang: language the customer writes in now; the conversation goes on in it.
     Returns:
-        whether this call settled it.
+        None where this call did not settle it.
     """
-    found = await repository.lock_turn(session, turn_id)
-    if found is None or found[1].settled_at is not None:
-        return False
-    conversation, turn = found
-    more = conversation.last_seq > turn.seq
-    silent = conversation.holder != "bot"
-    said = [] if silent else [body.model_dump(mode="json") for body in bodies]
-    await repository.settle(
-        session,
-        conversation,
-        turn,
-        said,
+    said = [body.model_dump(mode="json") for body in bodies]
+    row = await repository.settle(
+        at,
+        turn_id,
+        orjson.dumps(said),
         now,
-        outcome="silent" if silent else outcome,
+        outcome=outcome,
         intent=intent,
         confidence=intent_confidence,
-        lang=lang or conversation.lang,
-        event=_event(conversation.id, conversation.last_seq + len(said), owed=more),
+        lang=lang,
     )
-    return True
+    if row is None:
+        return None
+    first = row["last_seq"] - len(said) + 1
+    told = [] if row["silent"] else [_said(first + place, "bot", body, now) for place, body in enumerate(said)]
+    return Settled(row["conversation_id"], told, row["event"])
 
 
 async def bind(
@@ -358,9 +404,9 @@ async def notes(session: AsyncSession, conversation_id: str) -> Sequence[Note]:
     return await repository.notes(session, conversation_id)
 
 
-async def history(session: AsyncSession, conversation_id: str, after: int = 0) -> list[Message]:
+async def history(at: Database | AsyncSession, conversation_id: str, after: int = 0) -> list[Message]:
     """The log after `after`, as its customer may see it."""
-    return [Message.model_validate(row) for row in await repository.log_after(session, conversation_id, after)]
+    return [Message.model_validate(row) for row in await repository.log_after(at, conversation_id, after)]
 
 
 async def mark_read(session: AsyncSession, conversation_id: str, seq: int, by: Sender) -> None:
@@ -429,17 +475,23 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
-async def _check_offered(session: AsyncSession, conversation_id: str, choice: str) -> None:
-    offered = await repository.offered(session, conversation_id)
-    if choice not in offered:
-        raise UserError("that choice was not offered", "choose one of the buttons, or write")
-
-
 async def _locked(session: AsyncSession, conversation_id: str) -> Conversation:
     found = await repository.lock(session, conversation_id)
     if found is None:
         raise NotFound("no such conversation", "start a new one")
     return found
+
+
+def _said(seq: int, sender: Sender, body: Said, at: datetime, client_id: str | None = None) -> Said:
+    """A message that was just written, as `history` would have it."""
+    return {
+        "seq": seq,
+        "sender": sender,
+        "name": None,
+        "body": body,
+        "client_id": client_id,
+        "created_at": at.isoformat().replace("+00:00", "Z"),
+    }
 
 
 def _append(
@@ -467,14 +519,6 @@ def _append(
     return row
 
 
-async def _tell(session: AsyncSession, conversation: Conversation, *, holder: bool = False, by: str = "") -> None:
-    held = conversation.holder if holder else ""
-    await repository.notify(session, _event(conversation.id, conversation.last_seq, holder=held, by=by))
-
-
-def _event(
-    conversation_id: str, seq: int, *, owed: bool = False, taken: bool = False, holder: str = "", by: str = ""
-) -> str:
-    """What is told of a change of the log; what does not hold is left out."""
-    said: dict[str, object] = {"by": by, "owed": owed, "taken": taken, "holder": holder}
-    return json.dumps({"c": conversation_id, "seq": seq} | {name: value for name, value in said.items() if value})
+async def _tell(session: AsyncSession, conversation: Conversation, *, holder: bool = False) -> None:
+    event = {"c": conversation.id, "seq": conversation.last_seq} | ({"holder": conversation.holder} if holder else {})
+    await repository.notify(session, json.dumps(event))

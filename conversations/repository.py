@@ -8,13 +8,15 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import orjson
-from sqlalchemy import ColumnElement, RowMapping, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
 
 from conversations.models import Conversation, ConversationToken, Feedback, GoodReply, MessageRow, Note, Turn
+from kit.database import Database, rows
+from kit.statements import Row, Statement
 
 CHANNEL = "kotae"
 """The PostgreSQL channel every replica listens on."""
@@ -55,117 +57,110 @@ async def revoke_token(session: AsyncSession, token_hash: str) -> None:
     await session.execute(delete(ConversationToken).where(ConversationToken.hash == token_hash))
 
 
-_BEFORE = text(
+_ACCEPT = Statement(
     """
-    SELECT (SELECT seq FROM messages WHERE conversation_id = :id AND client_id = :client) AS seq,
-           EXISTS (SELECT FROM turns WHERE conversation_id = :id AND settled_at IS NULL) AS owes
-    """
-)
-
-
-async def before_accepting(session: AsyncSession, conversation_id: str, client_id: str) -> tuple[int | None, bool]:
-    """Of a locked conversation, the place of the message with that id where it is known, and whether a turn is not settled yet."""
-    seq, owes = (await session.execute(_BEFORE, {"id": conversation_id, "client": client_id})).one()
-    return seq, owes
-
-
-_OWE = text(
-    """
-    WITH moved AS (UPDATE conversations SET last_seq = :seq, last_at = :now WHERE id = :id),
-    said AS (
-        INSERT INTO messages (conversation_id, seq, sender, body, client_id, created_at)
-        VALUES (:id, :seq, 'customer', CAST(:body AS jsonb), :client, :now)),
-    owed AS (
-        INSERT INTO turns (id, conversation_id, seq, choice, attempts, leased_until, created_at)
-        VALUES (:turn, :id, :seq, :choice, :attempts, :until, :now))
-    SELECT pg_notify(:channel, :event)
+    SELECT * FROM accept_message(
+        :id, :client, CAST(:body AS jsonb), :turn, :choice, CAST(:now AS timestamptz), CAST(:until AS timestamptz), :bot_only)
     """
 )
 
 
-async def owe(
-    session: AsyncSession, conversation: Conversation, turn: Turn, client_id: str, body: dict[str, Any], event: str
-) -> None:
-    """Writes a customer's message and the turn that is owed to it into a locked conversation, and tells; one way to the server and back.
+async def accept(
+    at: Database | AsyncSession,
+    conversation_id: str,
+    client_id: str,
+    body: bytes,
+    turn_id: str,
+    now: datetime,
+    *,
+    choice: str | None,
+    until: datetime | None,
+    bot_only: bool,
+) -> Row | None:
+    """Writes a customer's message and the turn that is owed to it, and tells; one way to the server and back (migration `0041_log`).
 
     Args:
-        turn: not of the session.
+        body: JSON.
+        turn_id: of the turn, should one be owed.
+        choice: the button; one that was not shown among the newest 50 messages is not taken.
+        until: leased so long, if nothing of the conversation is owed before. None: not leased.
+        bot_only: takes nothing where a person holds the conversation.
+    Returns:
+        `account_id, person_id, lang, holder` of the conversation, `seq`, whether the message was `known` and the choice `offered`,
+        whether the turn is `taken`, and the `event` that was told, None where nothing was written. None: no such conversation.
     """
     given = {
-        "id": conversation.id,
-        "seq": turn.seq,
-        "now": turn.created_at,
-        "body": orjson.dumps(body).decode(),
+        "id": conversation_id,
         "client": client_id,
-        "turn": turn.id,
-        "choice": turn.choice,
-        "attempts": turn.attempts,
-        "until": turn.leased_until,
-        "channel": CHANNEL,
-        "event": event,
+        "body": body.decode(),
+        "turn": turn_id,
+        "choice": choice,
+        "now": now,
+        "until": until,
+        "bot_only": bot_only,
     }
-    await session.execute(_OWE, given)
-    _moved(conversation, turn.seq, turn.created_at)
+    found = await rows(at, _ACCEPT, given)
+    if not found:
+        return None
+    if found[0]["event"] is not None:
+        _moved(at, conversation_id, last_seq=found[0]["seq"], last_at=now)
+    return found[0]
 
 
-_SETTLE = text(
+_SETTLE = Statement(
     """
-    WITH moved AS (
-        UPDATE conversations SET last_seq = :last, last_at = :at, lang = :lang WHERE id = :id),
-    said AS (
-        INSERT INTO messages (conversation_id, seq, sender, body, turn_id, ordinal, created_at)
-        SELECT :id, :first + place - 1, 'bot', body, :turn, place - 1, :now
-        FROM jsonb_array_elements(CAST(:bodies AS jsonb)) WITH ORDINALITY AS given (body, place)),
-    settled AS (
-        UPDATE turns SET settled_at = :now, outcome = :outcome, intent = :intent, intent_confidence = :confidence
-        WHERE id = :turn)
-    SELECT pg_notify(:channel, :event)
+    SELECT * FROM settle_turn(
+        :turn, CAST(:bodies AS jsonb), :outcome, CAST(:now AS timestamptz), :intent, CAST(:confidence AS float8), :lang)
     """
 )
 
 
 async def settle(
-    session: AsyncSession,
-    conversation: Conversation,
-    turn: Turn,
-    bodies: Sequence[dict[str, Any]],
+    at: Database | AsyncSession,
+    turn_id: str,
+    bodies: bytes,
     now: datetime,
     *,
     outcome: str,
     intent: str | None,
     confidence: float | None,
-    lang: str,
-    event: str,
-) -> None:
-    """Appends the replies to a turn and closes it, both locked, and tells; one way to the server and back."""
-    last = conversation.last_seq + len(bodies)
-    at = now if bodies else conversation.last_at
+    lang: str | None,
+) -> Row | None:
+    """Appends the replies to a turn, unless a person holds the conversation, closes it, and tells; one way to the server and back
+    (migration `0041_log`).
+
+    Args:
+        bodies: a list, as JSON.
+    Returns:
+        `conversation_id`, its `last_seq`, whether the bot stayed `silent`, and the `event` that was told. None: no such turn, or it
+        was settled before.
+    """
     given = {
-        "id": conversation.id,
-        "first": conversation.last_seq + 1,
-        "last": last,
-        "at": at,
-        "lang": lang,
-        "turn": turn.id,
-        "bodies": orjson.dumps(bodies).decode(),
-        "now": now,
+        "turn": turn_id,
+        "bodies": bodies.decode(),
         "outcome": outcome,
+        "now": now,
         "intent": intent,
         "confidence": confidence,
-        "channel": CHANNEL,
-        "event": event,
+        "lang": lang,
     }
-    await session.execute(_SETTLE, given)
-    _moved(conversation, last, at)
-    set_committed_value(conversation, "lang", lang)
-    set_committed_value(turn, "settled_at", now)
-    set_committed_value(turn, "outcome", outcome)
+    found = await rows(at, _SETTLE, given)
+    if not found:
+        return None
+    row = found[0]
+    moved = (
+        {"last_seq": row["last_seq"]} | ({} if row["silent"] else {"last_at": now}) | ({"lang": lang} if lang else {})
+    )
+    _moved(at, row["conversation_id"], **moved)
+    return row
 
 
-def _moved(conversation: Conversation, last_seq: int, last_at: datetime) -> None:
+def _moved(at: Database | AsyncSession, conversation_id: str, **values: Any) -> None:
     """What was written past the session's own copy."""
-    set_committed_value(conversation, "last_seq", last_seq)
-    set_committed_value(conversation, "last_at", last_at)
+    if isinstance(at, AsyncSession):
+        copy = at.sync_session.identity_map.get(identity_key(Conversation, conversation_id))
+        for name, value in values.items() if copy is not None else ():
+            set_committed_value(copy, name, value)
 
 
 async def latest_of_person(session: AsyncSession, account_id: str, person_id: str) -> Conversation | None:
@@ -227,20 +222,17 @@ async def seq_of_client_id(session: AsyncSession, conversation_id: str, client_i
     return (await session.execute(query)).scalar_one_or_none()
 
 
-_AFTER = text(
+_AFTER = Statement(
     """
     SELECT seq, sender, name, body, client_id, created_at FROM messages
     WHERE conversation_id = :id AND seq > :after ORDER BY seq LIMIT :limit
     """
-).columns(
-    MessageRow.seq, MessageRow.sender, MessageRow.name, MessageRow.body, MessageRow.client_id, MessageRow.created_at
 )
 
 
-async def log_after(session: AsyncSession, conversation_id: str, after: int, limit: int = PAGE) -> Sequence[RowMapping]:
-    """What a customer reads of the log after a place; read for every window at every message, so without building objects."""
-    given = {"id": conversation_id, "after": after, "limit": limit}
-    return (await session.execute(_AFTER, given)).mappings().all()
+async def log_after(at: Database | AsyncSession, conversation_id: str, after: int, limit: int = PAGE) -> Sequence[Row]:
+    """What a customer reads of the log after a place; read for every window, so without building objects."""
+    return await rows(at, _AFTER, {"id": conversation_id, "after": after, "limit": limit})
 
 
 async def messages_after(
@@ -281,7 +273,7 @@ async def last_of_sender(session: AsyncSession, conversation_id: str, sender: st
     return (await session.execute(query)).scalar_one_or_none()
 
 
-_LEASE = text(
+_LEASE = Statement(
     """
     UPDATE turns AS taken SET leased_until = :until, attempts = taken.attempts + 1
     FROM conversations AS c, messages AS m
@@ -300,37 +292,28 @@ _LEASE = text(
 )
 
 
-async def lease_turn(session: AsyncSession, now: datetime, until: datetime) -> RowMapping | None:
+async def lease_turn(at: Database | AsyncSession, now: datetime, until: datetime) -> Row | None:
     """Takes the oldest owed turn whose conversation has no earlier one owed: one at a time per conversation.
 
     Returns:
         the columns of `turns.Leased`.
     """
-    given = {"now": now, "until": until, "beyond": until + CLOCKS}
-    return (await session.execute(_LEASE, given)).mappings().one_or_none()
+    found = await rows(at, _LEASE, {"now": now, "until": until, "beyond": until + CLOCKS})
+    return found[0] if found else None
 
 
-async def owed_turns(session: AsyncSession, limit: int) -> int:
+_OWED_TURNS = Statement(
+    "SELECT count(*) AS number FROM (SELECT FROM turns WHERE settled_at IS NULL LIMIT :limit) AS owed"
+)
+
+
+async def owed_turns(at: Database | AsyncSession, limit: int) -> int:
     """How many turns are owed in all; counting ends at `limit`."""
-    some = select(Turn.id).where(Turn.settled_at.is_(None)).limit(limit).subquery()
-    return int((await session.execute(select(func.count()).select_from(some))).scalar_one())
+    return int((await rows(at, _OWED_TURNS, {"limit": limit}))[0]["number"])
 
 
 async def turn(session: AsyncSession, turn_id: str) -> Turn | None:
     return await session.get(Turn, turn_id)
-
-
-async def lock_turn(session: AsyncSession, turn_id: str) -> tuple[Conversation, Turn] | None:
-    """A turn and its conversation, both locked until the end of the transaction; the conversation first, as everywhere."""
-    query = (
-        select(Conversation, Turn)
-        .join(Turn, Turn.conversation_id == Conversation.id)
-        .where(Turn.id == turn_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    found = (await session.execute(query)).one_or_none()
-    return None if found is None else (found[0], found[1])
 
 
 async def recent_outcomes(session: AsyncSession, conversation_id: str, limit: int) -> Sequence[tuple[str, str | None]]:
@@ -392,18 +375,6 @@ async def put_feedback(session: AsyncSession, values: dict[str, object]) -> None
 async def notify(session: AsyncSession, payload: str) -> None:
     """Tells every replica, when this transaction commits."""
     await session.execute(select(func.pg_notify(CHANNEL, payload)))
-
-
-async def offered(session: AsyncSession, conversation_id: str) -> set[str]:
-    """Ids of every button the customer was shown lately (the newest 50 messages)."""
-    query = (
-        select(MessageRow.body)
-        .where(MessageRow.conversation_id == conversation_id)
-        .order_by(MessageRow.seq.desc())
-        .limit(50)
-    )
-    bodies = (await session.execute(query)).scalars().all()
-    return {choice["id"] for body in bodies if body["type"] == "choices" for choice in body["choices"]}
 
 
 async def asked_of_policy(

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations import repository
-from conversations.models import Conversation, Turn
+from conversations.models import Turn
 from kit import tokens
+from kit.database import Database
 from kit.errors import Unauthenticated
 
 AUDIENCE = "turn"
@@ -44,29 +45,15 @@ class TurnClaims:
     lang: str
 
 
-async def lease(session: AsyncSession, now: datetime, lifetime: timedelta) -> Leased | None:
+async def lease(at: Database | AsyncSession, now: datetime, lifetime: timedelta) -> Leased | None:
     """Takes the next owed turn, if there is one.
 
     Args:
+        at: a session, or a database: then it is committed.
         lifetime: after which another runner may take it, should this one die.
     """
-    found = await repository.lease_turn(session, now, now + lifetime)
+    found = await repository.lease_turn(at, now, now + lifetime)
     return None if found is None else Leased(**found)
-
-
-def leased(conversation: Conversation, turn: Turn, text: str) -> Leased:
-    """A turn that its accepter works on itself."""
-    return Leased(
-        id=turn.id,
-        conversation_id=conversation.id,
-        account_id=conversation.account_id,
-        person_id=conversation.person_id,
-        lang=conversation.lang,
-        text=text,
-        choice=turn.choice,
-        attempts=turn.attempts,
-        created_at=turn.created_at,
-    )
 
 
 def sign(turn: Leased, key: str, now: datetime) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 import orjson
-from sqlalchemy import DateTime, MetaData, event, text
+import psycopg
+from sqlalchemy import CursorResult, DateTime, MetaData, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
@@ -18,6 +19,8 @@ from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from kit.statements import Connections, Row, Statement
 
 Json = dict[str, Any]
 
@@ -37,7 +40,10 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: DateTime(timezone=True), Json: JSONB}  # noqa: RUF012  # SQLAlchemy reads it as is
 
 
-AWAY = (OperationalError, InterfaceError, InternalError, NoneFree)
+AWAY = (
+    *(OperationalError, InterfaceError, InternalError, NoneFree),
+    *(psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError),
+)
 """What a unit of work raises while the database is away, restarting, read-only, full, or has no connection to spare. It may work again
 in a moment. A wrong statement is none of these."""
 _WAIT_SECONDS = 5.0
@@ -59,8 +65,16 @@ def _note_use(_: object, record: ConnectionPoolEntry) -> None:
 
 def async_url(url: str) -> str:
     """The URL with the driver this project uses, whatever way the server's address was written."""
-    _, _, rest = url.partition("://")
-    return f"postgresql+psycopg://{rest}"
+    return f"postgresql+psycopg://{_address(url)}"
+
+
+def driver_url(url: str) -> str:
+    """The same for the driver itself."""
+    return f"postgresql://{_address(url)}"
+
+
+def _address(url: str) -> str:
+    return url.partition("://")[2]
 
 
 NOT_WAITING_FOR_DISK = MappingProxyType({"synchronous_commit": "off"})
@@ -84,16 +98,18 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10, options: Mapping[str, str] = MappingProxyType({})) -> None:
         self.url = url
+        settings = {**CONNECTING, "options": " ".join(f"-c {name}={value}" for name, value in options.items())}
         self.engine: AsyncEngine = create_async_engine(
             async_url(url),
             pool_size=pool_size,
             max_overflow=pool_size,
             hide_parameters=True,  # customers' words are among them, and errors are logged
             pool_timeout=_WAIT_SECONDS,
-            connect_args={**CONNECTING, "options": " ".join(f"-c {name}={value}" for name, value in options.items())},
+            connect_args=settings,
             json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
             json_deserializer=orjson.loads,
         )
+        self._connections = Connections(driver_url(url), settings, 2 * pool_size)
         event.listen(self.engine.sync_engine, "checkin", _note_use)
         event.listen(self.engine.sync_engine, "checkout", self._test_if_idle)
         self.session = async_sessionmaker(self.engine, expire_on_commit=False)
@@ -112,6 +128,14 @@ class Database:
         """For reading what a single statement finds: no transaction, which would cost two round trips more."""
         async with self._reading() as session:
             yield session
+
+    async def rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
+        """What a single statement finds, or changes and gives back; committed with it.
+
+        Raises:
+            psycopg.Error: it is wrong, took too long, or the server is away.
+        """
+        return await self._connections.rows(statement, values)
 
     async def answers(self) -> bool:
         """Whether the server takes a query right now."""
@@ -136,4 +160,13 @@ class Database:
 
     async def close(self) -> None:
         """Closes all connections."""
+        await self._connections.close()
         await self.engine.dispose()
+
+
+async def rows(at: Database | AsyncSession, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
+    """What a single statement finds, or changes and gives back: by itself, or as part of a session's transaction."""
+    if isinstance(at, Database):
+        return await at.rows(statement, values)
+    result = await at.execute(statement.text, values)
+    return list(map(dict, result.mappings())) if isinstance(result, CursorResult) and result.returns_rows else []

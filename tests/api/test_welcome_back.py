@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import facts
 from api import greeting
-from conversations import log, repository
+from conversations import log
 from conversations.bodies import Handover, Text
 from conversations.models import Conversation
 from escalations import csms, policy, queue
@@ -30,10 +30,11 @@ RULES = policy.load(policy.DEFAULT).rules
 
 async def said(session: AsyncSession, conversation: Conversation, text: str, intent: str, at: datetime) -> None:
     """A turn of the customer, understood and answered."""
-    accepted = await log.accept(session, conversation.id, new_id("msg"), text, at)
-    turn = (await repository.lease_turn(session, at, at + timedelta(seconds=10))) or {}
-    assert accepted.owed
-    await log.settle(session, turn["id"], [Text(text="…")], "answered", at, intent=intent, intent_confidence=0.9)
+    accepted = await log.accept(session, conversation.id, new_id("msg"), text, at, lease=timedelta(seconds=10))
+    assert accepted.leased is not None
+    await log.settle(
+        session, accepted.leased.id, [Text(text="…")], "answered", at, intent=intent, intent_confidence=0.9
+    )
 
 
 async def raised(session: AsyncSession, front: Any, conversation: Conversation, rule: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from api import runner as module
+from api.hub import Hub
 from api.runner import TurnRunner
 from conversations import log, turns
 from conversations.turns import Leased
@@ -47,7 +48,7 @@ async def runner(database: Database, bot: Rasa, tmp_path: Path) -> AsyncIterator
     """A turn runner beside it, with a budget of a second."""
     settings = load_settings(home=tmp_path, rasa_port=bot.port, turn_workers=8, turn_budget_seconds=BUDGET)
     async with Http(settings.rasa_url) as client:
-        yield TurnRunner(database, settings, client, asyncio.Event())
+        yield TurnRunner(database, settings, client, Hub(database.url))
 
 
 async def turn_of(database: Database) -> Leased:

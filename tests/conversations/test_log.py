@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 
 import pytest
@@ -76,14 +77,19 @@ async def test_parallel_senders_leave_one_order(database: Database) -> None:
     async with database.begin() as session:
         made = await log.start(session, lang="en", now=now())
 
-    async def send(number: int) -> int:
-        async with database.begin() as own:
-            return (await log.accept(own, made.id, f"c{number % 20}", f"m{number % 20}", now())).seq
+    lease = timedelta(minutes=1)
 
-    seqs = await asyncio.gather(*(send(number) for number in range(40)))
-    assert sorted(seqs) == sorted([*range(1, 21), *range(1, 21)])
-    async with database.begin() as session:
-        assert [message.seq for message in await log.history(session, made.id)] == list(range(1, 21))
+    async def send(number: int) -> log.Accepted:
+        name, words = f"c{number % 20}", f"m{number % 20}"
+        if number % 3:  # by itself, and within a transaction
+            return await log.accept(database, made.id, name, words, now(), lease=lease)
+        async with database.begin() as own:
+            return await log.accept(own, made.id, name, words, now(), lease=lease)
+
+    accepted = await asyncio.gather(*(send(number) for number in range(40)))
+    assert sorted(each.seq for each in accepted) == sorted([*range(1, 21), *range(1, 21)])
+    assert [each.seq for each in accepted if each.leased is not None] == [1]
+    assert [message.seq for message in await log.history(database, made.id)] == list(range(1, 21))
 
 
 async def test_one_turn_of_a_conversation_is_leased_at_a_time(database: Database) -> None:
@@ -150,6 +156,41 @@ async def test_who_accepts_a_message_may_lease_its_turn_at_once(
     following = await turns.lease(session, now(), minute)
     assert following is not None
     assert following.text == "two"
+
+
+async def test_what_was_written_is_told_as_it_is_read(database: Database) -> None:
+    """Windows of the process that wrote it get it without reading the log: the same to the last field."""
+    async with database.begin() as session:
+        made = await log.start(session, lang="en", now=now())
+    accepted = await log.accept_for_bot(database, made.id, "c1", "いくら？", now(), timedelta(minutes=1))
+    assert accepted is not None
+    assert accepted.leased is not None
+    replies = [
+        Choices(text="Which?", choices=[Choice(id="human", label="A person")]),
+        Answer(
+            quote="So.", citations=[Citation(article_id="a", title="A", url="/a", updated=now().date())], confidence=0.5
+        ),
+    ]
+    settled = await log.settle(database, accepted.leased.id, replies, "answered", now(), lang="ja")
+    assert settled is not None
+    read = [message.model_dump(mode="json") for message in await log.history(database, made.id)]
+    assert [*accepted.said, *settled.said] == read
+    assert json.loads(accepted.event) == {"c": made.id, "seq": 1, "by": "customer", "owed": True, "taken": True}
+    assert json.loads(settled.event) == {"c": made.id, "seq": 3}
+    assert await log.settle(database, accepted.leased.id, replies, "answered", now()) is None
+    async with database.begin() as session:
+        assert (await log.existing(session, made.id)).lang == "ja"
+
+
+async def test_what_a_person_is_to_answer_is_not_taken_for_the_bot(database: Database) -> None:
+    """More follows from such a message than an answer, so it is taken in a transaction with that, or not at all."""
+    async with database.begin() as session:
+        made = await log.start(session, lang="en", now=now())
+        await log.hold(session, made.id, "csm_1", now(), Text(text="Ana is here."))
+    assert await log.accept_for_bot(database, made.id, "c1", "hello", now(), None) is None
+    assert [message.sender for message in await log.history(database, made.id)] == ["system"]
+    with pytest.raises(NotFound):
+        await log.accept_for_bot(database, "cnv_none", "c1", "hello", now(), None)
 
 
 async def test_a_turn_is_settled_once(session: AsyncSession, conversation: Conversation) -> None:

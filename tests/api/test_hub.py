@@ -1,0 +1,72 @@
+"""What is told of the log reaches whoever waits, from this process at once and from others by PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+from api.hub import RESYNC, Hub
+from conversations import log
+from conversations.models import Conversation
+from kit.clock import now
+from kit.database import Database, driver_url
+
+SECONDS = 15
+
+
+@asynccontextmanager
+async def listening(database: Database) -> AsyncIterator[Hub]:
+    """A process's hub, connected."""
+    hub = Hub(driver_url(database.url))
+    task = asyncio.create_task(hub.run())
+    try:
+        async with asyncio.timeout(SECONDS):
+            await hub.listening.wait()
+        yield hub
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def begun(database: Database) -> Conversation:
+    async with database.begin() as session:
+        return await log.start(session, lang="en", now=now())
+
+
+async def test_what_a_process_wrote_is_handed_out_once(database: Database) -> None:
+    """With its messages and at once; the echo that PostgreSQL sends is left aside, what others wrote is not."""
+    made = await begun(database)
+    async with listening(database) as ours, listening(database) as theirs, asyncio.timeout(SECONDS):
+        with ours.conversation(made.id) as here, theirs.conversation(made.id) as there:
+            first = await log.accept(database, made.id, "c1", "one", now(), lease=timedelta(minutes=1))
+            ours.tell(first.event, first.said)
+            assert here.get_nowait()["said"] == first.said
+            assert (await there.get())["seq"] == 1
+            second = await log.accept(database, made.id, "c2", "two", now())
+            assert "said" not in (event := await here.get())
+            assert event["seq"] == second.seq == 2
+            assert (await there.get())["seq"] == 2
+
+
+async def test_a_turn_nobody_works_on_wakes_the_runner(database: Database) -> None:
+    """One that its accepter has leased does not."""
+    made = await begun(database)
+    hub = Hub(driver_url(database.url))
+    first = await log.accept(database, made.id, "c1", "one", now(), lease=timedelta(minutes=1))
+    hub.tell(first.event, first.said)
+    assert not hub.owed.is_set()
+    second = await log.accept(database, made.id, "c2", "two", now(), lease=timedelta(minutes=1))
+    hub.tell(second.event, second.said)
+    assert hub.owed.is_set()
+
+
+async def test_who_falls_behind_is_told_to_read_everything(database: Database) -> None:
+    """A socket that takes nothing for a thousand events gets one word instead of them."""
+    hub = Hub(driver_url(database.url))
+    with hub.conversation("cnv_slow") as waiting:
+        for number in range(1001):
+            hub.tell(f'{{"c": "cnv_slow", "seq": {number}}}', [])
+        assert [waiting.get_nowait() for _ in range(waiting.qsize())] == [RESYNC]
