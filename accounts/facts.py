@@ -22,6 +22,7 @@ from accounts.health import Assessment, Band, Fact, Group, Reason, Stage, assess
 from accounts.onboarding import Progress, StepState, progress
 from accounts.plans import Meter
 from accounts.value import Payment, Tier, Value, lifetime_value, tier
+from kit.database import Database
 from kit.errors import NotFound
 
 WINDOW = 84
@@ -269,7 +270,7 @@ async def customer_facts(
 
 
 async def facts_of_turn(
-    session: AsyncSession, catalog: Catalog, account_id: str, person_id: str | None, now: datetime
+    at: Database | AsyncSession, catalog: Catalog, account_id: str, person_id: str | None, now: datetime
 ) -> tuple[CustomerFacts, Standing]:
     """What may be said in a turn, and what decides about it. One round trip to the database.
 
@@ -282,11 +283,8 @@ async def facts_of_turn(
     Raises:
         NotFound: there is no such account.
     """
-    asker = await _asker(session, catalog, account_id, person_id, now)
-    scored = asker.scored
-    if scored is None:
-        known = await internal_facts(session, catalog, account_id, now)
-        scored = Scored(score=known.health_score, band=known.band)
+    asker = await _asker(at, catalog, account_id, person_id, now)
+    scored = asker.scored or await _scored_now(at, catalog, account_id, now)
     running = [each for each in asker.subscriptions if _runs(each, now)]
     worth, touch = _worth(catalog, running, asker.potential_seats)
     renews_on = _renewal(asker.subscriptions, now)
@@ -304,12 +302,20 @@ async def facts_of_turn(
     return _customer(catalog, asker, now), standing
 
 
+async def _scored_now(at: Database | AsyncSession, catalog: Catalog, account_id: str, now: datetime) -> Scored:
+    if isinstance(at, Database):
+        async with at.read() as session:
+            return await _scored_now(session, catalog, account_id, now)
+    known = await internal_facts(at, catalog, account_id, now)
+    return Scored(score=known.health_score, band=known.band)
+
+
 async def _asker(
-    session: AsyncSession, catalog: Catalog, account_id: str, person_id: str | None, now: datetime
+    at: Database | AsyncSession, catalog: Catalog, account_id: str, person_id: str | None, now: datetime
 ) -> Asker:
     today = now.date()
     row = await repository.asker(
-        session,
+        at,
         account=account_id,
         person=person_id,
         now=now,

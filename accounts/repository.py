@@ -16,7 +16,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, BIT
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import models as m
-from kit.database import Base
+from kit.database import Base, Database, rows
+from kit.statements import Statement
 
 Row = Mapping[str, Any]
 Item = TypeVar("Item")
@@ -366,7 +367,8 @@ async def claim_events(session: AsyncSession, people: Collection[str]) -> list[s
 
 
 # Everything that a turn asks of one account, in one round trip. Money travels as text, so that no cent is lost in jsonb.
-_ASKER = text("""
+_ASKER = Statement(
+    """
 SELECT a.id, a.name, a.created_at, a.attributes, a.owner, a.potential_seats,
        p.name AS person_name, p.role AS person_role, p.lang AS person_lang,
        (SELECT count(*) FROM people WHERE account_id = a.id AND left_at IS NULL) AS members,
@@ -389,13 +391,16 @@ SELECT a.id, a.name, a.created_at, a.attributes, a.owner, a.potential_seats,
          WHERE account_id = a.id AND day BETWEEN :scored_since AND :day ORDER BY day DESC LIMIT 1) AS scored
 FROM accounts AS a LEFT JOIN people AS p ON p.id = :person AND p.account_id = a.id
 WHERE a.id = :account
-""").bindparams(bindparam("steps", type_=ARRAY(Text)), bindparam("metered", type_=ARRAY(Text)))
+""",
+    steps=ARRAY(Text),
+    metered=ARRAY(Text),
+)
 
 
-async def asker(session: AsyncSession, **values: Any) -> Row | None:
+async def asker(at: Database | AsyncSession, **values: Any) -> Row | None:
     """One account, and a person of it, as `accounts.facts.Asker` reads it; None where there is no such account."""
-    found = (await session.execute(_ASKER, values)).mappings().one_or_none()
-    return None if found is None else dict(found)
+    found = await rows(at, _ASKER, values)
+    return dict(found[0]) if found else None
 
 
 # --- health

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import uvicorn
+
 from actions.server import create
 from kit import postgres, production, tracing
 from kit.logging import configure
 from kit.settings import load_settings
+
+KEPT_SECONDS = 75
+"""How long an idle connection is kept: longer than Rasa keeps its end, so that none is closed under a call."""
 
 
 def main() -> None:
@@ -15,8 +20,16 @@ def main() -> None:
     tracing.configure(settings, "actions")
     production.check(settings)
     with postgres.running(settings) as url:
-        create(settings, url).run(
-            host=settings.internal_host, port=settings.actions_port, single_process=True, access_log=False, motd=False
+        uvicorn.run(
+            create(settings, url),
+            host=settings.internal_host,
+            port=settings.actions_port,
+            loop="uvloop",
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEPT_SECONDS,
+            timeout_graceful_shutdown=5,
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from actions import arbitration
 from actions.turn import Turn
-from conversations import turns
 from escalations import hearing, policy, queue
 from escalations.policy import Facts
 from escalations.queue import Asker, Raised
@@ -16,7 +15,7 @@ async def consult(turn: Turn) -> Raised | None:
     Returns:
         what it led to; None where nobody need come in.
     """
-    facts = turn.asked = await gather(turn)
+    facts = turn.asked = gather(turn)
     rule = policy.decide(turn.rooms.policy, facts)
     if rule is None:
         return None
@@ -29,7 +28,7 @@ async def consult(turn: Turn) -> Raised | None:
         currency=internal.currency if internal else None,
     )
     return await queue.raise_(
-        turn.session,
+        await turn.session(),
         turn.rooms.company,
         conversation_id=turn.claims.conversation_id,
         rule=rule,
@@ -42,15 +41,14 @@ async def consult(turn: Turn) -> Raised | None:
 
 async def waiting(turn: Turn) -> Raised | None:
     """What the customer was told before: a person is to take this conversation over. None where none is."""
-    found = await queue.open_of(turn.session, turn.claims.conversation_id)
+    found = await queue.open_of(await turn.session(), turn.claims.conversation_id)
     if found is None or found.mode != "takeover":
         return None
     return Raised(found, created=False, expected_at=found.due_at, opens_at=None, csm=None, told=True)
 
 
-async def gather(turn: Turn) -> Facts:
+def gather(turn: Turn) -> Facts:
     """What the policy may know of this turn."""
-    before = await turns.failures_in_a_row(turn.session, turn.claims.conversation_id)
     internal = turn.internal
     return Facts(
         known=turn.customer is not None,
@@ -71,7 +69,7 @@ async def gather(turn: Turn) -> Facts:
         deadline=_score(turn, "deadline"),
         leaving=arbitration.leaving(turn.intent, turn.text),
         payment_trouble=hearing.payment_trouble(turn.text),
-        failures=before + 1 if turn.decision == "abstain" else 0,
+        failures=turn.failures + 1 if turn.decision == "abstain" else 0,
         wish=turn.wish,
         substantive=turn.substantive,
     )

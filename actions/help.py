@@ -9,7 +9,6 @@ from typing import Any
 from actions import arbitration, dialogue, escalating, human
 from actions.texts import TEXTS
 from actions.turn import Act, Turn
-from conversations import turns
 from conversations.bodies import Answer, Body, Choice, Choices, Citation, Text
 from kit import tracing
 from kit.errors import Unavailable
@@ -176,10 +175,9 @@ async def _abstain(turn: Turn) -> Body:
     """Says that it does not know. Of failures in a row the first and the third offer a person, the others do not."""
     strange = turn.intent == "out_of_scope" and turn.confidence_of_intent >= arbitration.SURE
     first = TEXTS.say("off_topic" if strange else "abstain", turn.lang, product=turn.rooms.company.product)
-    before = await turns.failures_in_a_row(turn.session, turn.claims.conversation_id)
-    if before == 0:
+    if turn.failures == 0:
         return human.offer(turn, first)
-    if before == OFFERS_AFTER - 1 and await escalating.waiting(turn) is None:
+    if turn.failures == OFFERS_AFTER - 1 and await escalating.waiting(turn) is None:
         return human.offer(turn, TEXTS.say("three_failures", turn.lang))
     return Text(text=first if strange else TEXTS.say("abstain_again", turn.lang))
 

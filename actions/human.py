@@ -47,7 +47,7 @@ async def cancel(turn: Turn) -> list[Body]:
 async def callback(turn: Turn) -> list[Body]:
     """A visitor has left an e-mail address in the form: somebody will write."""
     email = str(turn.slots.get("email") or "")
-    await log.leave_email(turn.session, turn.claims.conversation_id, email)
+    await log.leave_email(await turn.session(), turn.claims.conversation_id, email)
     turn.wish = True
     turn.events.append(SlotSet("email", None))
     return [Text(text=TEXTS.say("callback", turn.lang, email=email))]

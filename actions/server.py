@@ -1,16 +1,26 @@
-"""The action server: rasa-sdk's own, with each action given its rooms."""
+"""The action server: the addresses and the protocol of rasa-sdk, with each action given its rooms.
+
+rasa-sdk runs the actions of forms. The others are run by themselves, as they read the message and the slots alone: sanic, and the tracker
+that rasa-sdk builds, took longer than many an action.
+"""
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, TypeGuard
 
+import orjson
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from rasa_sdk import Tracker
-from rasa_sdk.endpoint import create_app
-from rasa_sdk.executor import ActionExecutor, CollectingDispatcher
-from sanic import HTTPResponse, Request, Sanic, response
-from sanic.response import BaseHTTPResponse
+from rasa_sdk.executor import ActionExecutor
+from rasa_sdk.interfaces import ActionExecutionRejection, ActionNotFoundException
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from actions import account, answering, dialogue, escalating, forms, help, human
 from actions.rooms import Rooms, make
@@ -21,7 +31,8 @@ from conversations.bodies import Body, Choices, Text
 from escalations.queue import handover
 from kit import tracing
 from kit.clock import now
-from kit.database import wait_for_disk
+from kit.database import Json, wait_for_disk
+from kit.errors import Unavailable
 from kit.memory import keep_loaded
 from kit.metrics import DECISIONS, ESCALATIONS
 from kit.settings import Settings
@@ -46,23 +57,23 @@ ACTIONS: dict[str, Act] = {
 
 
 class Handler:
-    """Runs one action as rasa-sdk wants it: verifies who asks, answers, consults the policy, all in one transaction."""
+    """Runs one action: verifies who asks, answers, consults the policy; what it changes is one transaction."""
 
-    def __init__(self, name: str, act: Act, holder: dict[str, Rooms]) -> None:
+    def __init__(self, name: str, act: Act) -> None:
         self._name = name
         self._act = act
-        self._holder = holder
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
-    ) -> list[dict[str, Any]]:
+    async def run(self, rooms: Rooms, tracker: Json) -> Json:
         """Answers the turn.
 
+        Args:
+            tracker: of Rasa; what is read are `latest_message` and `slots`.
+        Returns:
+            `events` and `responses`, as Rasa takes them.
         Raises:
             Unauthenticated: the turn token is missing, forged, too old or used up; Rasa then answers nothing.
         """
-        rooms = self._holder["rooms"]
-        message = tracker.latest_message
+        message = tracker.get("latest_message") or {}
         metadata = message.get("metadata") or {}
         claims = turns.verify(metadata.get("turn_token") or "", rooms.settings.signing_key)
         ids = {"conversation": claims.conversation_id, "turn": claims.turn_id}
@@ -70,22 +81,22 @@ class Handler:
             structlog.contextvars.bound_contextvars(**ids),
             tracing.stage("action", parent=metadata.get(tracing.HEADER), action=self._name, **ids),
         ):
-            async with rooms.database.begin() as session:
-                await turns.owed(session, claims)
-                turn = Turn(
-                    rooms=rooms,
-                    session=session,
-                    claims=claims,
-                    now=now(),
-                    text=message.get("text") or "",
-                    intent=(message.get("intent") or {}).get("name") or "",
-                    slots=tracker.slots,
-                    understood=message,
-                )
+            turn = Turn(
+                rooms=rooms,
+                claims=claims,
+                now=now(),
+                failures=await turns.owed(rooms.database, claims),
+                text=message.get("text") or "",
+                intent=(message.get("intent") or {}).get("name") or "",
+                slots=tracker.get("slots") or {},
+                understood=message,
+            )
+            async with turn:
                 bodies = await self._answer(turn)
-        for body in bodies:
-            dispatcher.utter_message(json_message=body.model_dump(mode="json"))
-        return [*turn.events, *dialogue.remember(bodies), dialogue.keep_subject(turn)]
+        return {
+            "events": [*turn.events, *dialogue.remember(bodies), dialogue.keep_subject(turn)],
+            "responses": [{"custom": body.model_dump(mode="json")} for body in bodies],
+        }
 
     async def _answer(self, turn: Turn) -> list[Body]:
         with tracing.stage("look_up"):
@@ -97,7 +108,7 @@ class Handler:
         if turn.decision is not None:
             DECISIONS.labels(turn.decision).inc()
         if raised is not None:
-            await wait_for_disk(turn.session)  # others act on it at once
+            await wait_for_disk(await turn.session())  # others act on it at once
             ESCALATIONS.labels(raised.escalation.mode, raised.escalation.rule).inc()
             logger.info(
                 "escalation",
@@ -134,57 +145,115 @@ def _offers(body: Body) -> TypeGuard[Choices]:
     return isinstance(body, Choices) and body.choices[0].id == dialogue.HUMAN
 
 
-async def _say_little(_: Request[Any, Any], answer: BaseHTTPResponse) -> HTTPResponse | None:
-    """A failure, without what rasa-sdk sends back with it: the whole request, which Rasa would write into its log."""
-    return response.json({"error": "the action failed"}, answer.status) if answer.status >= 500 else None
+class Server:
+    """What the addresses of the action server do."""
+
+    def __init__(self, settings: Settings, url: str) -> None:
+        self._settings, self._url = settings, url
+        self._rooms: Rooms | None = None
+        self._handlers = {name: Handler(name, act) for name, act in ACTIONS.items()}
+        self._forms = Executor()
+        self._forms.register_action(forms.ValidateCallbackForm())
+        self._forms.register_action(forms.AskEmail())
+
+    @asynccontextmanager
+    async def open(self, _: object) -> AsyncIterator[None]:
+        """The rooms, while the server runs."""
+        self._rooms = rooms = make(self._settings, self._url)
+        keep_loaded()
+        try:
+            yield
+        finally:
+            self._rooms = None
+            await rooms.knowledge_base.close()
+            await rooms.database.close()
+            await rooms.accounts.close()
+            tracing.close()
+
+    async def call(self, body: bytes) -> tuple[int, Json | None]:
+        """An action call of Rasa: status and answer. What failed is told without what rasa-sdk sends back with it, the whole request."""
+        try:
+            call = orjson.loads(body)
+            name = call.get("next_action")
+        except (ValueError, AttributeError):
+            return 400, {"error": "Invalid body request"}
+        try:
+            return 200, await self._run(name, call)
+        except ActionExecutionRejection as refused:
+            return 400, {"error": refused.message, "action_name": refused.action_name}
+        except ActionNotFoundException as unknown:
+            logger.error("no_such_action", action=unknown.action_name)
+            return 404, {"error": unknown.message, "action_name": unknown.action_name}
+        except Exception:  # the boundary: whatever it was, Rasa must hear that it failed
+            logger.exception("action_failed", action=name)
+            return 500, {"error": "the action failed"}
+
+    async def _run(self, name: Any, call: Json) -> Json | None:
+        handler = self._handlers.get(name)
+        if handler is not None:
+            if self._rooms is None:
+                raise Unavailable("the action server is starting or ending")
+            return await handler.run(self._rooms, call["tracker"])
+        done = await self._forms.run(call)
+        return None if done is None else done.model_dump()
+
+    async def health(self, _: Request) -> Response:
+        """The server runs."""
+        return JSONResponse({"status": "ok"})
+
+    async def actions(self, _: Request) -> Response:
+        """Every action there is."""
+        return JSONResponse([{"name": name} for name in (*self._handlers, *self._forms.actions)])
+
+    async def readyz(self, _: Request) -> Response:
+        """Turns can be answered, as the rooms are open and the database answers: 200, or 503."""
+        ready = self._rooms is not None and await self._rooms.database.answers()
+        return JSONResponse({"ready": ready}, 200 if ready else 503)
+
+    async def metrics(self, _: Request) -> Response:
+        """Prometheus metrics of this process, on loopback as all of it."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _readyz(request: Request[Any, Any]) -> HTTPResponse:
-    """Turns can be answered: 200, or 503."""
-    ready: bool = await request.app.ctx.ready()
-    return response.json({"ready": ready}, 200 if ready else 503)
+class Webhook:
+    """Takes action calls before the framework's machinery, which is as long as a statement; hands on the rest."""
+
+    def __init__(self, app: ASGIApp, server: Server) -> None:
+        self._app, self._server = app, server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http" or scope["path"] != "/webhook" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        body = await _body(receive)
+        if (b"content-encoding", b"deflate") in scope["headers"]:
+            body = zlib.decompress(body)
+        status, answer = await self._server.call(body)
+        said = orjson.dumps(answer, option=orjson.OPT_NON_STR_KEYS)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(said)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": said})
 
 
-async def _metrics(_: Request[Any, Any]) -> HTTPResponse:
-    """Prometheus metrics of this process, on loopback as all of it."""
-    return response.raw(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    more = True
+    while more:
+        message: Message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
-async def _ready(holder: dict[str, Rooms]) -> bool:
-    """Whether the rooms are open and the database answers."""
-    rooms = holder.get("rooms")
-    return rooms is not None and await rooms.database.answers()
-
-
-def create(settings: Settings, url: str) -> Sanic[Any, Any]:
+def create(settings: Settings, url: str) -> ASGIApp:
     """The action server's application.
 
     Args:
         url: of the database.
     """
-    holder: dict[str, Rooms] = {}
-    executor = Executor()
-    for name, act in ACTIONS.items():
-        executor.register_function(name, Handler(name, act, holder).run)
-    executor.register_action(forms.ValidateCallbackForm())
-    executor.register_action(forms.AskEmail())
-    app: Sanic[Any, Any] = create_app(executor, cors_origins=None)  # only Rasa calls it, never a browser
-    app.ctx.ready = lambda: _ready(holder)
-    app.register_middleware(_say_little, "response")
-    app.add_route(_readyz, "/readyz")
-    app.add_route(_metrics, "/metrics")
-
-    async def open_rooms(*_: object) -> None:
-        holder["rooms"] = make(settings, url)
-        keep_loaded()
-
-    async def close_rooms(*_: object) -> None:
-        rooms = holder.pop("rooms")
-        await rooms.knowledge_base.close()
-        await rooms.database.close()
-        await rooms.accounts.close()
-        tracing.close()
-
-    app.register_listener(open_rooms, "before_server_start")
-    app.register_listener(close_rooms, "after_server_stop")
-    return app
+    server = Server(settings, url)
+    routes = [
+        Route(f"/{each.__name__}", each) for each in (server.health, server.actions, server.readyz, server.metrics)
+    ]
+    return Webhook(Starlette(routes=routes, lifespan=server.open), server)

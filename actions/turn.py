@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import psycopg
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -29,6 +31,7 @@ class Turn:
 
     Attributes:
         text: what the customer wrote. Data: it never decides who is asking.
+        failures: how many turns in a row before this one did not help.
         customer: what the customer may see of their own account; None for a visitor.
         internal: what only CSMs may see; it decides, and is never said.
         decision, confidence, article_id: what the knowledge base decided, where it was asked.
@@ -39,9 +42,9 @@ class Turn:
     """
 
     rooms: Rooms
-    session: AsyncSession
     claims: TurnClaims
     now: datetime
+    failures: int
     text: str
     intent: str
     slots: Mapping[str, Any]
@@ -57,6 +60,20 @@ class Turn:
     account_away: bool = False
     subject: dict[str, Any] | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
+    _session: AsyncSession | None = None
+    _work: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def __aenter__(self) -> Turn:
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._work.__aexit__(*raised)
+
+    async def session(self) -> AsyncSession:
+        """The transaction of what this turn changes for others; committed once the turn is answered. Most turns need none."""
+        if self._session is None:
+            self._session = await self._work.enter_async_context(self.rooms.database.begin())
+        return self._session
 
     @property
     def confidence_of_intent(self) -> float:
@@ -80,17 +97,21 @@ async def look_up(turn: Turn) -> None:
     if account_id is None:
         return
     try:
-        async with turn.rooms.accounts.read() as session:  # what fails here must not take the turn with it
-            turn.customer, turn.internal = await account_facts.facts_of_turn(
-                session, turn.rooms.catalog, account_id, turn.claims.person_id, turn.now
-            )
-    except DBAPIError as error:
-        logger.warning("accounts_away", reason=type(error.orig).__name__)
+        turn.customer, turn.internal = await account_facts.facts_of_turn(
+            turn.rooms.accounts, turn.rooms.catalog, account_id, turn.claims.person_id, turn.now
+        )
+    except (psycopg.Error, DBAPIError) as error:  # what fails here must not take the turn with it
+        logger.warning("accounts_away", reason=type(getattr(error, "orig", error)).__name__)
         turn.customer, turn.internal, turn.account_away = None, None, True
 
 
 async def record(turn: Turn) -> None:
-    """Notes what was decided beside the owed turn, for reports and for finding gaps."""
-    owed = await turns.owed(turn.session, turn.claims)
-    owed.decision, owed.confidence, owed.article_id = turn.decision, turn.confidence, turn.article_id
-    owed.facts = turn.asked.model_dump(mode="json") if turn.asked is not None else None
+    """Notes what was decided beside the owed turn: with what the turn changes for others, where it changes anything."""
+    await turns.note(
+        turn._session or turn.rooms.database,
+        turn.claims,
+        decision=turn.decision,
+        confidence=turn.confidence,
+        article_id=turn.article_id,
+        facts=turn.asked.model_dump_json() if turn.asked is not None else None,
+    )

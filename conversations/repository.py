@@ -316,15 +316,42 @@ async def turn(session: AsyncSession, turn_id: str) -> Turn | None:
     return await session.get(Turn, turn_id)
 
 
-async def recent_outcomes(session: AsyncSession, conversation_id: str, limit: int) -> Sequence[tuple[str, str | None]]:
-    """Outcome and decision of the newest settled turns, newest first."""
-    query = (
-        select(Turn.outcome, Turn.decision)
-        .where(Turn.conversation_id == conversation_id, Turn.settled_at.is_not(None))
-        .order_by(Turn.seq.desc())
-        .limit(limit)
-    )
-    return [(outcome or "", decision) for outcome, decision in (await session.execute(query)).all()]
+_OWED = Statement(
+    """
+    SELECT settled_at IS NULL AS owed, ARRAY(
+        SELECT outcome = 'failed' OR coalesce(decision, '') = 'abstain' FROM turns
+        WHERE conversation_id = :conversation AND settled_at IS NOT NULL ORDER BY seq DESC LIMIT :limit) AS failed
+    FROM turns WHERE id = :turn AND conversation_id = :conversation
+    """
+)
+
+
+async def owed(at: Database | AsyncSession, conversation_id: str, turn_id: str, limit: int) -> tuple[bool, list[bool]]:
+    """Whether a turn of a conversation is still owed, and of its newest settled turns, newest first, which did not help."""
+    found = await rows(at, _OWED, {"conversation": conversation_id, "turn": turn_id, "limit": limit})
+    return (found[0]["owed"], found[0]["failed"]) if found else (False, [])
+
+
+_NOTE = Statement(
+    """
+    UPDATE turns SET decision = :decision, confidence = :confidence, article_id = :article, facts = CAST(:facts AS jsonb)
+    WHERE id = :turn
+    """
+)
+
+
+async def note(
+    at: Database | AsyncSession,
+    turn_id: str,
+    *,
+    decision: str | None,
+    confidence: float | None,
+    article_id: str | None,
+    facts: str | None,
+) -> None:
+    """Writes beside a turn what was decided in it."""
+    given = {"turn": turn_id, "decision": decision, "confidence": confidence, "article": article_id, "facts": facts}
+    await rows(at, _NOTE, given)
 
 
 _HOLD = text(

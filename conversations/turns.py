@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations import repository
-from conversations.models import Turn
 from kit import tokens
 from kit.database import Database
 from kit.errors import Unauthenticated
@@ -17,6 +17,8 @@ from kit.errors import Unauthenticated
 AUDIENCE = "turn"
 LIFETIME = timedelta(minutes=1)
 """How long a turn token holds: more than a turn may take, too short to be worth stealing."""
+_LOOKED_BACK = 5
+"""Turns in which failures in a row are counted."""
 
 
 @dataclass(frozen=True)
@@ -81,23 +83,34 @@ def verify(token: str, key: str) -> TurnClaims:
         raise Unauthenticated(f"the turn token lacks {missing}") from None
 
 
-async def owed(session: AsyncSession, claims: TurnClaims) -> Turn:
-    """The turn of a token, while it is still owed: a token replayed after its turn opens nothing.
+async def owed(at: Database | AsyncSession, claims: TurnClaims) -> int:
+    """Makes sure that the turn of a token is still owed: a token replayed after its turn opens nothing.
 
+    Returns:
+        how many of the conversation's newest turns in a row did not help: failed or abstained; counted up to five.
     Raises:
         Unauthenticated: settled, or not of that conversation.
     """
-    turn = await repository.turn(session, claims.turn_id)
-    if turn is None or turn.conversation_id != claims.conversation_id or turn.settled_at is not None:
+    still, failed = await repository.owed(at, claims.conversation_id, claims.turn_id, _LOOKED_BACK)
+    if not still:
         raise Unauthenticated("the turn of this token is over")
-    return turn
+    return sum(1 for _ in takewhile(bool, failed))
 
 
-async def failures_in_a_row(session: AsyncSession, conversation_id: str, limit: int = 5) -> int:
-    """How many of the newest turns in a row did not help: failed or abstained."""
-    count = 0
-    for outcome, decision in await repository.recent_outcomes(session, conversation_id, limit):
-        if outcome != "failed" and decision != "abstain":
-            break
-        count += 1
-    return count
+async def note(
+    at: Database | AsyncSession,
+    claims: TurnClaims,
+    *,
+    decision: str | None,
+    confidence: float | None,
+    article_id: str | None,
+    facts: str | None,
+) -> None:
+    """Notes what was decided beside the owed turn, for reports and for finding gaps.
+
+    Args:
+        facts: what the escalation policy was asked, as JSON. Internal.
+    """
+    await repository.note(
+        at, claims.turn_id, decision=decision, confidence=confidence, article_id=article_id, facts=facts
+    )

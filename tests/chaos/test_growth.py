@@ -51,7 +51,7 @@ async def _turn(session: AsyncSession, _: Company) -> None:
     await log.accept(session, made.id, "c", "hello", now())
     leased = await turns.lease(session, now(), timedelta(seconds=15))
     assert leased is not None
-    await turns.failures_in_a_row(session, made.id)
+    await turns.owed(session, turns.TurnClaims(made.id, leased.id, None, None, "en"))
     await log.settle(session, leased.id, [], "answered", now())
     await log.history(session, made.id)
 

@@ -14,7 +14,7 @@ import pytest
 from api import runner as module
 from api.hub import Hub
 from api.runner import TurnRunner
-from conversations import log, turns
+from conversations import log, repository, turns
 from conversations.turns import Leased
 from kit.clock import now
 from kit.database import Database
@@ -158,7 +158,8 @@ async def test_a_turn_whose_clock_was_put_back_is_not_owed_for_an_hour(database:
             moment = datetime(2001, 1, 1, tzinfo=UTC)  # the oldest turn is leased first
             accepted = await log.accept(session, made.id, "c1", "hello", moment, lease=lifetime)
             assert accepted.leased is not None
-            turn = await turns.owed(session, _claims(accepted.leased))
+            turn = await repository.turn(session, accepted.leased.id)
+            assert turn is not None
             turn.leased_until = now() + lifetime + ahead
         async with database.begin() as session:
             found = await turns.lease(session, now(), lifetime)
@@ -166,10 +167,6 @@ async def test_a_turn_whose_clock_was_put_back_is_not_owed_for_an_hour(database:
             await session.rollback()
         async with database.begin() as session:
             await log.settle(session, accepted.leased.id, [], "failed", now())
-
-
-def _claims(turn: Leased) -> turns.TurnClaims:
-    return turns.TurnClaims(turn.conversation_id, turn.id, None, None, "en")
 
 
 async def test_a_token_of_a_machine_whose_clock_is_ahead_holds() -> None:

@@ -281,7 +281,8 @@ async def test_failures_count_in_a_row(session: AsyncSession, conversation: Conv
         assert row is not None
         row.decision = decision
         await log.settle(session, turn.id, [Text(text="…")], outcome, now())
-    assert await turns.failures_in_a_row(session, conversation.id) == 2
+    claims = turns.TurnClaims(conversation.id, (await _owed(session, conversation)).id, None, None, "en")
+    assert await turns.owed(session, claims) == 2
 
 
 async def _owed(session: AsyncSession, conversation: Conversation) -> turns.Leased:
