@@ -14,11 +14,15 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
+log = structlog.get_logger()
 Decision = Literal["answer", "clarify", "abstain"]
 
-FEATURES = ("about", "about_gap", "coverage", "lexical", "title_gap", "told_apart")
+FEATURES = (
+    "about", "about_gap", "coverage", "lexical", "title_gap", "told_apart", "matched_gap", "unmatched", "alone",
+)  # fmt: skip
 CHOICES = 3
 """Articles offered to choose from."""
 CLARIFY_SHARE = 0.3
@@ -34,12 +38,17 @@ class Signals:
         about, title: how alike the question is to its best row and to its title, as seen from the centre of all; -1 to 1.
         coverage: share of the question's terms, weighted by rarity, that the article has.
         lexical: BM25 of its whole text, in standard deviations above the mean of all articles.
+        matched: mean over the question's word pieces of the likeness to what its best row has of them; 0 where the encoder
+            tells no pieces.
+        unmatched: share of the pieces of which it has nothing alike.
     """
 
     about: float
     title: float
     coverage: float
     lexical: float
+    matched: float = 0.0
+    unmatched: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class Candidate:
         dense: inner product of the question and its best row, the mean over the question's parts.
         lexical: BM25 of its whole text.
         crowd: for the first one, how alike it is to the articles nearest to it.
+        alone: for the first one, by how much it matches the question's pieces better than every other article, in the mean.
     """
 
     article: int
@@ -63,6 +73,7 @@ class Candidate:
     lexical: float
     signals: Signals
     crowd: float = 0.0
+    alone: float = 0.0
 
 
 class Model(BaseModel):
@@ -109,13 +120,17 @@ class Calibration(BaseModel):
 
     @classmethod
     def load(cls, index: Path) -> Calibration:
-        """The index's own models over the shipped ones."""
+        """The index's own models over the shipped ones; one fitted to other features than these counts no more."""
         try:
             own = cls.model_validate_json((index / FILE).read_bytes())
         except FileNotFoundError:
             return shipped()
         there = shipped()
-        return own.model_copy(update={"models": there.models | own.models, "promises": there.promises | own.promises})
+        models = {name: model for name, model in own.models.items() if set(model.weights) == set(FEATURES)}
+        promises = {name: promise for name, promise in own.promises.items() if name in models}
+        for name in own.models.keys() - models.keys():
+            log.warning("calibration_outdated", encoder=name, advice="calibrate again with `kotae kb calibrate`")
+        return own.model_copy(update={"models": there.models | models, "promises": there.promises | promises})
 
     def save(self, index: Path) -> None:
         """Stores it with the index, in one step."""
@@ -149,6 +164,9 @@ def features(candidates: Sequence[Candidate]) -> tuple[float, ...]:
         top.lexical,
         top.title - max((one.title for one in others), default=0.0),
         top.about - candidates[0].crowd,
+        top.matched - max((one.matched for one in others), default=0.0),
+        top.unmatched,
+        candidates[0].alone,
     )
 
 

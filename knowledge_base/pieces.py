@@ -66,14 +66,16 @@ def pack(vectors: Floats) -> Packed:
 
 
 def best_matches(asked: Floats, texts: Sequence[Packed]) -> Floats:
-    """How well each text has what is asked: the mean, over the pieces of the question, of the inner product with the piece
-    of the text most like it; 0 for a text without pieces.
+    """How well each text has what is asked: the inner product of each piece of the question with the piece of the text most
+    like it; 0 for a text without pieces.
 
     Args:
         asked: a row a piece of the question; at least one.
         texts: their pieces.
+    Returns:
+        a row a text, a column a piece of the question.
     """
-    made = np.zeros(len(texts), np.float32)
+    made = np.zeros((len(texts), len(asked)), np.float32)
     filled = [number for number, text in enumerate(texts) if len(text)]
     if not filled:
         return made
@@ -86,7 +88,7 @@ def best_matches(asked: Floats, texts: Sequence[Packed]) -> Floats:
         np.matmul(values, asked.T, out=likeness[start : start + step])
     likeness *= packed["scale"][:, None]
     starts = np.cumsum([0, *(len(texts[number]) for number in filled[:-1])])
-    made[filled] = np.maximum.reduceat(likeness, starts).mean(axis=1)
+    made[filled] = np.maximum.reduceat(likeness, starts)
     return made
 
 
@@ -150,13 +152,15 @@ class Pieces:
         begin, end = self._places[row]
         return self._packed[begin:end]
 
-    def matches(self, asked: Floats, rows: Sequence[int]) -> Floats:
-        """How well each of these rows has what is asked (`best_matches`).
+    def matches(self, asked: Sequence[Floats], rows: Sequence[int]) -> list[Floats]:
+        """How well each of these rows has what is asked (`best_matches`), for each part of a question.
 
         Args:
-            asked: the pieces of a question, as its encoder reads them; at least one.
+            asked: the pieces of the parts, as their encoder reads them; at least one in each.
         """
-        return best_matches(self.basis.along(asked[:ASKED]), [self.of(row) for row in rows])
+        parts = [part[:ASKED] for part in asked]
+        found = best_matches(self.basis.along(np.concatenate(parts)), [self.of(row) for row in rows])
+        return np.split(found, np.cumsum([len(part) for part in parts])[:-1], axis=1)
 
 
 class Writer:

@@ -3,14 +3,14 @@
 Both sides see whole articles. The dense score of an article is that of its best row (a window of a passage, or one of its
 questions) and a share of its second best, the mean over the question and its subject line. There are two lexical scores: BM25
 over its full text, with pairs of words, and that of its best passage, since words that stand together say more than words
-spread over a long article. Each is brought to a scale from 0 (like any article) to 1 (the best one here) and they are added
-with fixed weights. Then the best of them are read more closely, word piece by word piece (`pieces.py`), which counts as one
+spread over a long article: the more, the more of the question's words there are in one article at all. Each is brought to a
+scale from 0 (like any article) to 1 (the best one here), and they are added with weights. Then the best of them are read more closely, word piece by word piece (`pieces.py`), which counts as one
 more side. `docs/decisions/retrieval.md` has the figures behind each choice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,8 +25,12 @@ from knowledge_base.text import parts_of_question
 
 Floats = npt.NDArray[np.float32]
 
-WEIGHTS = (0.6, 0.3, 0.1)
-"""Of the dense score, the lexical one of the whole article, and that of its best passage."""
+WORDS = 0.3
+"""Weight of the lexical score of the whole article."""
+WORDS_TOGETHER = 0.35
+"""Weight of that of its best passage, where some article has every word of the question …"""
+WORDS_APART = 0.4
+"""… and the share of the words, by rarity, up to which it has none: the question is put in other words than the help content."""
 SECOND_ROW = 0.3
 """What an article's second best row counts: an article that is about the question throughout goes before one that mentions it."""
 POOL_ROWS = 200
@@ -39,6 +43,8 @@ REREAD_ROWS = 12
 """Rows of each that are at most, the nearest: of a very long article not all."""
 REREAD_WEIGHT = 0.2
 """What that counts beside the sides together."""
+UNMATCHED = 0.5
+"""Likeness below which a word piece of the question has no match in a text."""
 NEIGHBOURS = 3
 """Articles nearest to the first one, from which it is told apart."""
 HEADING_IN_ARTICLE = 1.5
@@ -89,10 +95,11 @@ def rank(
     dense = best + SECOND_ROW * second
     parts = shelf.parts.scores(tokens(text))
     floor = (1 + SECOND_ROW) * float((vectors @ shelf.centres[0]).mean())
-    fused = fuse((dense, lexical[pool], _best_parts(shelf, pool, parts)), (floor, 0.0, 0.0))
-    fused = _reread(shelf, asked[-1], vectors, pool, fused)
+    sides = (dense, lexical[pool], _best_parts(shelf, pool, parts))
+    fused = fuse(sides, (floor, 0.0, 0.0), weights(_most_covered(shelf, text, lexical)))
+    fused, matches = _reread(shelf, asked, vectors, pool, fused)
     order = np.argsort(-fused, kind="stable")[: max(k, 10)]
-    signals = _Signals(shelf, text, vectors, np.sum(worded, axis=0))
+    signals = _Signals(shelf, text, vectors, np.sum(worded, axis=0), matches)
     fits = signals.of([pool[n] for n in order])
     found = [
         Candidate(
@@ -108,8 +115,9 @@ def rank(
     ]
     if weigh is not None:
         found = _reweighed(index, found, weigh)
-    crowd = signals.crowd(found[0].place, rows)
-    return [replace(found[0], crowd=crowd), *found[1:k]]
+    found = found[:k]
+    crowd, alone = signals.crowd(found[0].place, rows), signals.alone([one.place for one in found])
+    return [replace(found[0], crowd=crowd, alone=alone), *found[1:]]
 
 
 class _Signals:
@@ -119,8 +127,11 @@ class _Signals:
     manner of a help centre) says nothing about any of them.
     """
 
-    def __init__(self, shelf: Shelf, text: str, vectors: Floats, lexical: Floats) -> None:
+    def __init__(
+        self, shelf: Shelf, text: str, vectors: Floats, lexical: Floats, matches: Mapping[int, Floats]
+    ) -> None:
         self.shelf = shelf
+        self.matches = matches
         self.terms = [tokens(part) for part in parts_of_question(text)]
         self.asked, self.asked_title = (_from(centre, vectors) for centre in shelf.centres[:2])
         self.lexical = lexical
@@ -133,8 +144,19 @@ class _Signals:
         titles = self.asked_title @ _from(self.shelf.centres[1], self.shelf.titles[places]).T
         coverage = np.mean([self.shelf.whole.coverage(terms, places) for terms in self.terms], axis=0)
         lexical = (self.lexical[places] - self.mean) / self.spread
-        columns = zip(about, titles.mean(axis=0), coverage, lexical, strict=True)
+        read = [self.matches.get(place) for place in places]
+        matched = [own.mean() if own is not None else 0.0 for own in read]
+        unmatched = [(own < UNMATCHED).mean() if own is not None else 0.0 for own in read]
+        columns = zip(about, titles.mean(axis=0), coverage, lexical, matched, unmatched, strict=True)
         return [Signals(*map(float, column)) for column in columns]
+
+    def alone(self, places: Sequence[int]) -> float:
+        """By how much the first of some articles matches the question's pieces better than all others, in the mean."""
+        others = [self.matches[place] for place in places[1:] if place in self.matches]
+        own = self.matches.get(places[0])
+        if own is None or not others:
+            return 0.0
+        return float(np.maximum(own - np.max(others, axis=0), 0).mean())
 
     def crowd(self, place: int, pool: _Rows) -> float:
         """How alike an article is to the ones nearest to it. A question no more alike to it than they are has only hit on
@@ -191,7 +213,17 @@ def _alike(centre: Floats, vectors: Floats, asked: Floats) -> Floats:
     return made
 
 
-def fuse(sides: Sequence[Floats], floors: Sequence[float], weights: Sequence[float] = WEIGHTS) -> Floats:
+def weights(covered: float) -> tuple[float, float, float]:
+    """Of the dense score, the lexical one of the whole article, and that of its best passage.
+
+    Args:
+        covered: share of the question's words that an article has, 0 to 1.
+    """
+    together = WORDS_TOGETHER * max(0.0, covered - WORDS_APART) / (1 - WORDS_APART)
+    return (1 - WORDS - together, WORDS, together)
+
+
+def fuse(sides: Sequence[Floats], floors: Sequence[float], weights: Sequence[float]) -> Floats:
     """Scores of the same candidates from several sides as one, each side scaled to 1 for its best.
 
     Args:
@@ -205,25 +237,43 @@ def fuse(sides: Sequence[Floats], floors: Sequence[float], weights: Sequence[flo
     return made
 
 
-def _reread(shelf: Shelf, asked: Reading, vectors: Floats, pool: Sequence[int], fused: Floats) -> Floats:
-    """The fused scores, those of the best articles mixed with how well their rows match the question piece by piece.
+def _most_covered(shelf: Shelf, text: str, lexical: Floats) -> float:
+    """Share of the question's words that the article with the best words has."""
+    return float(shelf.whole.coverage(tokens(text), [int(lexical.argmax())])[0])
+
+
+def _reread(
+    shelf: Shelf, asked: Sequence[Reading], vectors: Floats, pool: Sequence[int], fused: Floats
+) -> tuple[Floats, dict[int, Floats]]:
+    """The best articles read more closely.
 
     Args:
-        asked: the last part of the question: its subject line, where it has one.
-        vectors: of all parts.
+        asked: the question and, where it has one, its subject line, which alone decides the rank.
+        vectors: of these.
         pool: places of the candidates.
         fused: their scores.
+    Returns:
+        the scores, those of the best articles mixed with how well their rows match the question piece by piece; and what
+        the best row of each of these has of each piece of the whole question, by place.
     """
-    if shelf.pieces is None or asked.pieces is None or not len(asked.pieces):
-        return fused
+    parts = [part.pieces for part in asked if part.pieces is not None and len(part.pieces)]
+    if shelf.pieces is None or len(parts) < len(asked):
+        return fused, {}
     top = np.argsort(-fused, kind="stable")[:REREAD]
     rows = [_nearest_rows(shelf, pool[n], vectors) for n in top]
-    scores = shelf.pieces.matches(asked.pieces, [row for own in rows for row in own])
-    best = np.zeros(len(top), np.float32)
-    np.maximum.at(best, np.repeat(np.arange(len(top)), [len(own) for own in rows]), scores)
+    has = shelf.pieces.matches(parts, [row for own in rows for row in own])
+    # Squared: a piece that is there as it was asked for says more than two that are somewhat like it.
+    scores = np.square(np.maximum(has[-1], 0)).mean(axis=1)
+    best, matches = np.zeros(len(top), np.float32), {}
+    end = 0
+    for at, own in enumerate(rows):
+        begin, end = end, end + len(own)
+        if own:
+            row = begin + int(scores[begin:end].argmax())
+            best[at], matches[pool[top[at]]] = scores[row], has[0][row]
     made: Floats = (1 - REREAD_WEIGHT) * fused
     made[top] += REREAD_WEIGHT * _scaled(best, float(best.min()))
-    return made
+    return made, matches
 
 
 def _nearest_rows(shelf: Shelf, place: int, vectors: Floats) -> list[int]:

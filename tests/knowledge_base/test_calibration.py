@@ -63,7 +63,7 @@ def outcome(number: int, values: tuple[float, ...], right: bool) -> Outcome:
 
 def test_calibrate_gives_a_model_with_its_promise() -> None:
     random = np.random.default_rng(4)
-    rows = random.normal(size=(300, len(FEATURES)))
+    rows = random.normal(size=(600, len(FEATURES)))
     made = [outcome(n, tuple(row), bool(4 * row[0] + random.logistic() > 0)) for n, row in enumerate(rows)]
     model, promise = calibrate(made)
     assert promise.kept
@@ -107,12 +107,12 @@ def test_a_choice_is_offered_from_where_it_has_the_right_article_often_enough() 
 def test_questions_whose_answer_was_left_out_teach_the_model_but_are_not_promised_about() -> None:
     """The second feature is high where the answer is missing: only questions that were left out show it."""
     random = np.random.default_rng(8)
-    rows = random.normal(size=(300, len(FEATURES)))
+    rows = random.normal(size=(600, len(FEATURES)))
     made = [outcome(n, tuple(row), bool(4 * row[0] + random.logistic() > 0)) for n, row in enumerate(rows)]
     without = [outcome(n, (row[0], row[1] + 3, *row[2:]), right=False) for n, row in enumerate(rows) if made[n].right]
     plain, _ = calibrate(made)
     model, promise = calibrate(made, without)
-    assert (promise.questions, promise.kept) == (300, True)
+    assert (promise.questions, promise.kept) == (600, True)
     second = FEATURES[1]
     assert model.weights[second] < plain.weights[second] - 0.3
     chances = [model.chance(one.features) for one in made]

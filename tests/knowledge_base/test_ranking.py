@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from knowledge_base.ranking import fuse
+from knowledge_base.ranking import fuse, weights
 
 
 def floats(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -19,9 +19,14 @@ def test_each_side_is_scaled_from_none_to_its_best_then_weighted() -> None:
 
 
 def test_three_sides_are_weighted_as_the_product_does() -> None:
-    # (1, .5), (0, 1), (1, 0) by .6, .3, .1
-    made = fuse((floats(0.9, 0.5), floats(0, 4), floats(2, 0)), (0.1, 0.0, 0.0))
-    assert made.tolist() == pytest.approx([0.7, 0.6])
+    # (1, .5), (0, 1), (1, 0) by .525, .3, .175
+    made = fuse((floats(0.9, 0.5), floats(0, 4), floats(2, 0)), (0.1, 0.0, 0.0), weights(0.7))
+    assert made.tolist() == pytest.approx([0.7, 0.5625])
+
+
+@pytest.mark.parametrize(("covered", "together"), [(0.0, 0.0), (0.4, 0.0), (0.7, 0.175), (1.0, 0.35)])
+def test_words_that_stand_together_count_where_the_words_are_there(covered: float, together: float) -> None:
+    assert weights(covered) == pytest.approx((0.7 - together, 0.3, together))
 
 
 def test_below_the_floor_counts_as_none() -> None:
