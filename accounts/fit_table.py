@@ -7,8 +7,9 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,8 @@ DATES = (
 """How dates are written, tried in this order; the first that reads nearly all of a column is its form."""
 READ = 0.98
 """Share of the cells that must be numbers, or dates, for a column to be one of them."""
+FEW_WORDS = 3
+"""Different texts that a column of numbers may have instead of some of them."""
 SUSPECT_AUC = 0.9
 """A single column that tells this well is used, and the reader asked to look at it."""
 PURE = 0.99
@@ -160,7 +163,10 @@ def _missing(value: str) -> bool:
 
 def who_left(values: Sequence[str], outcome: str, positive: str | None) -> tuple[Ints, str, list[str], list[int]]:
     """Who left, as 1; the value that says so; warnings; and the rows whose outcome is known."""
+    spelled = {value.lower(): value for value in values}
+    values = [spelled[value.lower()] for value in values]  # Yes and yes are one outcome
     known = [row for row, value in enumerate(values) if not _missing(value)]
+    positive = spelled.get(positive.lower(), positive) if positive is not None else None
     counts = Counter(values[row] for row in known)
     warnings = [] if len(known) == len(values) else [f"{len(values) - len(known)} rows without an outcome are left out"]
     if positive is None:
@@ -234,15 +240,19 @@ def typed(
 
 def _form(given: Sequence[str]) -> str | None:
     """How the numbers of a column are written: the empty text for plain numbers and ISO dates, else a form of dates; None where it holds texts."""
-    if sum(read_number(value) is not None for value in given) >= READ * len(given):
+    if _reads(given, read_number):
         return ""
     few = given[:: max(1, len(given) // 2000)]
-    if not any(character.isdigit() for character in few[0]):
+    if not any(character.isdigit() for value in few[:50] for character in value):
         return None
-    for form in DATES[1:]:
-        if sum(read_date(value, form) is not None for value in few) >= READ * len(few):
-            return form
-    return None
+    return next((form for form in DATES[1:] if _reads(few, partial(read_date, form=form))), None)
+
+
+def _reads(given: Sequence[str], read: Callable[[str], float | None]) -> bool:
+    """Whether a column is one of numbers, or of dates: nearly all of it, or all but a few words, such as a dash, that stand for none."""
+    strange = [value for value in given if read(value) is None]
+    few_words = len(set(strange)) <= FEW_WORDS and len(set(given)) > FEWEST
+    return few_words or len(strange) <= (1 - READ) * len(given)
 
 
 def _is_date(value: str) -> bool:

@@ -114,6 +114,7 @@ def fit_health(
     positive: str | None = None,
     keep: Sequence[str] = (),
     leave_out: Sequence[str] = (),
+    monotone: bool = False,
     progress: Progress | None = None,
 ) -> FitReport:
     """Fits a health score to a table of customers of whom it is known who left.
@@ -124,6 +125,7 @@ def fit_health(
         positive: the value that stands for having left; by default found from the words.
         keep: columns to use although they look like the outcome or like an id.
         leave_out: columns not to use.
+        monotone: simpler rules: every curve rises or falls all along, and no two columns are taken together.
         progress: called with parts done and parts in all.
     Raises:
         UserError: no such column, not two outcomes, too few customers of one, or no column that could be used.
@@ -158,8 +160,8 @@ def fit_health(
         )
     # One thread: the parts are small, and threads that wait for each other on a busy machine take many times longer.
     with threadpool_limits(limits=1):
-        odds, folds = _cross_validated(table, progress)
-        card = fit_scorecard(table)
+        odds, folds = _cross_validated(table, monotone, progress)
+        card = fit_scorecard(table, monotone=monotone)
     if progress is not None:
         progress(FOLDS + 1, FOLDS + 1)
     return _report(table, card, odds, folds, outcome, positive, warnings, left_out)
@@ -173,7 +175,7 @@ def _named(columns: Mapping[str, object], outcome: str, path: Path) -> str:
     return outcome if outcome in columns else alike[0]
 
 
-def _cross_validated(table: Table, progress: Progress | None) -> tuple[Floats, list[float]]:
+def _cross_validated(table: Table, monotone: bool, progress: Progress | None) -> tuple[Floats, list[float]]:
     """Log-odds of each row by a score made without it, and the AUC of each part."""
     odds = np.zeros(len(table.target))
     aucs: list[float] = []
@@ -182,7 +184,7 @@ def _cross_validated(table: Table, progress: Progress | None) -> tuple[Floats, l
     for done, (learn, test) in enumerate(parts.split(odds, table.target, table.customers)):
         if progress is not None:
             progress(done, FOLDS + 1)
-        odds[test] = fit_scorecard(table.rows(learn)).log_odds(table.rows(test))
+        odds[test] = fit_scorecard(table.rows(learn), monotone=monotone).log_odds(table.rows(test))
         aucs.append(float(roc_auc_score(table.target[test], odds[test])))
     return odds, aucs
 

@@ -18,6 +18,7 @@ end of one period is the beginning of the next.
     CSAT                  answers of 4 and 5 / answers
     active users          people who used the product in the last 28 days of the period / people who belong to running customers
     session length        minutes / sessions
+    lifetime value        what the customers of the closing are worth from then on, each as `accounts.value` has it / customers of the closing
 
 Movements, and both parts of every rate, add up over segments. Movements also add up over periods that follow each other; rates do
 not, as each has its own opening. A rate whose lower part is nothing is None. A price that is not known counts as a customer and as no
@@ -41,6 +42,7 @@ from accounts import repository
 from accounts.catalog import Catalog
 from accounts.facts import onboarding_done
 from accounts.plans import Plans
+from accounts.value import Payment, lifetime_value
 from kit.errors import UserError
 
 ACTIVE_DAYS = 28
@@ -90,6 +92,7 @@ class Kpis(_Frozen):
     csat: Rate
     active_users: Rate
     session_minutes: Rate
+    lifetime_value: Rate
     reasons_lost: dict[str, int]
 
 
@@ -154,6 +157,7 @@ class _Sums:
             csat=self.rate("csat", "csat_answers"),
             active_users=self.rate("active", "people"),
             session_minutes=self.rate("minutes", "sessions"),
+            lifetime_value=self.rate("worth", "closing_customers"),
             reasons_lost=dict(sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
         )
 
@@ -282,6 +286,9 @@ async def kpis(
         for account, amount in found.items():
             if name not in ("people", "active") or account in running:
                 sums[segment[account]].add(name, Fraction(amount))
+    for account, payments in _paid(rows).items():
+        worth = lifetime_value(catalog.value, payments, catalog.company.currency).amount
+        sums[segment[account]].add("worth", Fraction(worth))
     total = _Sums()
     for each in sums.values():
         for name, part in each.parts.items():
@@ -303,6 +310,17 @@ def _last(lines: Iterable[Line]) -> dict[str, dict[str, Line]]:
     for line in lines:
         state[line.account][line.subscription] = line
     return state
+
+
+def _paid(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Payment]]:
+    """What each account pays after the last line of its history."""
+    paid: dict[str, list[Payment]] = defaultdict(list)
+    for row in {row["subscription_id"]: row for row in rows}.values():
+        if row["kind"] != "cancel":
+            paid[row["account_id"]].append(
+                Payment(amount=row["amount"], currency=row["currency"], per_months=row["per_months"])
+            )
+    return paid
 
 
 def _lines(rows: Sequence[Mapping[str, Any]], catalog: Catalog) -> tuple[list[Line], list[str]]:

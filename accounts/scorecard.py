@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
+from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
@@ -170,10 +171,14 @@ class Scorecard:
         return {name: max(part.ends) - min(part.ends) for name, part in self.parts.items()}
 
 
-def fit_scorecard(table: Table) -> Scorecard:
-    """The additive score of a table."""
+def fit_scorecard(table: Table, *, monotone: bool = False) -> Scorecard:
+    """The additive score of a table.
+
+    Args:
+        monotone: curves rise or fall all along, whichever is nearer to what is found, and no two columns are taken together.
+    """
     texts = {name: _common(values) for name, values in table.texts.items()}
-    pairs, smooth = _pairs(table, texts)
+    pairs, smooth = ([], Smooth(table, texts)) if monotone else _pairs(table, texts)
     model = _Blend(smooth, Stepped(table, texts, pairs), _share(table, texts, pairs, smooth.penalty))
     grids = {pair: _grid(table, texts, pair, model) for pair in pairs}
     card = Scorecard(model.intercept)
@@ -183,6 +188,8 @@ def fit_scorecard(table: Table) -> Scorecard:
         x = np.unique(np.concatenate([knots(values, GRID), *(grid.axis(name) for grid in moved)]))
         y = model.curve(name, x) + sum(grid.alone(name, x) for grid in moved)
         gone = np.isnan(values)
+        if monotone and len(x) > 1:
+            y = _monotone(x, y, values[~gone])
         missing = model.missing(name) if gone.any() else None
         # Centred on the mean customer, so that a column about which nothing is known adds nothing.
         centre = float(np.where(gone, missing or 0.0, np.interp(np.where(gone, x[0], values), x, y)).mean())
@@ -199,6 +206,13 @@ def fit_scorecard(table: Table) -> Scorecard:
         if np.ptp(grid.y) >= LEAST_PAIR:
             card.grids[pair] = grid.simplified()
     return _calibrated(replace(card, intercept=card.intercept + middle), table)
+
+
+def _monotone(x: Floats, y: Floats, values: Floats) -> Floats:
+    """The nearest to a curve that rises all along, or falls, counting each place by the customers there."""
+    near = np.bincount(np.searchsorted((x[1:] + x[:-1]) / 2, values), minlength=len(x)) + 1e-3
+    both = [IsotonicRegression(increasing=rises).fit(x, y, near).predict(x) for rises in (True, False)]
+    return np.asarray(min(both, key=lambda fitted: float(near @ (fitted - y) ** 2)))
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,10 @@ def yearly(payments: Sequence[Payment], currency: str, rates: Mapping[str, Decim
 def lifetime_value(rules: ValueFile, payments: Sequence[Payment], currency: str) -> Value:
     """What an account is worth from now on, by the company's business model.
 
+    What is charged from now on counts, and not what was paid before: a refund gives back what one bill charged and changes nothing of
+    that, a lower price does. No churn at all counts `max_years`; an account without a running subscription is worth 0; several
+    subscriptions are summed; other currencies count at `rates`, and without one are left out and named.
+
     Under `whole_base` one account is worth its own yearly revenue less the cost of serving it: the formula's mean is over
     the base, and for one customer it is that customer.
 

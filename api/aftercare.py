@@ -12,10 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import greetings, surveys
 from accounts import repository as known
+from accounts.catalog import Catalog
+from accounts.facts import customer_facts
+from accounts.onboarding import StepState
 from accounts.surveys import SCALES, Kind, SurveyRules
 from api.texts import TEXTS
 from conversations import log
-from conversations.bodies import Survey
+from conversations.bodies import Checklist, Survey
 from conversations.log import Accepted
 from conversations.masking import mask
 from escalations import inbox, outbox, queue
@@ -126,6 +129,36 @@ async def ask_nps(session: AsyncSession, now: datetime, rules: SurveyRules) -> i
             await log.append(session, conversation.id, "system", body, now)
             number += 1
     return number
+
+
+async def tell_of_steps(session: AsyncSession, catalog: Catalog, now: datetime) -> int:
+    """Tells people who are being led through onboarding that a step of theirs is done, and which is next.
+
+    Returns:
+        how many were told.
+    """
+    number = 0
+    for conversation, shown in await log.walks(session, now - FORGOTTEN):
+        if conversation.account_id is None:
+            continue
+        facts = await customer_facts(session, catalog, conversation.account_id, conversation.person_id, now)
+        states = {step.id: step for step in facts.steps}
+        new = [step for step in shown.steps if not step.done and step.id in states and states[step.id].done]
+        if not new:
+            continue
+        # The steps as they were drawn before, with the article each has for this person.
+        steps = [step.model_copy(update=_state(states[step.id])) for step in shown.steps if step.id in states]
+        current = next((step.title for step in steps if step.current), None)
+        said = {"step": new[-1].title, "percent": facts.onboarding_percent, "next": current}
+        text = TEXTS.say("step_done" if current else "steps_done", conversation.lang, **said)
+        body = Checklist(text=text, steps=steps, percent=facts.onboarding_percent)
+        await log.append(session, conversation.id, "bot", body, now)
+        number += 1
+    return number
+
+
+def _state(step: StepState) -> dict[str, bool]:
+    return {"done": step.done, "current": step.current, "overdue": step.overdue}
 
 
 async def write_to_who_left(session: AsyncSession, company: Company, now: datetime) -> int:

@@ -18,7 +18,7 @@ from accounts.schemas import IngestResult
 from kit.clock import now
 from kit.database import Database
 
-WRITERS = 1
+WRITERS = 2
 """Transactions at once: one is made ready while another waits for the disk."""
 MOST = 1_000
 """Messages of one transaction, beyond what a single request brings."""

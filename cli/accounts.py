@@ -159,6 +159,9 @@ def fit_health(
         list[str] | None, typer.Option("--keep", help="use this column although it looks like a leak")
     ] = None,
     leave_out: Annotated[list[str] | None, typer.Option("--leave-out", help="do not use this column")] = None,
+    monotone: Annotated[
+        bool, typer.Option("--monotone", help="simpler rules: curves rise or fall all along, no pairs of columns")
+    ] = False,
     write: Annotated[Path | None, typer.Option("--write", help="write the health.yml to this file")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="draw predicted against observed: .png, .svg")] = None,
     json: Json = False,
@@ -171,7 +174,13 @@ def fit_health(
             show.update(task, completed=done, total=total, detail=f"part {done} of {total}")
 
         report = fitting.fit_health(
-            file, outcome, positive=positive, keep=keep or (), leave_out=leave_out or (), progress=tell
+            file,
+            outcome,
+            positive=positive,
+            keep=keep or (),
+            leave_out=leave_out or (),
+            monotone=monotone,
+            progress=tell,
         )
     for warning in report.warnings:
         notes.print(warning, style="yellow", markup=False)

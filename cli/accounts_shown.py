@@ -201,11 +201,13 @@ def kpis(report: KpiReport) -> None:
 
 
 def _rate(name: str, rate: Rate) -> str:
-    """A rate with its parts: a share in per cent, but for the scores and the minutes."""
+    """A rate with its parts: a share in per cent, but for the scores, the minutes and the money."""
     if rate.value is None:
         return "–"
     value = f"{rate.value:+.0f}" if name == "nps" else f"{rate.value:.1f}"
-    if name not in ("nps", "session_minutes"):
+    if name == "lifetime_value":
+        value = f"{rate.value:,.2f}"
+    elif name not in ("nps", "session_minutes"):
         value = f"{rate.value:.1%}"
     return f"{value} ({_number(rate.part, name)} of {_number(rate.whole, name)})"
 

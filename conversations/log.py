@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations import repository
-from conversations.bodies import Body, Message, Sender, Text
+from conversations.bodies import Body, Checklist, Message, Sender, Text
 from conversations.masking import mask
 from conversations.models import Conversation, ConversationToken, MessageRow, Note
 from conversations.turns import Leased
@@ -397,6 +397,16 @@ async def last_notice(session: AsyncSession, conversation_id: str) -> str:
     """The newest notice of the log; empty where there is none."""
     row = await repository.last_of_sender(session, conversation_id, "system")
     return str(row.body.get("text", "")) if row is not None else ""
+
+
+async def walks(session: AsyncSession, since: datetime, limit: int = 100) -> list[tuple[Conversation, Checklist]]:
+    """Conversations that are being led through onboarding and not at rest since, each with the newest checklist; locked."""
+    found: list[tuple[Conversation, Checklist]] = []
+    for conversation in await repository.with_message(session, "checklist", since, limit):
+        row = await repository.last_of_type(session, conversation.id, "checklist")
+        if row is not None:
+            found.append((conversation, Checklist.model_validate(row.body)))
+    return found
 
 
 async def notes(session: AsyncSession, conversation_id: str) -> Sequence[Note]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
@@ -260,6 +260,23 @@ async def last_of_type(session: AsyncSession, conversation_id: str, kind: str) -
         .limit(1)
     )
     return (await session.execute(query)).scalar_one_or_none()
+
+
+async def with_message(session: AsyncSession, kind: str, since: datetime, limit: int) -> Sequence[Conversation]:
+    """Conversations of known people with the bot, not at rest for longer, in which a body of that type was said; locked."""
+    query = (
+        select(Conversation)
+        .where(
+            Conversation.last_at >= since,
+            Conversation.person_id.is_not(None),
+            Conversation.holder == "bot",
+            exists().where(MessageRow.conversation_id == Conversation.id, MessageRow.body["type"].astext == kind),
+        )
+        .order_by(Conversation.id)
+        .limit(limit)
+        .with_for_update(of=Conversation, skip_locked=True)
+    )
+    return (await session.execute(query)).scalars().all()
 
 
 async def last_of_sender(session: AsyncSession, conversation_id: str, sender: str) -> MessageRow | None:

@@ -47,6 +47,7 @@ RATES = (
     "csat",
     "active_users",
     "session_minutes",
+    "lifetime_value",
 )
 MOVES = ("opening", "new", "returned", "expansion", "contraction", "lost", "closing")
 """Key figures of `accounts.kpi`, in the order they are shown."""
@@ -282,7 +283,7 @@ def _kpis(report: KpiReport, lang: str) -> list[Table]:
     rates: list[tuple[Cell, ...]] = []
     for name in RATES:
         rate: Rate = getattr(total, name)
-        whole = name in ("nps", "session_minutes")
+        whole = name in ("nps", "session_minutes", "lifetime_value")
         value = None if rate.value is None else round(rate.value * (1 if whole else 100), 1)
         rates.append((TEXTS.say(f"kpi_{name}", lang), value, _plain(rate.part), _plain(rate.whole)))
     moves = [

@@ -17,8 +17,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.catalog import Catalog
+from accounts.fit_table import typed, who_left
 from accounts.fitting import FitReport, fit_health
-from accounts.health import Health, assess
+from accounts.health import Health, Indicator, assess
 from accounts.importing import import_csv
 from accounts.scoring import score_accounts
 from benchmarks.health import boosted
@@ -84,6 +85,20 @@ def test_effects_that_are_no_lines_are_found(fitted: tuple[FitReport, list[dict[
     assert found["tickets"].direction == "more is worse"
     assert found["plan"].levels is not None
     assert max(found["plan"].levels, key=found["plan"].levels.__getitem__) == "max"
+
+
+def test_simpler_rules_on_request(tmp_path: Path) -> None:
+    """Every curve goes one way; what goes one way by itself is found as well as otherwise, and a hump is not."""
+    rows, _ = customers(800)
+    path = written(tmp_path / "c.csv", rows)
+    simple, free = (fit_health(path, "Status", monotone=monotone) for monotone in (True, False))
+    for column in simple.columns:
+        assert column.direction in ("more is better", "more is worse", "by level")
+        assert column.grid is None
+        if column.curve is not None:
+            points = [y for _, y in column.curve]
+            assert points in (sorted(points), sorted(points, reverse=True))
+    assert 0.6 < simple.auc < free.auc
 
 
 def test_predicted_and_observed_agree(fitted: tuple[FitReport, list[dict[str, Any]], float]) -> None:
@@ -271,6 +286,26 @@ def test_files_as_spreadsheets_write_them_are_read(tmp_path: Path, delimiter: st
     curve = found["prix"].curve or [] if "prix" in found else [(1000.0, 0.0)]
     assert all(1000 <= place < 1008 for place, _ in curve)
     assert report.auc > 0.7
+
+
+@pytest.mark.parametrize("word", ["-", "None", "not asked"])
+def test_a_word_for_none_does_not_make_texts_of_numbers(word: str) -> None:
+    """A fifth of the cells hold it: numbers, and days as they are written, stay what they are, and a score reads the word as missing."""
+    count = 500
+    numbers = [word if row % 5 == 0 else f"{row / 7:.2f}" for row in range(count)]
+    days = [word if row % 5 == 0 else f"{1 + row % 28}.{1 + row % 12}.2025" for row in range(count)]
+    table, why = typed({"n": numbers, "d": days}, np.arange(count) % 2, set(), set())
+    assert (sorted(table.numbers), table.dates, why) == (["d", "n"], {"d": "%d.%m.%Y"}, {})
+    assert all(np.isnan(values).sum() == count / 5 for values in table.numbers.values())
+    curve = Indicator(group="usage", label="n", curve=[(0, 10), (1, 20)], missing=5)
+    assert curve.points(word) == 5
+
+
+def test_one_outcome_may_be_spelled_in_several_ways() -> None:
+    """Yes, yes and YES."""
+    target, positive, warnings, _ = who_left(["Yes", "yes", "YES", "no", "No"] * 30, "Churn", "YES")
+    assert (int(target.sum()), positive.lower(), warnings) == (90, "yes", [])
+    assert int(who_left(["Yes", "yes", "No"] * 30, "Churn", None)[0].sum()) == 60
 
 
 def test_a_value_that_only_leavers_have_is_refused(tmp_path: Path) -> None:

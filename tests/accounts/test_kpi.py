@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.catalog import Catalog
+from accounts.facts import values
 from accounts.importing import import_csv
 from accounts.ingestion import ingest
 from accounts.kpi import Kpis, Line, _Sums, add_history, kpis
@@ -133,6 +134,18 @@ async def test_segments_add_up(session: AsyncSession, catalog: Catalog) -> None:
     for segments in (report.segments, owners):
         assert sum(each.movements.closing_mrr for each in segments.values()) == report.total.movements.closing_mrr
         assert sum(each.customer_churn.part for each in segments.values()) == report.total.customer_churn.part
+        assert sum(each.lifetime_value.part for each in segments.values()) == report.total.lifetime_value.part
+
+
+async def test_customers_have_a_value_by_segment(session: AsyncSession, catalog: Catalog) -> None:
+    """Six who pay 497.00 a month: x 12 x 0.80 / 0.15 held at five years = 48 times; business 10,000 yen of them = 67.00."""
+    await five_customers(session)
+    report = await kpis(session, catalog, START, END, by="plan")
+    worth = report.total.lifetime_value
+    assert (worth.part, worth.whole, worth.value) == (Decimal("23856.00"), 6, 3976.0)
+    assert report.segments["business"].lifetime_value.part == Decimal("3216.00")
+    ids = ["a", "b", "c", "d", "e", "f", "g"]
+    assert sum((await values(session, catalog, ids, END)).values()) == worth.part
 
 
 async def test_what_cannot_be_counted_is_named(session: AsyncSession, catalog: Catalog) -> None:
@@ -183,6 +196,7 @@ async def test_an_empty_period_has_no_rates(session: AsyncSession, catalog: Cata
     """Nothing divided by nothing is not 0; and a period goes forward."""
     made = (await kpis(session, catalog, START, END)).total
     assert made.customer_churn.value is None
+    assert made.lifetime_value.value is None
     with pytest.raises(UserError, match="ends before"):
         await kpis(session, catalog, END, START)
 

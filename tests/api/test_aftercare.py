@@ -14,12 +14,12 @@ from accounts import facts
 from accounts import repository as known
 from accounts.catalog import Catalog, load_catalog
 from accounts.greetings import Greetings, load_greetings
-from accounts.records import put_account, put_person
+from accounts.records import mark_step, put_account, put_person
 from accounts.schemas import PutAccount, PutPerson
 from accounts.surveys import SurveyRules
 from api import aftercare, greeting
 from conversations import log, repository
-from conversations.bodies import Text
+from conversations.bodies import Checklist, Step, Text
 from conversations.models import Conversation
 from escalations import csms, outbox, policy, queue
 from escalations.csms import CsmEntry
@@ -188,6 +188,52 @@ async def test_nps_is_asked_once_a_conversation_rests(session: AsyncSession, fro
         at = NOW + timedelta(days=days)
         await spoken(session, front, at)
         assert await aftercare.ask_nps(session, at + timedelta(minutes=4), RULES) == asked
+
+
+async def shown_steps(session: AsyncSession, front: Any, at: datetime, lang: str = "en") -> Conversation:
+    """A conversation in which the bot has just said what is next."""
+    conversation = await begin(session, front, at, lang=lang)
+    accepted = await log.accept(session, conversation.id, "c1", "What is next?", at, lease=timedelta(seconds=30))
+    assert accepted.leased is not None
+    who = await facts.customer_facts(session, front.catalog, "a", "p", at)
+    steps = [Step(id=step.id, title=step.title[lang], done=step.done, current=step.current) for step in who.steps]
+    said = Checklist(text="Next.", steps=steps, percent=who.onboarding_percent)
+    assert await log.settle(session, accepted.leased.id, [said], "answered", at)
+    return conversation
+
+
+async def test_a_step_that_is_done_is_noticed(session: AsyncSession, front: Any) -> None:
+    """Told once, with the next; each of several; the last with all of them; nobody else, and not when they are long gone."""
+    await customer(session, front, age=2)
+    conversation = await shown_steps(session, front, NOW)
+    assert await aftercare.tell_of_steps(session, front.catalog, NOW) == 0
+    steps = [step.id for step in front.catalog.onboarding.for_plan("pro")]
+    await mark_step(session, "a", steps[0], NOW)
+    gone = NOW + aftercare.FORGOTTEN + timedelta(seconds=1)
+    assert await aftercare.tell_of_steps(session, front.catalog, gone) == 0
+    assert await aftercare.tell_of_steps(session, front.catalog, NOW) == 1
+    said = await body(session, conversation, conversation.last_seq)
+    assert said["text"] == "“Invite your team” is done: 16 % so far. Next: Connect your first app."
+    assert [step["id"] for step in said["steps"] if step["current"]] == [steps[1]]
+    assert await aftercare.tell_of_steps(session, front.catalog, NOW) == 0
+    for step in steps[1:]:
+        await mark_step(session, "a", step, NOW)
+    assert await aftercare.tell_of_steps(session, front.catalog, NOW) == 1
+    said = await body(session, conversation, conversation.last_seq)
+    assert ("every step" in said["text"], said["percent"]) == (True, 100)
+
+
+async def test_a_step_is_noticed_in_the_persons_language_and_not_over_a_csm(session: AsyncSession, front: Any) -> None:
+    """In Japanese; where a CSM holds the conversation, nothing."""
+    await customer(session, front, age=2)
+    conversation = await shown_steps(session, front, NOW, lang="ja")
+    await held(session, conversation, NOW)
+    await mark_step(session, "a", "invite_team", NOW)
+    assert await aftercare.tell_of_steps(session, front.catalog, NOW) == 0
+    other = await shown_steps(session, front, NOW, lang="ja")
+    await mark_step(session, "a", "connect_app", NOW)
+    assert await aftercare.tell_of_steps(session, front.catalog, NOW) == 1
+    assert "完了しました" in (await body(session, other, other.last_seq))["text"]
 
 
 async def test_nps_leaves_alone_who_waits_for_a_person(session: AsyncSession, front: Any) -> None:

@@ -66,6 +66,22 @@ async def test_the_official_segment_client_works_unchanged(stack: Stack, key: st
     assert runs == "60 of 2,000"
 
 
+async def test_a_step_done_in_the_product_is_noticed_in_the_chat(stack: Stack, key: str, fresh: None) -> None:
+    """Asked what is next, then done as the company's own client reports it: the bot says so by itself, and what comes then."""
+    client = segment.Client(key, host=stack.url)
+    async with Customer(stack, await stack.token("fresh", "fay")) as customer:
+        (shown,) = [body for body in await customer.ask("What should I do next?") if body["type"] == "checklist"]
+        assert [step["done"] for step in shown["steps"][:2]] == [False, False]
+        client.track("fay", "member_invited", {}, context={"groupId": "fresh"})
+        client.flush()
+        noticed = (await customer.message("bot", "checklist", seconds=60))["body"]
+        assert noticed["text"] == "“Invite your team” is done: 16 % so far. Next: Connect your first app."
+        assert [step["done"] for step in noticed["steps"][:2]] == [True, False]
+        (asked,) = [body for body in await customer.ask("And what is the next step?") if body["type"] == "checklist"]
+        assert "Connect your first app" in asked["text"]
+    client.join()
+
+
 def test_without_a_key_nothing_comes_in(stack: Stack, key: str) -> None:
     """No key, a wrong key, a key without the scope: refused alike."""
     only_events = stack.kotae("key", "add", "events only", "--scope", "events").stdout.strip()
