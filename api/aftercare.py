@@ -6,6 +6,7 @@ a conversation that a greeting may have begun. Here the two sides are done toget
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -131,14 +132,16 @@ async def ask_nps(session: AsyncSession, now: datetime, rules: SurveyRules) -> i
     return number
 
 
-async def tell_of_steps(session: AsyncSession, catalog: Catalog, now: datetime) -> int:
+async def tell_of_steps(session: AsyncSession, catalog: Catalog, account_ids: Collection[str], now: datetime) -> int:
     """Tells people who are being led through onboarding that a step of theirs is done, and which is next.
 
+    Args:
+        account_ids: accounts whose facts have changed.
     Returns:
         how many were told.
     """
     number = 0
-    for conversation, shown in await log.walks(session, now - FORGOTTEN):
+    for conversation, shown in await log.walks(session, account_ids, now - FORGOTTEN):
         if conversation.account_id is None:
             continue
         facts = await customer_facts(session, catalog, conversation.account_id, conversation.person_id, now)

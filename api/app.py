@@ -157,7 +157,6 @@ async def _sweeping(services: Services) -> None:
             async with services.database.begin() as session:
                 await queue.sweep(session, services.company, now())
                 await erasing.sweep(session)
-                await aftercare.tell_of_steps(session, services.catalog, now())
                 await aftercare.ask_nps(session, now(), services.surveys)
                 await aftercare.write_to_who_left(session, services.company, now())
         except SQLAlchemyError as error:

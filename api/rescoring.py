@@ -1,4 +1,4 @@
-"""Scores an account again soon after its facts changed.
+"""Scores an account again soon after its facts changed, and tells whoever is led through its onboarding what is done.
 
 Changes are gathered for a moment, so that an account whose events arrive a thousand to the second is scored once, and no request waits for a
 score. What a process that dies had still gathered is scored with all others in the night.
@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from accounts.catalog import Catalog
 from accounts.repository import chunks
 from accounts.scoring import score_accounts
+from api import aftercare
 from kit.clock import now
 from kit.database import Database
 
@@ -58,6 +59,7 @@ class Rescoring:
         try:
             async with self._database.begin() as session:
                 await score_accounts(session, self._catalog, now(), ids=ids)
+                await aftercare.tell_of_steps(session, self._catalog, ids, now())
         except SQLAlchemyError as error:
             # One may have been erased in between, or the server is away: they are looked at again, as they are then.
             logger.warning("rescoring_failed", accounts=len(ids), reason=type(error).__name__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -399,10 +399,12 @@ async def last_notice(session: AsyncSession, conversation_id: str) -> str:
     return str(row.body.get("text", "")) if row is not None else ""
 
 
-async def walks(session: AsyncSession, since: datetime, limit: int = 100) -> list[tuple[Conversation, Checklist]]:
-    """Conversations that are being led through onboarding and not at rest since, each with the newest checklist; locked."""
+async def walks(
+    session: AsyncSession, account_ids: Collection[str], since: datetime
+) -> list[tuple[Conversation, Checklist]]:
+    """Conversations of these accounts that are being led through onboarding and not at rest since, each with the newest checklist; locked."""
     found: list[tuple[Conversation, Checklist]] = []
-    for conversation in await repository.with_message(session, "checklist", since, limit):
+    for conversation in await repository.with_message(session, account_ids, "checklist", since):
         row = await repository.last_of_type(session, conversation.id, "checklist")
         if row is not None:
             found.append((conversation, Checklist.model_validate(row.body)))

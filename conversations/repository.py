@@ -262,19 +262,21 @@ async def last_of_type(session: AsyncSession, conversation_id: str, kind: str) -
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def with_message(session: AsyncSession, kind: str, since: datetime, limit: int) -> Sequence[Conversation]:
-    """Conversations of known people with the bot, not at rest for longer, in which a body of that type was said; locked."""
+async def with_message(
+    session: AsyncSession, account_ids: Collection[str], kind: str, since: datetime
+) -> Sequence[Conversation]:
+    """Conversations of these accounts' people with the bot, not at rest for longer, in which a body of that type was said; locked."""
     query = (
         select(Conversation)
         .where(
+            Conversation.account_id.in_(account_ids),
             Conversation.last_at >= since,
             Conversation.person_id.is_not(None),
             Conversation.holder == "bot",
             exists().where(MessageRow.conversation_id == Conversation.id, MessageRow.body["type"].astext == kind),
         )
         .order_by(Conversation.id)
-        .limit(limit)
-        .with_for_update(of=Conversation, skip_locked=True)
+        .with_for_update()
     )
     return (await session.execute(query)).scalars().all()
 

@@ -206,19 +206,20 @@ async def test_a_step_that_is_done_is_noticed(session: AsyncSession, front: Any)
     """Told once, with the next; each of several; the last with all of them; nobody else, and not when they are long gone."""
     await customer(session, front, age=2)
     conversation = await shown_steps(session, front, NOW)
-    assert await aftercare.tell_of_steps(session, front.catalog, NOW) == 0
+    assert await aftercare.tell_of_steps(session, front.catalog, ["a"], NOW) == 0
     steps = [step.id for step in front.catalog.onboarding.for_plan("pro")]
     await mark_step(session, "a", steps[0], NOW)
     gone = NOW + aftercare.FORGOTTEN + timedelta(seconds=1)
-    assert await aftercare.tell_of_steps(session, front.catalog, gone) == 0
-    assert await aftercare.tell_of_steps(session, front.catalog, NOW) == 1
+    assert await aftercare.tell_of_steps(session, front.catalog, ["a"], gone) == 0
+    assert await aftercare.tell_of_steps(session, front.catalog, ["another"], NOW) == 0
+    assert await aftercare.tell_of_steps(session, front.catalog, ["a"], NOW) == 1
     said = await body(session, conversation, conversation.last_seq)
     assert said["text"] == "“Invite your team” is done: 16 % so far. Next: Connect your first app."
     assert [step["id"] for step in said["steps"] if step["current"]] == [steps[1]]
-    assert await aftercare.tell_of_steps(session, front.catalog, NOW) == 0
+    assert await aftercare.tell_of_steps(session, front.catalog, ["a"], NOW) == 0
     for step in steps[1:]:
         await mark_step(session, "a", step, NOW)
-    assert await aftercare.tell_of_steps(session, front.catalog, NOW) == 1
+    assert await aftercare.tell_of_steps(session, front.catalog, ["a"], NOW) == 1
     said = await body(session, conversation, conversation.last_seq)
     assert ("every step" in said["text"], said["percent"]) == (True, 100)
 
@@ -229,10 +230,10 @@ async def test_a_step_is_noticed_in_the_persons_language_and_not_over_a_csm(sess
     conversation = await shown_steps(session, front, NOW, lang="ja")
     await held(session, conversation, NOW)
     await mark_step(session, "a", "invite_team", NOW)
-    assert await aftercare.tell_of_steps(session, front.catalog, NOW) == 0
+    assert await aftercare.tell_of_steps(session, front.catalog, ["a"], NOW) == 0
     other = await shown_steps(session, front, NOW, lang="ja")
     await mark_step(session, "a", "connect_app", NOW)
-    assert await aftercare.tell_of_steps(session, front.catalog, NOW) == 1
+    assert await aftercare.tell_of_steps(session, front.catalog, ["a"], NOW) == 1
     assert "完了しました" in (await body(session, other, other.last_seq))["text"]
 
 
