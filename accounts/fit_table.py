@@ -27,7 +27,10 @@ LEAK_AUC = 0.97
 """A single column that tells this well who leaves is the outcome under another name: nothing known beforehand does."""
 NAMED_LEAK_AUC = 0.8
 """The same for a column that has the outcome's name in its own, such as `Churn score` beside `Churn`."""
-MOST_LEVELS = 60
+MOST_LEVELS = 250
+"""Texts of a column that are told apart, the commonest; boosting takes no more. All others are one."""
+NAMES = 60
+"""Different texts from which on a column may be one of names, each of which says who it is and nothing more."""
 FEWEST = 20
 """Customers of each outcome under which nothing can be said."""
 _MISSING = {"", "na", "n/a", "nan", "null", "?", "#n/a"}
@@ -231,7 +234,7 @@ def typed(
             table.numbers[name] = np.array([math.nan if number is None else number for number in read])
             if form or _is_date(given[0]):
                 table.dates[name] = form or DATES[0]
-        elif len(different) > 0.5 * len(given) and len(different) > MOST_LEVELS and name not in keep:
+        elif len(different) > 0.5 * len(given) and len(different) > NAMES and name not in keep:
             why[name] = "is different for nearly everybody"
         else:
             table.texts[name] = np.array([as_text(value) for value in values])

@@ -274,8 +274,6 @@ async def _write(
             ) from None
         done += len(chunk)
         _tell(progress, done, 2 * len(rows))
-    if progress is not None:
-        progress(2 * len(rows), 2 * len(rows))
 
 
 def _constraint(error: IntegrityError) -> str:

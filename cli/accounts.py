@@ -70,7 +70,8 @@ def import_(
     else:
         _print_report(report)
     if report.wrong_count:
-        raise KotaeError(f"{file}: {report.wrong_count} wrong rows, nothing was imported", "correct them and try again")
+        rows = "one wrong row" if report.wrong_count == 1 else f"{report.wrong_count} wrong rows"
+        raise KotaeError(f"{file}: {rows}, nothing was imported", "correct and try again")
 
 
 def _print_report(report: ImportReport) -> None:

@@ -208,12 +208,136 @@ def crossed(count: int = 5000, seed: int = 5) -> Table:
     )
 
 
+def extended(count: int = 7000, seed: int = 21) -> Table:
+    """What a company writes down when somebody has left, beside what it knew before: a score, a reason, a category; cities and postcodes."""
+    chance = np.random.default_rng(seed)
+    tenure, referrals, age = chance.integers(0, 73, count), chance.poisson(2, count), chance.integers(19, 81, count)
+    contract = chance.choice(["Month-to-Month", "One Year", "Two Year"], count, p=[0.5, 0.25, 0.25])
+    internet = chance.choice(["Fiber Optic", "DSL", "Cable", ""], count, p=[0.4, 0.25, 0.15, 0.2])
+    charge = chance.uniform(18, 118, count).round(2)
+    odds = (
+        1.6 * (contract == "Month-to-Month")
+        - 0.03 * tenure
+        + 0.012 * charge
+        + 0.7 * (internet == "Fiber Optic")
+        - 0.25 * np.minimum(referrals, 5)
+        + 0.04 * np.maximum(age - 60, 0)
+        - 1.2
+    )
+    left = _left(chance, odds)
+    why = chance.choice(["Competitor", "Attitude", "Price", "Other"], count)
+    return (
+        {
+            "Customer ID": [f"{n:04}-ABCD" for n in chance.permutation(count)],
+            "Gender": chance.choice(["Male", "Female"], count).tolist(),
+            "Age": age.tolist(),
+            "City": [f"City {n}" for n in chance.zipf(1.3, count) % 1100],
+            "Zip Code": (90_000 + chance.integers(0, 1600, count)).tolist(),
+            "Number of Referrals": referrals.tolist(),
+            "Tenure in Months": tenure.tolist(),
+            "Contract": contract.tolist(),
+            "Internet Type": internet.tolist(),
+            "Monthly Charge": charge.tolist(),
+            "Total Charges": [f"{total:,.2f}" if total else " " for total in (charge * tenure).round(2)],
+            "Churn Score": np.where(left, chance.integers(66, 101, count), chance.integers(5, 81, count)).tolist(),
+            "Churn Category": np.where(left, why, "").tolist(),
+            "Churn Reason": np.where(left, why, "").tolist(),
+            "Churn Value": left.astype(int).tolist(),
+            "Customer Status": np.where(left, "Churned", np.where(tenure < 4, "Joined", "Stayed")).tolist(),
+        },
+        odds,
+        "Customer Status",
+    )
+
+
+def few(count: int = 300, seed: int = 22) -> Table:
+    """A small company's own list: thousands, days of its country, gaps, and an outcome that is the other way round."""
+    chance = np.random.default_rng(seed)
+    use, nps = chance.gamma(2, 50, count), chance.integers(0, 11, count).astype(float)
+    seats, onboarded = chance.lognormal(2.5, 1, count).round().clip(1), chance.random(count) < 0.5
+    odds = 1.2 - 0.02 * use - 0.15 * nps - 0.9 * onboarded + 0.5 * (seats < 5)
+    left = _left(chance, odds)
+    since = [date(2026, 1, 1) - timedelta(days=int(n)) for n in chance.integers(10, 1500, count)]
+    return (
+        {
+            "Account Name": [f"Acme {n}" for n in range(count)],
+            "Logins last 30 days": [f"{n:.0f}" for n in use],
+            "NPS score": _gaps(chance, nps, 0.4),
+            "ARR": [f"{1200 * n:,.0f}" for n in seats],
+            "Seats": seats.astype(int).tolist(),
+            "Onboarding done": np.where(onboarded, "true", "false").tolist(),
+            "Start Date": [f"{day:%d/%m/%Y}" for day in since],
+            "Region": ["EU"] * count,
+            "Renewed?": np.where(left, "No", "Yes").tolist(),
+        },
+        odds,
+        "Renewed?",
+    )
+
+
+def rare(count: int = 10_000, seed: int = 23) -> Table:
+    """One in forty leaves; twelve columns of which half say something."""
+    chance = np.random.default_rng(seed)
+    x = chance.normal(0, 1, (12, count))
+    odds = 1.1 * np.abs(x[0]) + 0.8 * x[1] + 0.9 * (x[2] > 1) + 0.6 * x[3] * (x[4] > 0) - 5.6
+    columns: Columns = {f"feature {n}": [f"{value:.3f}" for value in x[n]] for n in range(12)}
+    return columns | {"is_churned": _left(chance, odds).astype(int).tolist()}, odds, "is_churned"
+
+
+def dashes(count: int = 5000, seed: int = 24) -> Table:
+    """A third to nine tenths of the cells hold nothing, in whatever words; where they do, it says something; and the day of leaving."""
+    chance = np.random.default_rng(seed)
+    x, share = chance.normal(0, 1, (6, count)), np.array([0.9, 0.7, 0.5, 0.6, 0.3, 0.8])[:, None]
+    gone = chance.random((6, count)) < share
+    odds = (
+        np.where(gone[0], 0, 1.5 * x[0] ** 2 - 1)
+        + np.where(gone[1], 0.8, -x[1])
+        + np.where(gone[2], -0.6, 1.5 * (x[2] > 0.5))
+        + 0.9 * x[4] * ~gone[4]
+        - 1
+    )
+    left = _left(chance, odds)
+    words = chance.choice(["", "NA", "N/A", "null", "-", "NaN"], (6, count))
+    columns: Columns = {
+        f"m{n}": [words[n, row] if gone[n, row] else f"{x[n, row]:.3f}" for row in range(count)] for n in range(6)
+    }
+    ended = [date(2026, 5, 1) + timedelta(days=int(n)) for n in chance.integers(0, 90, count)]
+    columns["cancellation date"] = [f"{day}" if gone else "" for day, gone in zip(ended, left, strict=True)]
+    return columns | {"Churn": np.where(left, "Yes", "No").tolist()}, odds, "Churn"
+
+
+def branches(count: int = 8000, seed: int = 25) -> Table:
+    """Two hundred branches and thirty numbered products, each with an effect of its own; mail addresses; one saturation."""
+    chance = np.random.default_rng(seed)
+    branch, product = chance.integers(0, 200, count), chance.integers(0, 30, count)
+    bought = chance.exponential(3, count)
+    odds = chance.normal(0, 0.9, 200)[branch] + chance.normal(0, 0.7, 30)[product] + 0.9 * np.log1p(bought) - 2
+    since = [date(2024, 1, 1) + timedelta(days=int(n)) for n in chance.integers(0, 800, count)]
+    return (
+        {
+            "email": [f"u{n}@x{n % 700}.example" for n in range(count)],
+            "branch": [f"branch-{n}" for n in branch],
+            "product code": product.tolist(),
+            "bought": bought.round(2).tolist(),
+            "signup": [f"{day:%m/%d/%Y}" for day in since],
+            "target": _left(chance, odds).astype(int).tolist(),
+        },
+        odds,
+        "target",
+    )
+
+
 TABLES: Mapping[str, Callable[..., Table]] = {
     "bank": bank,
     "telephone": telephone,
     "shop": shop,
     "software": software,
     "crossed": crossed,
+    "extended": extended,
+    "few": few,
+    "rare": rare,
+    "dashes": dashes,
+    "branches": branches,
 }
 
 
