@@ -122,6 +122,17 @@ class EscalationEvent(Base):
     detail: Mapped[Json]
 
 
+class KeptSetting(Base):
+    """What an admin changed in the console, in place of what a file of the company says."""
+
+    __tablename__ = "kept_settings"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    value: Mapped[Json]
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[str] = mapped_column(Text)
+
+
 class OutboxItem(Base):
     """A notification that must leave, at least once."""
 

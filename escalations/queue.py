@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from conversations import log
 from conversations.bodies import Handover, Survey, Text
 from conversations.models import Conversation, MessageRow
-from escalations import csms, hours, outbox, repository, routing
+from escalations import csms, hours, kept, outbox, repository, routing
 from escalations.models import Csm, Escalation, EscalationEvent
 from escalations.policy import PRIORITIES, Facts, Rule
 from escalations.repository import Claimed
@@ -102,6 +102,7 @@ async def raise_(
         asker: whose conversation it is.
         lang: language of the conversation.
     """
+    company = await kept.company(session, company)
     due_at = hours.due(company.support, now, rule.within_minutes)
     before = await repository.last_resolved(session, conversation_id, now - REOPENED_WITHIN)
     owner = None
@@ -315,6 +316,7 @@ async def heard(session: AsyncSession, company: Company, conversation_id: str, n
     if found is None:
         return
     if found.state == "claimed" and found.answered_at is not None and found.next_due_at is None:
+        company = await kept.company(session, company)
         found.next_due_at = hours.due(company.support, now, found.within_minutes)
     if found.snoozed_until is not None:
         found.snoozed_until = None
@@ -509,7 +511,7 @@ async def sweep(session: AsyncSession, company: Company, now: datetime) -> int:
     Returns:
         how many were moved.
     """
-    moved = 0
+    moved, company = 0, await kept.company(session, company)
     await repository.mark_breaking(session, now)
     for found in await repository.overdue(session, now):
         if found.level >= MAX_LEVEL:

@@ -34,7 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations.models import Conversation, MessageRow
 from conversations.repository import CHANNEL, HOLDING
-from escalations.models import Csm, Escalation, EscalationEvent, OutboxItem
+from escalations.models import Csm, Escalation, EscalationEvent, KeptSetting, OutboxItem
 from escalations.routing import OWNERS_SHARE, PRESENT_FOR
 from kit.database import Json, hint
 
@@ -571,6 +571,21 @@ async def holds(session: AsyncSession, csm_id: str) -> int:
     """How many conversations a CSM holds."""
     query = select(func.count()).where(Escalation.csm_id == csm_id, Escalation.state == "claimed")
     return (await session.execute(query)).scalar_one()
+
+
+async def kept(session: AsyncSession, name: str, *, lock: bool) -> Json | None:
+    query = select(KeptSetting.value).where(KeptSetting.name == name)
+    return (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+
+
+async def keep(session: AsyncSession, name: str, value: Json, by: str, now: datetime) -> None:
+    made = insert(KeptSetting).values(name=name, value=value, changed_at=now, changed_by=by)
+    new = {key: made.excluded[key] for key in ("value", "changed_at", "changed_by")}
+    await session.execute(made.on_conflict_do_update(index_elements=["name"], set_=new))
+
+
+async def unkeep(session: AsyncSession, name: str) -> None:
+    await session.execute(delete(KeptSetting).where(KeptSetting.name == name))
 
 
 async def csms(session: AsyncSession) -> Sequence[Csm]:

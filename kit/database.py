@@ -77,7 +77,7 @@ async def wait_for_disk(session: AsyncSession) -> None:
 
 
 _HINTS = "kotae_hints"
-_HINTS_WAIT_SECONDS = 0.005
+_HINTS_WAIT_SECONDS = 0.02
 """So long a hint waits for others that go with it."""
 _HINT = text(
     "SELECT pg_notify(channel, said) FROM unnest(CAST(:channels AS text[]), CAST(:said AS text[])) AS t (channel, said)"
@@ -115,7 +115,7 @@ class Database:
             json_deserializer=orjson.loads,
         )
         self._hints: list[tuple[str, str]] = []
-        self._hinting = asyncio.Lock()
+        self._hinting: asyncio.Task[None] | None = None
         event.listen(self.engine.sync_engine, "checkin", _note_use)
         event.listen(self.engine.sync_engine, "checkout", self._test_if_idle)
         self.session = async_sessionmaker(self.engine, expire_on_commit=False)
@@ -128,22 +128,24 @@ class Database:
         """One unit of work: committed at the end, rolled back when anything raises."""
         async with self.session() as session, session.begin():
             yield session
-        await self._give_hints(session.info.get(_HINTS))
+        self._give_hints(session.info.get(_HINTS))
 
     @asynccontextmanager
     async def at_once(self) -> AsyncIterator[AsyncSession]:
         """For a unit of work that is one statement: it is committed as it is done, without two round trips around it."""
         async with self._reading() as session:
             yield session
-        await self._give_hints(session.info.get(_HINTS))
+        self._give_hints(session.info.get(_HINTS))
 
-    async def _give_hints(self, given: list[tuple[str, str]] | None) -> None:
+    def _give_hints(self, given: list[tuple[str, str]] | None) -> None:
         if not given:
             return
         self._hints += given
-        async with self._hinting:
-            if not self._hints:  # they went with another's
-                return
+        if self._hinting is None or self._hinting.done():
+            self._hinting = asyncio.create_task(self._hint_soon())
+
+    async def _hint_soon(self) -> None:
+        while self._hints:
             await asyncio.sleep(_HINTS_WAIT_SECONDS)
             hints, self._hints = self._hints, []
             channels, said = zip(*hints, strict=True)
@@ -181,5 +183,7 @@ class Database:
             raise DisconnectionError("the server has gone away") from error
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Gives the last hints and closes all connections."""
+        if self._hinting is not None:
+            await self._hinting
         await self.engine.dispose()
