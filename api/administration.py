@@ -14,7 +14,7 @@ from accounts import catalog, greetings
 from accounts.greetings import Greetings
 from api import audit, keys
 from api.models import ApiKey, AuditEntry
-from escalations import csms, outbox, policy
+from escalations import csms, kept, outbox, policy
 from escalations.csms import CsmEntry
 from escalations.models import Csm, OutboxItem
 from escalations.policy import Policy
@@ -147,6 +147,34 @@ async def undelivered(session: AsyncSession, admin: Csm) -> Sequence[OutboxItem]
     csms.require(admin, ROLE)
     waiting = [each for each in await outbox.listing(session, "waiting", 100) if each.attempts]
     return [*await outbox.listing(session, "dead", 100), *waiting]
+
+
+async def keep(
+    session: AsyncSession, admin: Csm, name: str, given: BaseModel, now: datetime, what: str, **said: str | int
+) -> None:
+    """Changes what a file says, in the console.
+
+    Args:
+        name: `kept.HOURS` or `kept.REPLIES`.
+        what, said: how the audit log puts it.
+
+    Raises:
+        Forbidden: only an admin may.
+    """
+    csms.require(admin, ROLE)
+    await kept.put(session, name, given, admin.id, now)
+    await audit.record(session, "settings", admin, now, what=what, **said)
+
+
+async def take_back(session: AsyncSession, admin: Csm, name: str, now: datetime) -> None:
+    """What the file says is in force again.
+
+    Raises:
+        Forbidden: only an admin may.
+    """
+    csms.require(admin, ROLE)
+    await kept.take_back(session, name)
+    await audit.record(session, "settings", admin, now, what=f"{name}_as_in_the_file")
 
 
 async def retry(session: AsyncSession, admin: Csm, id_: str, now: datetime) -> OutboxItem:

@@ -43,7 +43,7 @@ def list_(
 
     async def work(database: Database) -> list[dict[str, Any]]:
         async with database.begin() as session:
-            return [_line(entry) for entry in await service.listing(session, now(), state=state)]
+            return [_line(entry) for entry in await service.listing(session, state=state)]
 
     lines = with_database(load_settings(), work)
     if json:
@@ -72,7 +72,7 @@ def next_(as_: As, json: Json = False) -> None:
     async def work(database: Database) -> dict[str, Any] | None:
         async with database.begin() as session:
             found = await service.next_for(session, await csms.by_email(session, as_), now())
-            return None if found is None else _plain(found)
+            return None if found is None else _plain(await service.existing(session, found.id))
 
     done = with_database(load_settings(), work)
     if json:

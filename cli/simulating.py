@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
 from cli.output import screen, with_database
-from escalations import simulation
+from escalations import kept, simulation
 from escalations.policy import Policy
 from escalations.simulation import Outcome, Staffing
 from kit.clock import now
@@ -41,12 +41,13 @@ def simulate(
         policies: name and policy.
         csms, minutes: another team than there is, where given.
     """
-    support = load_company(settings.company).support
+    company = load_company(settings.company)
     until = now()
     since = until - timedelta(days=days)
 
     async def work(database: Database) -> Report:
         async with database.begin() as session:
+            support = (await kept.company(session, company)).support
             turns = await simulation.turns(session, since, until)
             staff = await simulation.staffing(session, since, until, csms=csms, minutes=minutes)
         outcomes = [

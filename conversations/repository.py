@@ -373,19 +373,26 @@ async def note(
     await rows(at, _NOTE, given)
 
 
-_HOLD = text(
-    """
-    WITH held AS (
-        UPDATE conversations SET holder = 'csm', csm_id = :csm, last_seq = last_seq + 1, last_at = :now
-        WHERE id = :id RETURNING *),
-    said AS (
+HOLDING = """
+    held AS (
+        UPDATE conversations
+        SET holder = 'csm', csm_id = taking.csm_id, last_seq = last_seq + 1, last_at = taking.at
+        FROM taking WHERE conversations.id = taking.conversation_id RETURNING conversations.*, taking.said),
+    spoken AS (
         INSERT INTO messages (conversation_id, seq, sender, body, created_at)
-        SELECT id, last_seq, 'system', CAST(:said AS jsonb), :now FROM held),
+        SELECT id, last_seq, 'system', said, last_at FROM held),
     silenced AS (
-        UPDATE turns SET settled_at = :now, outcome = 'silent' FROM held
+        UPDATE turns SET settled_at = held.last_at, outcome = 'silent' FROM held
         WHERE turns.conversation_id = held.id AND turns.settled_at IS NULL)
+"""
+"""Parts of a statement in which people take conversations, as rows of `taking (conversation_id, csm_id, at, said)` before them: who has
+it, what the customer reads of it, and the end of what the bot owes. `held` are the conversations as they are then."""
+_HOLD = text(
+    f"""
+    WITH taking (conversation_id, csm_id, at, said) AS (
+        VALUES (:id, :csm, CAST(:now AS timestamptz), CAST(:said AS jsonb))), {HOLDING}
     SELECT held.*, pg_notify(:channel, json_build_object('c', id, 'seq', last_seq, 'holder', holder)::text) FROM held
-    """
+    """  # noqa: S608  # made of constants
 )
 
 

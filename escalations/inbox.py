@@ -65,9 +65,9 @@ class Counts:
     unread: int = 0
 
 
-async def look(session: AsyncSession, csm: Csm, wanted: Wanted, now: datetime, limit: int = 100) -> list[Found]:
+async def look(session: AsyncSession, csm: Csm, wanted: Wanted, limit: int = 100) -> list[Found]:
     """Conversations in the order to work through them: open escalations as the queue has them, others newest word first."""
-    rows = await repository.conversations(session, wanted, terms(wanted.words), csm.id, now, limit)
+    rows = await repository.conversations(session, wanted, terms(wanted.words), csm.id, limit)
     return [Found(*row) for row in rows]
 
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Numeric, Text, text
+from sqlalchemy import ARRAY, CheckConstraint, Computed, ForeignKey, Index, Numeric, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kit.database import Base, Json
+
+PLACE = """
+    CAST(extract(epoch FROM created_at - to_timestamp(0)) AS double precision)
+    + 1800 * (priority - 1)
+    - 600 * log(1 + greatest(0, coalesce(CAST(value_at_risk AS double precision), 0)))
+"""
+"""Seconds since 1970, the lowest first: a step of priority counts as half an hour of waiting, each digit of the value at risk as ten
+minutes. Two that wait grow older alike, so their order stays as it was and an index can hold it; and whatever waits goes before all that
+comes later than its head start, so nobody starves."""
 
 
 class Csm(Base):
@@ -61,11 +70,11 @@ class Escalation(Base):
             postgresql_where=text("state IN ('queued', 'claimed')"),
         ),
         Index("ix_escalations_queue", "mode", "due_at", postgresql_where=text("state = 'queued'")),
+        Index("ix_escalations_calm", "due_at", postgresql_where=text("state = 'queued' AND NOT breaking")),
         Index(
-            "ix_escalations_next",
-            "priority",
-            text("value_at_risk DESC NULLS LAST"),
-            "created_at",
+            "ix_escalations_place",
+            text("breaking DESC"),
+            "place",
             postgresql_where=text("state = 'queued' AND mode = 'takeover'"),
         ),
         Index("ix_escalations_follow_up", "follow_up_on", postgresql_where=text("follow_up_on IS NOT NULL")),
@@ -95,6 +104,10 @@ class Escalation(Base):
     follow_up_on: Mapped[date | None]
     created_at: Mapped[datetime]
     due_at: Mapped[datetime] = mapped_column(comment="of the first answer")
+    breaking: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="the service level of what waits is about to break, or broken"
+    )
+    place: Mapped[float] = mapped_column(Computed(PLACE, persisted=True), comment="in the queue, the lowest first")
     within_minutes: Mapped[int] = mapped_column(
         server_default=text("30"), comment="service level, in business minutes, also of every later answer"
     )
@@ -118,6 +131,17 @@ class EscalationEvent(Base):
     kind: Mapped[str] = mapped_column(Text)
     actor: Mapped[str] = mapped_column(Text)
     detail: Mapped[Json]
+
+
+class KeptSetting(Base):
+    """What an admin changed in the console, in place of what a file of the company says."""
+
+    __tablename__ = "kept_settings"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    value: Mapped[Json]
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[str] = mapped_column(Text)
 
 
 class OutboxItem(Base):

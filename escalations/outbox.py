@@ -66,26 +66,9 @@ async def announce(session: AsyncSession, escalation: Escalation, company: Compa
         )
 
 
-async def publish(session: AsyncSession, escalation: Escalation, event: EscalationEvent) -> None:
+async def publish(session: AsyncSession, event: EscalationEvent) -> None:
     """Keeps a change of the queue and tells the company's other systems of it. No customer's words, and nothing a CSM wrote."""
-    payload = {
-        "type": f"escalation.{event.kind}",
-        "timestamp": event.at.isoformat(),
-        "data": {
-            "id": escalation.id,
-            "conversation": escalation.conversation_id,
-            "account": escalation.account_id,
-            "mode": escalation.mode,
-            "state": escalation.state,
-            "priority": escalation.priority,
-            "level": escalation.level,
-            "rule": escalation.rule,
-            "csm": escalation.csm_id,
-            "due_at": escalation.due_at.isoformat(),
-        },
-        "conversation": escalation.conversation_id,
-    }
-    await repository.add_event(session, event, new_id("out"), payload)
+    await repository.add_event(session, event, new_id("out"))
 
 
 async def tell_customer(

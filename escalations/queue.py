@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, get_args
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,18 +15,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from conversations import log
 from conversations.bodies import Handover, Survey, Text
 from conversations.models import Conversation, MessageRow
-from escalations import csms, hours, outbox, repository, routing
+from escalations import csms, hours, kept, outbox, repository, routing
 from escalations.models import Csm, Escalation, EscalationEvent
 from escalations.policy import PRIORITIES, Facts, Rule
-from escalations.routing import Member, Waiting
+from escalations.repository import Claimed
 from kit.catalogue import Catalogue
-from kit.company import Company
+from kit.company import Company, Language
 from kit.database import Json
 from kit.errors import Conflict, NotFound, UserError
 from kit.ids import new_id
 from kit.times import clock_words
 
 TEXTS = Catalogue(Path(__file__).with_name("texts.yml"))
+LANGUAGES = get_args(Language)
 SILENT_AFTER = timedelta(minutes=15)
 """A CSM who claimed and said nothing for this long, or let a later answer be late by so much, loses the claim."""
 SECOND_CHANCE_MINUTES = 15
@@ -38,8 +39,8 @@ WATCH_IDLE = timedelta(hours=24)
 MAX_LEVEL = 3
 REOPENED_WITHIN = timedelta(days=7)
 """A conversation that comes back this soon after it was resolved is offered to the same CSM first."""
-LOOKED_AT_FIRST, LOOKED_AT = 64, 2_000
-"""How far down the queue is looked for something that is offered to a CSM: the first is nearly always enough."""
+GIVEN_AT_ONCE = 100
+"""How many conversations are given to CSMs in one go."""
 LONGEST_SNOOZE = timedelta(days=30)
 
 
@@ -101,6 +102,7 @@ async def raise_(
         asker: whose conversation it is.
         lang: language of the conversation.
     """
+    company = await kept.company(session, company)
     due_at = hours.due(company.support, now, rule.within_minutes)
     before = await repository.last_resolved(session, conversation_id, now - REOPENED_WITHIN)
     owner = None
@@ -128,6 +130,7 @@ async def raise_(
         "currency": asker.currency,
         "created_at": now,
         "due_at": due_at,
+        "breaking": _breaking(due_at, now),
         "within_minutes": rule.within_minutes,
     }
     created_id = await repository.insert_unless_open(session, values)
@@ -159,9 +162,14 @@ async def _heighten(
     found.mode, found.muted = rule.mode, found.muted and not more_mode
     found.priority = min(found.priority, PRIORITIES[rule.priority])
     found.due_at = due_at if more_mode else min(found.due_at, due_at)
+    found.breaking = _breaking(found.due_at, now)
     found.within_minutes = rule.within_minutes if more_mode else min(found.within_minutes, rule.within_minutes)
     found.rule, found.reason, found.facts = rule.id, _texts(rule), facts.model_dump(mode="json")
     await _event(session, found, "heightened", "policy", now, rule=rule.id)
+
+
+def _breaking(due_at: datetime, now: datetime) -> bool:
+    return due_at <= now + repository.BREAKING
 
 
 def _texts(rule: Rule) -> Json:
@@ -169,7 +177,7 @@ def _texts(rule: Rule) -> Json:
 
 
 async def listing(
-    session: AsyncSession, now: datetime, *, state: str | None = None, csm_id: str | None = None, limit: int = 200
+    session: AsyncSession, *, state: str | None = None, csm_id: str | None = None, limit: int = 200
 ) -> list[Entry]:
     """Open escalations, in the order they should be helped.
 
@@ -177,7 +185,7 @@ async def listing(
         state: `queued` or `claimed`; None for both.
         csm_id: only this CSM's.
     """
-    rows = await repository.listing(session, now, state=state, csm_id=csm_id, limit=limit)
+    rows = await repository.listing(session, state=state, csm_id=csm_id, limit=limit)
     return [Entry(escalation, conversation, last) for escalation, conversation, last in rows]
 
 
@@ -231,27 +239,28 @@ async def claim(session: AsyncSession, id_: str, csm: Csm, now: datetime) -> Esc
         Conflict: somebody else has it, or it is closed.
     """
     found = await existing(session, id_)
-    claimed = await repository.claim(session, [found.id], csm.id, now)
-    if claimed is not None:
-        return await _claimed(session, claimed, csm, now)
+    claimed = await repository.claim(session, found.id, _claim_of(csm, now))
     await session.refresh(found)
+    if claimed is not None:
+        return found
     if found.state == "claimed" and found.csm_id == csm.id:
         return found
     raise Conflict(f"{found.id} is {found.state} already", "choose another from the queue")
 
 
-async def _claimed(
-    session: AsyncSession, found: Escalation, csm: Csm, now: datetime, actor: str | None = None
-) -> Escalation:
-    """What follows a claim: the bot falls silent, the customer hears who is there."""
-    await _event(session, found, "claimed", actor or csm.id, now, csm=csm.id)
-    body = Handover(status="claimed", text=TEXTS.say("claimed", found.lang, name=csm.name), csm=csm.name)
-    await log.hold(session, found.conversation_id, csm.id, now, body)
-    return found
+def _claim_of(csm: Csm, now: datetime, actor: str | None = None) -> repository.Claim:
+    """A claim of theirs: the bot falls silent, the customer hears who is there, an event says who gave it to them."""
+    said = {
+        lang: Handover(status="claimed", text=TEXTS.say("claimed", lang, name=csm.name), csm=csm.name).model_dump(
+            mode="json"
+        )
+        for lang in LANGUAGES
+    }
+    return repository.Claim(csm.id, actor or csm.id, said, new_id("out"), now)
 
 
-async def next_for(session: AsyncSession, csm: Csm, now: datetime) -> Escalation | None:
-    """Claims for a CSM what they should help with next: what is offered to them, in the order of the queue.
+async def next_for(session: AsyncSession, csm: Csm, now: datetime) -> Claimed | None:
+    """Claims for a CSM what they should help with next: what is offered to them, in the order of the queue. One statement.
 
     Returns:
         None where nothing is offered to them now.
@@ -260,20 +269,10 @@ async def next_for(session: AsyncSession, csm: Csm, now: datetime) -> Escalation
     """
     if csm.seen_at is None or now - csm.seen_at >= routing.PRESENT_FOR / 3:
         await csms.seen(session, csm.id, now)
-    team = await repository.team(session)
-    own = next(each for each in team if each.id == csm.id)
-    if own.holds >= own.capacity:
-        raise Conflict(f"you hold {own.capacity} conversations already", "resolve or hand over one first")
-    offers = routing.Offers([cast("Member", each) for each in team], {each.id: each.holds for each in team}, now)
-    for limit in (LOOKED_AT_FIRST, LOOKED_AT):
-        rows = await repository.next_takeovers(session, now, limit)
-        mine = [row.id for row in rows if csm.id in offers.to(cast("Waiting", row))]
-        found = await repository.claim(session, mine, csm.id, now) if mine else None
-        if found is not None:
-            return await _claimed(session, found, csm, now)
-        if len(rows) < limit:
-            break
-    return None
+    found = await repository.claim_next(session, _claim_of(csm, now))
+    if found is None and await repository.holds(session, csm.id) >= csm.capacity:
+        raise Conflict(f"you hold {csm.capacity} conversations already", "resolve or hand over one first")
+    return found
 
 
 async def assign(session: AsyncSession, company: Company, now: datetime) -> int:
@@ -284,18 +283,15 @@ async def assign(session: AsyncSession, company: Company, now: datetime) -> int:
     Returns:
         how many were given to somebody.
     """
-    if company.support.assignment != "push":
-        return 0
-    team = {each.id: each for each in await repository.team(session)}
-    holds, given = {each.id: each.holds for each in team.values()}, 0
-    for row in await repository.next_takeovers(session, now, LOOKED_AT_FIRST):
-        offers = routing.Offers([cast("Member", each) for each in team.values()], holds, now)
-        to = min(offers.to(cast("Waiting", row)), key=lambda id_: (holds[id_] / team[id_].capacity, id_), default=None)
-        found = await repository.claim(session, [row.id], to, now) if to is not None else None
-        csm = await repository.csm(session, to) if to is not None and found is not None else None
-        if found is not None and csm is not None:
-            await _claimed(session, found, csm, now, actor="system")
-            holds[csm.id], given = holds[csm.id] + 1, given + 1
+    given = 0
+    while company.support.assignment == "push" and given < GIVEN_AT_ONCE:
+        first = await repository.first_offered(session, now)
+        csm = await repository.csm(session, first[1][0]) if first is not None else None
+        if first is None or csm is None:
+            break
+        if await repository.claim(session, first[0], _claim_of(csm, now, actor="system")) is None:
+            break  # somebody is just taking it: the next sweep goes on
+        given += 1
     return given
 
 
@@ -320,6 +316,7 @@ async def heard(session: AsyncSession, company: Company, conversation_id: str, n
     if found is None:
         return
     if found.state == "claimed" and found.answered_at is not None and found.next_due_at is None:
+        company = await kept.company(session, company)
         found.next_due_at = hours.due(company.support, now, found.within_minutes)
     if found.snoozed_until is not None:
         found.snoozed_until = None
@@ -514,7 +511,8 @@ async def sweep(session: AsyncSession, company: Company, now: datetime) -> int:
     Returns:
         how many were moved.
     """
-    moved = 0
+    moved, company = 0, await kept.company(session, company)
+    await repository.mark_breaking(session, now)
     for found in await repository.overdue(session, now):
         if found.level >= MAX_LEVEL:
             continue
@@ -585,6 +583,7 @@ async def _up(session: AsyncSession, found: Escalation, company: Company, now: d
     found.level = min(found.level + 1, MAX_LEVEL)
     found.priority = max(1, found.priority - 1)
     found.due_at = hours.due(company.support, now, SECOND_CHANCE_MINUTES)
+    found.breaking = _breaking(found.due_at, now)
     await _event(session, found, text, "system", now, level=found.level)
     when = clock_words(found.due_at, now, company.support.timezone, found.lang)
     said = Handover(status="queued", text=TEXTS.say(text, found.lang, when=when), expected_at=found.due_at)
@@ -615,7 +614,7 @@ async def _event(
 ) -> None:
     await session.flush()
     await outbox.publish(
-        session, found, EscalationEvent(escalation_id=found.id, at=now, kind=kind, actor=actor, detail=detail)
+        session, EscalationEvent(escalation_id=found.id, at=now, kind=kind, actor=actor, detail=detail)
     )
 
 

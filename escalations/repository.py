@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
     FromClause,
-    Integer,
     Row,
     ScalarSelect,
     Select,
     Subquery,
+    TextClause,
     and_,
     case,
-    cast,
     delete,
     exists,
     extract,
@@ -33,21 +33,23 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations.models import Conversation, MessageRow
-from conversations.repository import CHANNEL
-from escalations.models import Csm, CsmSession, Escalation, EscalationEvent, OutboxItem
+from conversations.repository import CHANNEL, HOLDING
+from escalations.models import Csm, CsmSession, Escalation, EscalationEvent, KeptSetting, OutboxItem
+from escalations.routing import OWNERS_SHARE, PRESENT_FOR
+from kit.database import Json, hint
 
 if TYPE_CHECKING:
     from escalations.inbox import Terms, Wanted
 
 OPEN = ("queued", "claimed")
+MARKED_AT_ONCE = 5_000
+"""How many at most are noted as about to break in one go."""
 FOLLOW_UP = "follow_up"
 """The rule of what was opened again because its day had come."""
 _OPEN_SQL = text("state IN ('queued', 'claimed')")
 """`OPEN` in words: with parameters PostgreSQL does not find the partial index once the statement is prepared for good."""
 BREAKING = timedelta(minutes=5)
-"""A service level with less than this left goes before everything else."""
-AGEING = timedelta(minutes=30)
-"""Waiting this long is worth one step of priority, so that nobody starves."""
+"""A service level with less than this left goes before everything else; `breaking` notes that it has come to that."""
 
 
 async def get(session: AsyncSession, id_: str) -> Escalation | None:
@@ -96,43 +98,177 @@ async def insert_unless_open(session: AsyncSession, values: dict[str, object]) -
     return (await session.execute(made)).scalar_one_or_none()
 
 
-_CLAIM = text(
+_EVENT = """
+    happened AS (
+        INSERT INTO escalation_events (escalation_id, at, kind, actor, detail)
+        SELECT e.id, :at, :kind, :actor, CAST(:detail AS jsonb) FROM changed AS e RETURNING id),
+    leaving AS (
+        INSERT INTO outbox (id, kind, payload, dedupe, state, attempts, next_at, created_at)
+        SELECT :item, 'webhook', jsonb_build_object(
+            'type', 'escalation.' || :kind, 'timestamp', CAST(:at AS timestamptz), 'conversation', e.conversation_id,
+            'data', jsonb_build_object(
+                'id', e.id, 'conversation', e.conversation_id, 'account', e.account_id, 'mode', e.mode, 'state', e.state,
+                'priority', e.priority, 'level', e.level, 'rule', e.rule, 'csm', e.csm_id, 'due_at', e.due_at)),
+            'webhook:' || happened.id, 'waiting', 0, :at, :at FROM happened CROSS JOIN changed AS e)
+"""
+"""What is kept of a change of the escalation that is called `changed`, and what the company's other systems hear of it: no customer's
+words, and nothing a CSM wrote."""
+_FREE = """
+    free AS MATERIALIZED (
+        SELECT c.id, c.languages, c.skills, c.capacity, held.number AS holds
+        FROM csms AS c CROSS JOIN LATERAL (
+            SELECT count(*) AS number FROM escalations WHERE csm_id = c.id AND state = 'claimed') AS held
+        WHERE c.active AND NOT c.away AND c.seen_at >= :present_since AND held.number < c.capacity)
+"""
+"""CSMs who are there, take conversations and have room."""
+_OFFERED = """
+    CASE WHEN e.owner_id IS NOT NULL AND :now < e.created_at + (e.due_at - e.created_at) * :owners_share
+              AND EXISTS (SELECT FROM free WHERE free.id = e.owner_id)
+         THEN e.owner_id = me.id
+         WHEN e.lang = ANY(me.languages)
+         THEN e.skill IS NULL OR e.skill = ANY(me.skills)
+              OR NOT EXISTS (SELECT FROM free WHERE e.lang = ANY(free.languages) AND e.skill = ANY(free.skills))
+         ELSE NOT EXISTS (SELECT FROM free WHERE e.lang = ANY(free.languages)) END
+"""
+"""Whether `e` is offered to `me`, who has room: to its owner alone, for the first part of the service level and while they are there and
+have room; then to those who speak the language and have the skill; where nobody who has room has both, to those who speak the language;
+where nobody does, to anybody. Most often the columns of `e` and `me` decide it, and nobody else is looked at."""
+_FIRST = "state = 'queued' AND mode = 'takeover' ORDER BY breaking DESC, place LIMIT 1"
+_CLAIM = """
+    WITH {before} changed AS (
+        UPDATE escalations SET state = 'claimed', csm_id = :csm, claimed_at = :at, answered_at = NULL
+        WHERE id = ({which}) AND state = 'queued' RETURNING *),
+    taking AS (
+        SELECT conversation_id, csm_id, claimed_at AS at, CAST(:said AS jsonb) -> lang AS said FROM changed),
+    {holding}, {event}
+    SELECT id, conversation_id FROM changed
+"""
+_ME = """
+    me AS MATERIALIZED (
+        SELECT id, languages, skills FROM csms WHERE id = :csm AND active AND NOT away
+          AND (SELECT count(*) FROM escalations WHERE csm_id = :csm AND state = 'claimed') < capacity),
+"""
+_NEXT = f"""
+    SELECT e.id FROM escalations AS e CROSS JOIN me WHERE {_OFFERED}
+    AND {_FIRST} FOR UPDATE OF e SKIP LOCKED
+"""  # noqa: S608  # made of constants
+
+
+def _claiming(before: str, which: str) -> TextClause:
+    """A claim as one statement: the escalation, its event, what others hear of it, and the conversation with the line the customer reads."""
+    return text(_CLAIM.format(before=before, which=which, holding=HOLDING, event=_EVENT))
+
+
+_CLAIM_ONE = _claiming("", "SELECT id FROM escalations WHERE id = :id AND state = 'queued' FOR UPDATE SKIP LOCKED")
+_CLAIM_NEXT = _claiming(f"{_ME} {_FREE},", _NEXT)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who takes a conversation.
+
+    Attributes:
+        csm_id: theirs from now on.
+        actor: who gave it to them: themselves, or `system`.
+        said: what the customer reads of it, by language.
+        item_id: of the notification that tells of it.
     """
-    UPDATE escalations SET state = 'claimed', csm_id = :csm, claimed_at = :now, answered_at = NULL
-    WHERE id = (SELECT id FROM escalations WHERE id = ANY(:ids) AND state = 'queued'
-                ORDER BY array_position(CAST(:ids AS text[]), id) LIMIT 1 FOR UPDATE SKIP LOCKED)
-    RETURNING *
+
+    csm_id: str
+    actor: str
+    said: Mapping[str, Json]
+    item_id: str
+    at: datetime
+
+    def given(self) -> dict[str, object]:
+        """As parameters of a claim."""
+        return {
+            "csm": self.csm_id,
+            "actor": self.actor,
+            "said": json.dumps(self.said),
+            "item": self.item_id,
+            "at": self.at,
+            "kind": "claimed",
+            "detail": json.dumps({"csm": self.csm_id}),
+        }
+
+
+class Claimed(NamedTuple):
+    """What somebody took: no more is read of it, since whoever took it opens the conversation next."""
+
+    id: str
+    conversation_id: str
+
+
+async def claim(session: AsyncSession, id_: str, by: Claim) -> Claimed | None:
+    """One conditional write: of two CSMs at once, exactly one gets it.
+
+    Returns:
+        None where it is queued no longer, or somebody is just taking it.
     """
+    return await _claimed(session, _CLAIM_ONE, {**by.given(), "id": id_})
+
+
+async def claim_next(session: AsyncSession, by: Claim) -> Claimed | None:
+    """The same of the first take-over in the queue's order that is offered to this CSM and that nobody is just taking.
+
+    Returns:
+        None where there is none, or they have no room.
+    """
+    return await _claimed(session, _CLAIM_NEXT, {**by.given(), **_offering(by.at)})
+
+
+async def _claimed(session: AsyncSession, query: TextClause, given: Mapping[str, object]) -> Claimed | None:
+    row = (await session.execute(query, given)).one_or_none()
+    if row is None:
+        return None
+    found = Claimed(*row)
+    hint(session, CHANNEL, json.dumps({"c": found.conversation_id, "holder": "csm", "queue": found.id}))
+    return found
+
+
+def _offering(now: datetime) -> dict[str, object]:
+    return {"now": now, "present_since": now - PRESENT_FOR, "owners_share": OWNERS_SHARE}
+
+
+_GIVEN_TO = text(
+    f"""
+    WITH {_FREE}, e AS (SELECT * FROM escalations WHERE {_FIRST})
+    SELECT e.id, array_agg(me.id ORDER BY me.holds::float8 / me.capacity, me.id) AS csm_ids
+    FROM e CROSS JOIN free AS me WHERE {_OFFERED} GROUP BY e.id
+    """  # noqa: S608  # made of constants
 )
 
 
-async def claim(session: AsyncSession, ids: Sequence[str], csm_id: str, now: datetime) -> Escalation | None:
-    """One conditional write: claims the first of these that is still queued and that nobody is just taking.
-
-    Returns:
-        of two CSMs at once, exactly one gets it; None where there is none left.
-    """
-    query = select(Escalation).from_statement(_CLAIM).execution_options(populate_existing=True)
-    given = {"ids": list(ids), "csm": csm_id, "now": now}
-    return (await session.execute(query, given)).scalar_one_or_none()
+async def first_offered(session: AsyncSession, now: datetime) -> tuple[str, list[str]] | None:
+    """The first take-over of the queue, and whom it is offered to, the least busy first; None where there is none or nobody is there."""
+    row = (await session.execute(_GIVEN_TO, _offering(now))).one_or_none()
+    return None if row is None else (row[0], row[1])
 
 
-def order(now: datetime) -> list[Any]:
-    """What to help with first: take-overs, service levels about to break, urgency with ageing, value at risk, waiting."""
-    breaking = case((Escalation.due_at <= now + BREAKING, 0), else_=1)
-    waited = extract("epoch", now - Escalation.created_at) / AGEING.total_seconds()
-    steps = func.greatest(0, cast(func.floor(waited), Integer))  # whole ones: a cast alone would round
-    return [
-        case((Escalation.mode == "takeover", 0), else_=1),
-        breaking,
-        func.greatest(1, Escalation.priority - steps),
-        Escalation.value_at_risk.desc().nulls_last(),
-        Escalation.created_at,
-    ]
+async def mark_breaking(session: AsyncSession, now: datetime) -> None:
+    """Notes of what waits that its service level is about to break."""
+    about_to = (Escalation.state == "queued", ~Escalation.breaking, Escalation.due_at <= now + BREAKING)
+    found = select(Escalation.id).where(*about_to).with_for_update(skip_locked=True).limit(MARKED_AT_ONCE)
+    await session.execute(
+        update(Escalation)
+        .where(Escalation.id.in_(found))
+        .values(breaking=True)
+        .execution_options(synchronize_session=False)
+    )
+
+
+ORDER: tuple[Any, ...] = (
+    case((Escalation.mode == "takeover", 0), else_=1),
+    Escalation.breaking.desc(),
+    Escalation.place,
+)
+"""What to help with first: take-overs, service levels about to break, then `Escalation.place`. It does not change while time passes, so an
+index holds it."""
 
 
 async def listing(
-    session: AsyncSession, now: datetime, *, state: str | None, csm_id: str | None, limit: int
+    session: AsyncSession, *, state: str | None, csm_id: str | None, limit: int
 ) -> Sequence[Row[Escalation, Conversation, MessageRow]]:
     """Open escalations in the order they should be helped, each with its conversation and last message."""
     query: Select[Escalation, Conversation, MessageRow] = (
@@ -143,7 +279,7 @@ async def listing(
             (MessageRow.conversation_id == Conversation.id) & (MessageRow.seq == Conversation.last_seq),
         )
         .where(Escalation.state == state if state else Escalation.state.in_(OPEN))
-        .order_by(*order(now))
+        .order_by(*ORDER)
         .limit(limit)
     )
     if csm_id is not None:
@@ -228,7 +364,7 @@ def _conversations(wanted: Wanted, terms: Terms | None, csm_id: str) -> tuple[Fr
 
 
 async def conversations(
-    session: AsyncSession, wanted: Wanted, terms: Terms | None, csm_id: str, now: datetime, limit: int
+    session: AsyncSession, wanted: Wanted, terms: Terms | None, csm_id: str, limit: int
 ) -> Sequence[Row[Conversation, Escalation | None, MessageRow | None]]:
     """Conversations with their latest escalation and one message."""
     tables, conditions, seq = _conversations(wanted, terms, csm_id)
@@ -238,7 +374,7 @@ async def conversations(
             tables.outerjoin(MessageRow, and_(MessageRow.conversation_id == Conversation.id, MessageRow.seq == seq))
         )
         .where(*conditions)
-        .order_by(*([Conversation.last_at.desc()] if wanted.view == "all" else order(now)))
+        .order_by(*([Conversation.last_at.desc()] if wanted.view == "all" else ORDER))
         .limit(limit)
     )
     return (await session.execute(query)).all()
@@ -288,6 +424,7 @@ async def overdue(session: AsyncSession, now: datetime) -> Sequence[Escalation]:
             Escalation.rule != FOLLOW_UP,  # no customer waits there
         )
         .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
         .limit(100)
     )
     return (await session.execute(query)).scalars().all()
@@ -365,28 +502,19 @@ async def unread_replies(
 
 
 _ADD_EVENT = text(
-    """
-    WITH made AS (
-        INSERT INTO escalation_events (escalation_id, at, kind, actor, detail)
-        VALUES (:escalation, :at, :kind, :actor, CAST(:detail AS jsonb)) RETURNING id),
-    leaving AS (
-        INSERT INTO outbox (id, kind, payload, dedupe, state, attempts, next_at, created_at)
-        SELECT :item, 'webhook', CAST(:payload AS jsonb), 'webhook:' || id, 'waiting', 0, :at, :at FROM made)
-    SELECT pg_notify(:channel, :told)
-    """
+    f"WITH changed AS (SELECT * FROM escalations WHERE id = :id), {_EVENT} SELECT pg_notify(:channel, :told)"  # noqa: S608
 )
 
 
-async def add_event(session: AsyncSession, event: EscalationEvent, item_id: str, payload: Mapping[str, object]) -> None:
+async def add_event(session: AsyncSession, event: EscalationEvent, item_id: str) -> None:
     """Keeps one change and its webhook, and tells every console when this transaction commits: one statement.
 
     Args:
-        item_id: of the notification; payload: what it says.
+        item_id: of the notification.
     """
-    given = {"escalation": event.escalation_id, "at": event.at, "kind": event.kind, "actor": event.actor}
-    more = {"detail": json.dumps(event.detail), "item": item_id, "payload": json.dumps(payload)}
-    told = {"channel": CHANNEL, "told": json.dumps({"queue": event.escalation_id})}
-    await session.execute(_ADD_EVENT, given | more | told)
+    given = {"id": event.escalation_id, "at": event.at, "kind": event.kind, "actor": event.actor}
+    more = {"detail": json.dumps(event.detail), "item": item_id, "channel": CHANNEL}
+    await session.execute(_ADD_EVENT, {**given, **more, "told": json.dumps({"queue": event.escalation_id})})
 
 
 async def events(session: AsyncSession, escalation_id: str) -> Sequence[EscalationEvent]:
@@ -442,43 +570,6 @@ async def seen(session: AsyncSession, csm_id: str, now: datetime) -> None:
     )
 
 
-_NEXT = """
-    SELECT e.id, e.owner_id, e.lang, e.skill, e.created_at, e.due_at
-    FROM (VALUES {classes}) AS class(breaking, urgency, priority, fewest, most)
-    CROSS JOIN LATERAL (
-        SELECT * FROM escalations
-        WHERE state = 'queued' AND mode = 'takeover' AND priority = class.priority
-          AND (due_at <= :breaks) = class.breaking
-          AND (class.fewest = 0 OR created_at <= :now - class.fewest * :ageing)
-          AND (class.most IS NULL OR created_at > :now - class.most * :ageing)
-        ORDER BY value_at_risk DESC NULLS LAST, created_at LIMIT :limit) AS e
-    ORDER BY NOT class.breaking, class.urgency, e.value_at_risk DESC NULLS LAST, e.created_at LIMIT :limit
-    """
-"""The same order as `order`, read from the index `ix_escalations_next`: a class for each priority and each number of steps it has aged by."""
-
-
-def _classes(breaking: Sequence[str], urgencies: Sequence[int]) -> str:
-    return ", ".join(
-        f"({is_breaking}, {urgency}, {priority}, {priority - urgency}, "
-        f"CAST({'NULL' if urgency == 1 else priority - urgency + 1} AS integer))"
-        for is_breaking in breaking
-        for urgency in urgencies
-        for priority in range(urgency, 5)
-    )
-
-
-_FIRST_CLASS = text(_NEXT.format(classes=_classes(["true"], [1])))
-_EVERY_CLASS = text(_NEXT.format(classes=_classes(["true", "false"], [1, 2, 3, 4])))
-
-
-async def next_takeovers(session: AsyncSession, now: datetime, limit: int) -> Sequence[Row[Any]]:
-    """The first take-overs of the queue, with what an offer depends on."""
-    given = {"now": now, "breaks": now + BREAKING, "ageing": AGEING, "limit": limit}
-    # In a long queue the first class alone has enough, and a class that few belong to costs a walk through all.
-    first = (await session.execute(_FIRST_CLASS, given)).all()
-    return first if len(first) == limit else (await session.execute(_EVERY_CLASS, given)).all()
-
-
 async def last_resolved(session: AsyncSession, conversation_id: str, since: datetime) -> Escalation | None:
     """The conversation's latest escalation that a CSM resolved since."""
     query = (
@@ -507,18 +598,25 @@ async def to_follow_up(session: AsyncSession, today: date) -> Sequence[Escalatio
     return (await session.execute(query.with_for_update(skip_locked=True).limit(100))).scalars().all()
 
 
-_TEAM = text(
-    """
-    SELECT id, languages, skills, capacity, active, away, seen_at,
-           (SELECT count(*) FROM escalations e WHERE e.csm_id = csms.id AND e.state = 'claimed') AS holds
-    FROM csms
-    """
-)
+async def holds(session: AsyncSession, csm_id: str) -> int:
+    """How many conversations a CSM holds."""
+    query = select(func.count()).where(Escalation.csm_id == csm_id, Escalation.state == "claimed")
+    return (await session.execute(query)).scalar_one()
 
 
-async def team(session: AsyncSession) -> Sequence[Row[Any]]:
-    """Of all CSMs what an offer depends on, and how many conversations each holds."""
-    return (await session.execute(_TEAM)).all()
+async def kept(session: AsyncSession, name: str, *, lock: bool) -> Json | None:
+    query = select(KeptSetting.value).where(KeptSetting.name == name)
+    return (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+
+
+async def keep(session: AsyncSession, name: str, value: Json, by: str, now: datetime) -> None:
+    made = insert(KeptSetting).values(name=name, value=value, changed_at=now, changed_by=by)
+    new = {key: made.excluded[key] for key in ("value", "changed_at", "changed_by")}
+    await session.execute(made.on_conflict_do_update(index_elements=["name"], set_=new))
+
+
+async def unkeep(session: AsyncSession, name: str) -> None:
+    await session.execute(delete(KeptSetting).where(KeptSetting.name == name))
 
 
 async def csms(session: AsyncSession) -> Sequence[Csm]:

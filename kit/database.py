@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import orjson
 import psycopg
+import structlog
 from sqlalchemy import CursorResult, DateTime, MetaData, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -22,6 +24,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from kit.statements import Connections, Row, Statement
 
+logger = structlog.get_logger()
 Json = dict[str, Any]
 
 
@@ -87,6 +90,23 @@ async def wait_for_disk(session: AsyncSession) -> None:
     await session.execute(_DURABLE)
 
 
+_HINTS = "kotae_hints"
+_HINTS_WAIT_SECONDS = 0.02
+"""So long a hint waits for others that go with it."""
+_HINT = text(
+    "SELECT pg_notify(channel, said) FROM unnest(CAST(:channels AS text[]), CAST(:said AS text[])) AS t (channel, said)"
+)
+
+
+def hint(session: AsyncSession, channel: str, said: str) -> None:
+    """Notifies a channel once this unit of work is committed, together with what others commit at that moment.
+
+    PostgreSQL lets transactions that notify commit one after another, each waiting for the disk: a few hundred a second, whatever they do.
+    Notified afterwards, many commit at once. What dies in between takes the hint with it, so this is for what can be read again.
+    """
+    session.info.setdefault(_HINTS, []).append((channel, said))
+
+
 class Database:
     """An engine and its sessions.
 
@@ -110,6 +130,8 @@ class Database:
             json_deserializer=orjson.loads,
         )
         self._connections = Connections(driver_url(url), settings, 2 * pool_size)
+        self._hints: list[tuple[str, str]] = []
+        self._hinting: asyncio.Task[None] | None = None
         event.listen(self.engine.sync_engine, "checkin", _note_use)
         event.listen(self.engine.sync_engine, "checkout", self._test_if_idle)
         self.session = async_sessionmaker(self.engine, expire_on_commit=False)
@@ -122,6 +144,32 @@ class Database:
         """One unit of work: committed at the end, rolled back when anything raises."""
         async with self.session() as session, session.begin():
             yield session
+        self._give_hints(session.info.get(_HINTS))
+
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[AsyncSession]:
+        """For a unit of work that is one statement: it is committed as it is done, without two round trips around it."""
+        async with self._reading() as session:
+            yield session
+        self._give_hints(session.info.get(_HINTS))
+
+    def _give_hints(self, given: list[tuple[str, str]] | None) -> None:
+        if not given:
+            return
+        self._hints += given
+        if self._hinting is None or self._hinting.done():
+            self._hinting = asyncio.create_task(self._hint_soon())
+
+    async def _hint_soon(self) -> None:
+        while self._hints:
+            await asyncio.sleep(_HINTS_WAIT_SECONDS)
+            hints, self._hints = self._hints, []
+            channels, said = zip(*hints, strict=True)
+            try:
+                async with self.read() as session:
+                    await session.execute(_HINT, {"channels": list(channels), "said": list(said)})
+            except SQLAlchemyError as error:  # what was done is done
+                logger.warning("hints_lost", number=len(hints), reason=type(error).__name__)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -159,7 +207,9 @@ class Database:
             raise DisconnectionError("the server has gone away") from error
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Gives the last hints and closes all connections."""
+        if self._hinting is not None:
+            await self._hinting
         await self._connections.close()
         await self.engine.dispose()
 

@@ -110,7 +110,7 @@ class AccountPanel:
         async def look(database: AsyncSession, csm: Csm, moment: datetime) -> tuple[Known, Timeline, list[Row]]:
             found = await known(database, self._desk.services.catalog, account_id, person_id, moment)
             history = await timeline.timeline(database, account_id, moment)
-            others = await inbox.look(database, csm, Wanted(account_id=account_id), moment, EARLIER + 1)
+            others = await inbox.look(database, csm, Wanted(account_id=account_id), EARLIER + 1)
             rows = [row(each, {}, self._desk.lang) for each in others if each.conversation.id != self._conversation.id]
             return found, history, rows[:EARLIER]
 

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.facts import CustomerFacts
+from escalations import kept
 from escalations.models import Csm
 from kit.company import Company, Localised, in_language
 from kit.files import read_yaml
@@ -55,13 +57,17 @@ class ReplyFile(BaseModel):
     replies: list[Reply] = Field(default_factory=list)
 
 
-def load(company: Company) -> list[Reply]:
-    """The company's replies, else the product's own.
+async def load(session: AsyncSession, company: Company, *, lock: bool = False) -> list[Reply]:
+    """The replies as an admin changed them; else the company's, else the product's own.
+
+    Args:
+        lock: nobody else may change them until this transaction ends.
 
     Raises:
         UserError: the file is wrong; names the line.
     """
-    return read_yaml(company.file("replies.yml", DEFAULT), ReplyFile).replies
+    changed = await kept.value(session, kept.REPLIES, ReplyFile, lock=lock)
+    return (changed or read_yaml(company.file("replies.yml", DEFAULT), ReplyFile)).replies
 
 
 def values(company: Company, csm: Csm, customer: CustomerFacts | None) -> dict[str, str]:

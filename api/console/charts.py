@@ -89,6 +89,22 @@ def shares(parts: Sequence[tuple[str, int, str]]) -> Markup:
     return Markup('<div class="shares" role="img">{}</div>').format(Markup().join(cut))
 
 
+def levels(parts: Sequence[tuple[str, float]]) -> Markup:
+    """A bar for each share, from nothing to the whole; one beyond the whole makes the others shorter, one below nothing is marked.
+
+    Args:
+        parts: name and percent of each.
+    """
+    whole = max([100.0, *(abs(percent) for _, percent in parts)])
+    rows = [
+        Markup('<span>{}</span><i class="track"><b class="{}" style="width: {:.2f}%"></b></i><em>{:g} %</em>').format(
+            name, "below" if percent < 0 else "", abs(percent) * 100 / whole, percent
+        )
+        for name, percent in parts
+    ]
+    return Markup('<div class="levels">{}</div>').format(Markup().join(rows)) if rows else Markup()
+
+
 def _svg(parts: Sequence[Markup]) -> Markup:
     return Markup('<svg viewBox="0 0 {} {}" class="chart" role="img">{}</svg>').format(
         WIDTH, HEIGHT, Markup().join(parts)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.facts import CustomerFacts
 from api.console import canned, suggestions
+from api.console.canned import Reply
 from api.console.desk import Desk
 from api.console.parts import button
 from api.console.rendering import render
@@ -121,10 +122,12 @@ class Composer:
     async def _offer_replies(self) -> None:
         desk = self._desk
         known = canned.values(desk.services.company, desk.csm, self._customer())
+
+        async def work(database: AsyncSession, _: Csm, __: datetime) -> list[Reply]:
+            return await canned.load(database, desk.services.company)
+
         try:
-            filled = {
-                reply.id: (reply, canned.fill(reply, self._lang, known)) for reply in canned.load(desk.services.company)
-            }
+            filled = {reply.id: (reply, canned.fill(reply, self._lang, known)) for reply in await desk.read(work)}
         except KotaeError as error:
             desk.notice(str(error), "warning")
             return

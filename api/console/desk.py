@@ -65,14 +65,18 @@ class Desk:
         async with self.services.database.begin() as database:
             return await work(database, await self._who(database), now())
 
-    async def act(self, work: Work[Result]) -> Result | None:
+    async def act(self, work: Work[Result], *, at_once: bool = False) -> Result | None:
         """Runs `work` in a transaction; what goes wrong becomes a notice.
+
+        Args:
+            at_once: it changes something with one statement alone, which needs no transaction around it.
 
         Returns:
             what `work` returns; None where it failed and nothing was changed.
         """
+        unit = self.services.database.at_once if at_once else self.services.database.begin
         try:
-            async with self.services.database.begin() as database:
+            async with unit() as database:
                 return await work(database, await self._who(database), now())
         except Unauthenticated:
             return None

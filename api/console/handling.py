@@ -26,7 +26,7 @@ async def take_next(desk: Desk) -> None:
         found = await queue.next_for(database, csm, moment)
         return found.conversation_id if found is not None else ""
 
-    conversation_id = await desk.act(work)
+    conversation_id = await desk.act(work, at_once=True)
     if conversation_id:
         desk.go(paths.conversation(conversation_id))
     elif conversation_id is not None:

@@ -61,7 +61,7 @@ class ConversationList:
         wanted, lang = self._wanted, self._desk.lang
 
         async def look(database: AsyncSession, csm: Csm, moment: datetime) -> tuple[list[Row], int]:
-            found = await inbox.look(database, csm, wanted, moment, self._limit)
+            found = await inbox.look(database, csm, wanted, self._limit)
             names = {each.id: each.name for each in await csms.everyone(database)}
             ids = {one.conversation.account_id for one in found if one.conversation.account_id is not None}
             names |= await timeline.names(database, ids)

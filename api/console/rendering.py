@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from api.console import paths
 from api.console.texts import TEXTS
+from kit.company import in_language
 from knowledge_base.emphasis import east_asian_emphasis
 
 _MARKDOWN = (
@@ -70,7 +71,7 @@ _JINJA = Environment(
     lstrip_blocks=True,
 )
 _JINJA.filters.update(markdown=markdown, plain=plain, safe_url=safe_url, iso=iso)
-_JINJA.globals.update(money=money, paths=paths)
+_JINJA.globals.update(money=money, paths=paths, localised=in_language)
 
 
 def render(template: str, lang: str, **values: Any) -> str:

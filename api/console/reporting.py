@@ -281,10 +281,13 @@ def _kpis(report: KpiReport, lang: str) -> list[Table]:
     """The key figures of the accounts: rates with both their parts, and what came and went."""
     total, moved = report.total, report.total.movements
     rates: list[tuple[Cell, ...]] = []
+    levels: list[tuple[str, float]] = []
     for name in RATES:
         rate: Rate = getattr(total, name)
         whole = name in ("nps", "session_minutes", "lifetime_value")
         value = None if rate.value is None else round(rate.value * (1 if whole else 100), 1)
+        if value is not None and not whole:
+            levels.append((TEXTS.say(f"kpi_{name}", lang), value))
         rates.append((TEXTS.say(f"kpi_{name}", lang), value, _plain(rate.part), _plain(rate.whole)))
     moves = [
         (
@@ -297,7 +300,7 @@ def _kpis(report: KpiReport, lang: str) -> list[Table]:
     left = " · ".join(report.left_out)
     line = TEXTS.say("money_in", lang, currency=report.currency) + (f" {left}" if left else "")
     return [
-        Table("kpis", ("kpi", "percent_or_number", "part", "whole"), rates),
+        Table("kpis", ("kpi", "percent_or_number", "part", "whole"), rates, charts.levels(levels)),
         Table("movements", ("what", "customers", "mrr"), moves, bar=2, line=line),
     ]
 

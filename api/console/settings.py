@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -15,19 +17,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api import administration, keys
 from api.administration import Checked
 from api.console import canned, layout
-from api.console.canned import ReplyFile
+from api.console.canned import Reply, ReplyFile
 from api.console.desk import Desk, Work, changes, sit_down
 from api.console.rendering import render
 from api.console.session import LANGUAGES
 from api.hub import Event
 from api.models import ApiKey, AuditEntry
-from escalations import csms, hours, outbox
+from escalations import csms, hours, kept, outbox
 from escalations.csms import ROLES, CsmEntry
+from escalations.kept import Hours
 from escalations.models import Csm, OutboxItem
 from kit.clock import now
-from kit.errors import Forbidden
+from kit.company import Company, Weekday
+from kit.errors import Forbidden, UserError
+from kit.ids import new_id
 
 Given = Mapping[str, str]
+DAYS: tuple[Weekday, ...] = get_args(Weekday)
 _SUBMIT = "(event) => kotae.form(event, emit)"
 
 
@@ -38,6 +44,9 @@ class Shown:
     csms: Sequence[Csm]
     keys: Sequence[ApiKey]
     audit: Sequence[AuditEntry]
+    hours: Hours
+    replies: Sequence[Reply]
+    changed: Sequence[str]
     undelivered: Sequence[OutboxItem]
 
 
@@ -52,7 +61,7 @@ async def page(request: Request) -> Response | None:
     if isinstance(desk, Response):
         return desk
     try:
-        shown = await desk.read(_look)
+        shown = await desk.read(_looking(desk))
     except Forbidden:
         with layout.frame(desk, "", desk.say("page_settings")) as navigation:
             ui.html(render("missing.html", desk.lang, what="error_forbidden"), sanitize=False).classes("empty")
@@ -74,13 +83,29 @@ async def page(request: Request) -> Response | None:
     return None
 
 
-async def _look(database: AsyncSession, csm: Csm, _: datetime) -> Shown:
-    return Shown(
-        keys=await administration.all_keys(database, csm),
-        audit=await administration.audit_log(database, csm),
-        undelivered=await administration.undelivered(database, csm),
-        csms=await csms.everyone(database),
-    )
+def _looking(desk: Desk) -> Work[Shown]:
+    async def look(database: AsyncSession, csm: Csm, _: datetime) -> Shown:
+        company = desk.services.company
+        support = (await kept.company(database, company)).support
+        names = ((kept.HOURS, Hours), (kept.REPLIES, ReplyFile))
+        return Shown(
+            keys=await administration.all_keys(database, csm),
+            audit=await administration.audit_log(database, csm),
+            hours=Hours(hours=support.hours, holidays=support.holidays),
+            replies=await _replies(database, company),
+            changed=[name for name, model in names if await kept.value(database, name, model) is not None],
+            undelivered=await administration.undelivered(database, csm),
+            csms=await csms.everyone(database),
+        )
+
+    return look
+
+
+async def _replies(database: AsyncSession, company: Company) -> list[Reply]:
+    """None where the file is wrong: that it is, and where, stands among the files."""
+    with contextlib.suppress(UserError):
+        return await canned.load(database, company)
+    return []
 
 
 class Settings:
@@ -93,6 +118,7 @@ class Settings:
         self._keys = self._section("api_keys")
         self._key_form = self._form("key_form.html", self._add_key, scopes=keys.SCOPES)
         self._hours = self._section("hours")
+        self._replies = self._section("replies")
         self._outbox = self._section("outbox")
         self._files = self._section("files")
         self._audit = self._section("audit")
@@ -114,19 +140,49 @@ class Settings:
             ui.html(render("outbox_head.html", desk.lang, ways=ways, items=shown.undelivered), sanitize=False)
             for item in shown.undelivered:
                 self._form("outbox_line.html", self._retry(item.id), item=item)
+        self._draw_hours(shown)
+        self._draw_replies(shown)
         replies = company.file("replies.yml", canned.DEFAULT)
         checked: list[Checked] = administration.check_files(company, [(replies, ReplyFile)])
         for box, html in (
-            (
-                self._hours,
-                render("hours.html", desk.lang, support=company.support, open=hours.on_duty(company.support, now())),
-            ),
             (self._files, render("files.html", desk.lang, files=checked)),
             (self._audit, render("audit.html", desk.lang, entries=shown.audit)),
         ):
             box.clear()
             with box:
                 ui.html(html, sanitize=False)
+
+    def _draw_hours(self, shown: Shown) -> None:
+        support = self._desk.services.company.support
+        given = support.model_copy(update={"hours": shown.hours.hours, "holidays": shown.hours.holidays})
+        self._hours.clear()
+        with self._hours:
+            self._form("hours.html", self._change_hours, support=given, days=DAYS, open=hours.on_duty(given, now()))
+            self._origin(kept.HOURS, shown, "company.yml")
+
+    def _draw_replies(self, shown: Shown) -> None:
+        self._replies.clear()
+        with self._replies:
+            for reply in shown.replies:
+                with ui.element("details").classes("file reply").props(f"data-reply={reply.id}"):
+                    with ui.element("summary"):
+                        ui.html(render("reply_head.html", self._desk.lang, reply=reply), sanitize=False)
+                    self._form("reply_form.html", self._change_reply(reply.id), reply=reply, langs=LANGUAGES)
+                    self._form("reply_remove.html", self._remove_reply(reply.id))
+            with ui.element("details").classes("file reply").props("data-reply=new"):
+                with ui.element("summary"):
+                    ui.label(self._desk.say("add_reply"))
+                self._form("reply_form.html", self._change_reply(None), reply=None, langs=LANGUAGES)
+            names = ", ".join(f"{{{{ {name} }}}}" for name in canned.NAMES)
+            ui.label(self._desk.say("reply_names", names=names)).classes("hint")
+            self._origin(kept.REPLIES, shown, "replies.yml")
+
+    def _origin(self, name: str, shown: Shown, file: str) -> None:
+        """Whether the file is in force or what was changed here, which can be taken back."""
+        if name in shown.changed:
+            self._form("take_back.html", self._take_back(name), file=file)
+        else:
+            ui.label(self._desk.say("as_in_file", file=file)).classes("hint")
 
     def _section(self, name: str) -> ui.element:
         ui.label(self._desk.say(f"settings_{name}")).classes("section-title")
@@ -146,7 +202,7 @@ class Settings:
 
         async def all_of_it(database: AsyncSession, csm: Csm, moment: datetime) -> tuple[str, Shown]:
             said = await work(database, csm, moment)
-            return said, await _look(database, csm, moment)
+            return said, await _looking(self._desk)(database, csm, moment)
 
         done = await self._desk.act(all_of_it)
         if done is None:
@@ -213,6 +269,64 @@ class Settings:
             await self._do(work)
 
         return remove
+
+    async def _change_hours(self, given: Given) -> None:
+        async def work(database: AsyncSession, csm: Csm, moment: datetime) -> str:
+            days = {day: (given.get(f"from_{day}"), given.get(f"to_{day}")) for day in DAYS if given.get(f"open_{day}")}
+            holidays = given.get("holidays", "").replace(",", " ").split()
+            changed = kept.checked(Hours, {"hours": days, "holidays": holidays})
+            said = " ".join(f"{day} {start}-{end}" for day, (start, end) in days.items()) or "always"
+            closed = " ".join(holidays) or "-"
+            await administration.keep(
+                database, csm, kept.HOURS, changed, moment, "hours_changed", hours=said, holidays=closed
+            )
+            return said
+
+        await self._do(work)
+
+    def _change_reply(self, id_: str | None) -> Callable[[Given], Awaitable[None]]:
+        async def change(given: Given) -> None:
+            async def work(database: AsyncSession, csm: Csm, moment: datetime) -> str:
+                replies = await canned.load(database, self._desk.services.company, lock=True)
+                texts = {
+                    part: {lang: text for lang in LANGUAGES if (text := given.get(f"{part}_{lang}", "").strip())}
+                    for part in ("title", "text")
+                }
+                if not texts["title"] or not texts["text"]:
+                    raise UserError(self._desk.say("reply_empty"), "")
+                changed = kept.checked(Reply, {"id": id_ or new_id("reply"), **texts})
+                known = [each.id for each in replies]
+                every = [changed if each.id == changed.id else each for each in replies]
+                whole = ReplyFile(replies=every if changed.id in known else [*every, changed])
+                what = "reply_changed" if changed.id in known else "reply_added"
+                await administration.keep(database, csm, kept.REPLIES, whole, moment, what, reply=changed.id)
+                return changed.id
+
+            await self._do(work)
+
+        return change
+
+    def _remove_reply(self, id_: str) -> Callable[[Given], Awaitable[None]]:
+        async def remove(_: Given) -> None:
+            async def work(database: AsyncSession, csm: Csm, moment: datetime) -> str:
+                replies = await canned.load(database, self._desk.services.company, lock=True)
+                left = ReplyFile(replies=[each for each in replies if each.id != id_])
+                await administration.keep(database, csm, kept.REPLIES, left, moment, "reply_removed", reply=id_)
+                return id_
+
+            await self._do(work)
+
+        return remove
+
+    def _take_back(self, name: str) -> Callable[[Given], Awaitable[None]]:
+        async def back(_: Given) -> None:
+            async def work(database: AsyncSession, csm: Csm, moment: datetime) -> str:
+                await administration.take_back(database, csm, name, moment)
+                return name
+
+            await self._do(work)
+
+        return back
 
     def _retry(self, id_: str) -> Callable[[Given], Awaitable[None]]:
         async def retry(_: Given) -> None:

@@ -40,7 +40,7 @@ class Colleague:
         """Helps who waits until it is calm, and leaves nobody held."""
         me = await self._again(lambda session: csms.by_email(session, self.email))
         while not calm.is_set():
-            waiting = await self._again(lambda session: queue.listing(session, now(), state="queued"))
+            waiting = await self._again(lambda session: queue.listing(session, state="queued"))
             takeovers = [entry.escalation.id for entry in waiting if entry.escalation.mode == "takeover"]
             if takeovers:
                 await self._help(me, self.chance.choice(takeovers[:3]))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import date, time
 
 import pytest
 from playwright.async_api import BrowserContext, expect
 from sqlalchemy import text
 
 from api import administration
+from api.console import canned
 from conversations import log
 from conversations.bodies import Text
-from escalations import csms, queue
+from escalations import csms, kept, queue
 from escalations.csms import CsmEntry
+from escalations.kept import Hours
 from escalations.models import Csm, OutboxItem
 from kit.clock import now
 from kit.company import Company
@@ -129,6 +132,8 @@ async def test_roles_hold_at_the_service(sign_in: SignIn, site: str, database: D
             administration.audit_log(session, ana),
             administration.undelivered(session, ana),
             administration.retry(session, ana, "out_1", now()),
+            administration.keep(session, ana, kept.HOURS, Hours(), now(), "hours_changed"),
+            administration.take_back(session, ana, kept.HOURS, now()),
         ):
             with pytest.raises(Forbidden):
                 await call
@@ -167,3 +172,42 @@ async def test_five_wrong_passwords_lock_the_way_in(context: BrowserContext, sit
     await page.fill("#password", PASSWORD)
     await page.click("form[action$=sign-in] button")
     await expect(page.locator("[role=alert]")).to_contain_text("Too many wrong passwords")
+
+
+async def test_an_admin_changes_hours_and_replies_and_takes_it_back(
+    sign_in: SignIn, site: str, database: Database, company: Company
+) -> None:
+    """What is saved is in force at once, for service levels and for the composer; the audit log says so; the file stays as it was."""
+    page = await sign_in(await add_csm(database, new_id("root") + "@example.com", "Root", "admin"))
+    await page.goto(f"{site}/console/settings")
+    hours_form = page.locator(".settings-hours form").first
+    await hours_form.locator("[name=open_sat]").check()
+    await hours_form.locator("[name=from_sat]").fill("10:00")
+    await hours_form.locator("[name=to_sat]").fill("09:00")
+    await hours_form.locator("[data-do=save-hours]").click()
+    await expect(page.locator(".notice")).to_contain_text("sat closes at 09:00, before it opens")
+    await hours_form.locator("[name=to_sat]").fill("12:00")
+    await hours_form.locator("[name=holidays]").fill("2027-01-01, 2027-01-04")
+    await hours_form.locator("[data-do=save-hours]").click()
+    await expect(page.locator(".settings-audit")).to_contain_text("hours_changed")
+    async with database.begin() as session:
+        now_open = (await kept.company(session, company)).support
+    assert now_open.hours["sat"] == (time(10), time(12))
+    assert now_open.holidays == [date(2027, 1, 1), date(2027, 1, 4)]
+    fresh = page.locator("[data-reply=new]")
+    await fresh.locator("summary").click()
+    await fresh.locator("[name=title_en]").fill("Weekend")
+    await fresh.locator("[name=text_en]").fill("{{ csm.nam }} is here on Saturdays.")
+    await fresh.locator("[data-do=save-reply]").click()
+    await expect(page.locator(".notice").filter(has_text="csm.nam")).to_be_visible()
+    await fresh.locator("[name=text_en]").fill("{{ csm.name }} is here on Saturdays.")
+    await fresh.locator("[data-do=save-reply]").click()
+    await expect(page.locator(".settings-replies")).to_contain_text("Weekend")
+    async with database.begin() as session:
+        assert [each.title["en"] for each in await canned.load(session, company)][-1] == "Weekend"
+    for section in ("hours", "replies"):
+        await page.locator(f".settings-{section} [data-do=take-back]").click()
+        await expect(page.locator(f".settings-{section} [data-do=take-back]")).to_have_count(0)
+    async with database.begin() as session:
+        assert (await kept.company(session, company)).support == company.support
+        assert "Weekend" not in [each.title["en"] for each in await canned.load(session, company)]

@@ -36,7 +36,7 @@ async def said(session: AsyncSession, words: str, lang: str = "en") -> str:
 
 
 async def look(session: AsyncSession, csm: Csm, **wanted: object) -> list[str]:
-    found = await inbox.look(session, csm, Wanted(**wanted), now())  # type: ignore[arg-type]
+    found = await inbox.look(session, csm, Wanted(**wanted))  # type: ignore[arg-type]
     assert await inbox.number(session, csm, Wanted(**wanted)) == len(found)  # type: ignore[arg-type]
     return [one.conversation.id for one in found]
 
@@ -112,7 +112,7 @@ async def test_names_are_found_and_the_words_are_shown(session: AsyncSession, an
     await raise_(session, second, "wish")  # of Acme
     assert await look(session, ana, words="kenji@fj") == [first]
     assert await look(session, ana, words="acme") == [second]
-    (shown,) = await inbox.look(session, ana, Wanted(words="webhook"), now())
+    (shown,) = await inbox.look(session, ana, Wanted(words="webhook"))
     assert shown.said is not None
     assert shown.said.body["text"] == "The webhook fails"
 

@@ -25,18 +25,6 @@ COMPANY = Company(name="Acme", product="Acme", summary={"en": "", "ja": ""}, sup
 RULES = {rule.id: rule for rule in policy.load(policy.DEFAULT).rules}
 
 
-def member(name: str, **more: Any) -> Csm:
-    """A CSM who is there, speaks English and has room."""
-    given = {"languages": ["en"], "skills": [], "capacity": 2, "active": True, "away": False, "seen_at": NOW}
-    return Csm(id=name, **(given | more))
-
-
-def waiting(**more: Any) -> Escalation:
-    """Raised an hour ago for two hours: its owner's share is over exactly now."""
-    given = {"lang": "en", "created_at": NOW - timedelta(hours=1), "due_at": NOW + timedelta(hours=1)}
-    return Escalation(id="e", **(given | more))
-
-
 EARLY = NOW - timedelta(seconds=1)
 """A second before the owner's share is over."""
 
@@ -58,19 +46,53 @@ EARLY = NOW - timedelta(seconds=1)
         ({"lang": "ja"}, EARLY, {"ja": 2}, {}, {"own", "pool"}),  # nobody speaks it: better anybody than nobody
         ({"skill": "billing"}, EARLY, {}, {"pool": {"skills": ["billing"]}}, {"pool"}),
         ({"skill": "billing", "lang": "ja"}, EARLY, {}, {"pool": {"skills": ["billing"]}}, {"ja"}),  # language first
-        ({}, EARLY, {"own": 2, "pool": 3, "ja": 2}, {}, set()),
+        ({}, EARLY, {"own": 2, "pool": 2, "ja": 2}, {}, set()),
     ],
 )
-def test_owner_first_then_the_pool(
-    escalation: dict[str, Any], at: datetime, load: dict[str, int], change: dict[str, Any], to: set[str]
+@pytest.mark.usefixtures("empty_queue")
+async def test_owner_first_then_the_pool(
+    session: AsyncSession,
+    escalation: dict[str, Any],
+    at: datetime,
+    load: dict[str, int],
+    change: dict[str, Any],
+    to: set[str],
 ) -> None:
-    """Below, at and above each limit."""
-    team = [
-        member("own", **change.get("own", {})),
-        member("pool", **change.get("pool", {})),
-        member("ja", languages=["ja", "en"]),
-    ]
-    assert set(routing.Offers(team, load, at).to(waiting(**escalation))) == to
+    """Below, at and above each limit: those it can be given to are those who get it when they ask."""
+    await session.execute(update(Csm).values(away=True))
+    team = {
+        "own": await new_csm(session, "Own", capacity=2),
+        "pool": await new_csm(session, "Pool", capacity=2),
+        "ja": await new_csm(session, "Ja", languages=["ja", "en"], capacity=2),
+    }
+    for name, number in load.items():
+        for _ in range(number):
+            await queue.claim(session, (await raised(session)).escalation.id, team[name], NOW)
+    for name, more in change.items():
+        for key, value in more.items():
+            setattr(team[name], key, value)
+    found = (await raised(session, at=NOW - timedelta(hours=1))).escalation
+    given = {"due_at": NOW + timedelta(hours=1)} | escalation
+    for key, value in given.items():
+        setattr(found, key, team[value].id if key == "owner_id" else value)
+    await session.flush()
+    first = await repository.first_offered(session, at)
+    names = {csm.id: name for name, csm in team.items()}
+    assert {names[id_] for id_ in (first[1] if first is not None else [])} == to
+    assert {name for name, csm in team.items() if await _gets(session, csm, at)} == to
+
+
+async def _gets(session: AsyncSession, csm: Csm, at: datetime) -> bool:
+    """Whether a CSM who asks gets it; undone afterwards."""
+    if csm.seen_at is None or at - csm.seen_at > routing.PRESENT_FOR:
+        return False  # asking would be a sign of being there
+    undone = await session.begin_nested()
+    try:
+        return await queue.next_for(session, csm, at) is not None
+    except Conflict:
+        return False
+    finally:
+        await undone.rollback()
 
 
 async def new_csm(session: AsyncSession, name: str, role: str = "csm", **more: Any) -> Csm:
@@ -120,7 +142,8 @@ async def test_next_is_the_owners_then_the_pools_until_there_is_no_room(session:
     assert await queue.next_for(session, other, NOW) is None
     got = await queue.next_for(session, owner, NOW)
     assert got is not None
-    assert (got.id, got.csm_id) == (theirs.escalation.id, owner.id)
+    await session.refresh(theirs.escalation)
+    assert (got.id, theirs.escalation.csm_id) == (theirs.escalation.id, owner.id)
     pool = await raised(session, "wish", owner.email)
     assert pool.escalation.owner_id is None
     with pytest.raises(Conflict, match="you hold 1"):
@@ -188,7 +211,7 @@ async def test_a_priority_by_hand_has_a_reason(session: AsyncSession) -> None:
         with pytest.raises(UserError):
             await queue.prioritise(session, second.id, csm, priority, reason, NOW)
     await queue.prioritise(session, second.id, csm, "urgent", "their launch is today", NOW)
-    order = [entry.escalation.id for entry in await queue.listing(session, NOW, state="queued")]
+    order = [entry.escalation.id for entry in await queue.listing(session, state="queued")]
     assert order.index(second.id) < order.index(first.id)
     event = (await queue.events(session, second.id))[-1]
     assert (event.kind, event.actor, event.detail) == (
@@ -292,29 +315,61 @@ async def test_who_is_away_is_offered_nothing(session: AsyncSession) -> None:
 
 @pytest.mark.usefixtures("empty_queue")
 async def test_the_next_ones_are_those_of_the_queues_order(session: AsyncSession) -> None:
-    """Read from the index class by class: the same as sorting them all, at each border of ageing and of breaking."""
-    waits = [timedelta(), *(repository.AGEING * step for step in (1, 2, 3, 4))]
-    second = timedelta(seconds=1)
-    breaks = NOW + repository.BREAKING
+    """What asking for the next one gives, one after another, is what the list shows from the top."""
+    await session.execute(update(Csm).values(away=True))
+    csm = await new_csm(session, "Dana", capacity=100)
     for priority in range(1, 5):
-        for wait in waits:
-            for shift in (-second, timedelta(), second):
-                for due in (breaks, breaks + second):
-                    found = (await raised(session)).escalation
-                    found.priority, found.created_at, found.due_at = priority, NOW - wait - shift, due
-                    worth = (priority + int(wait.total_seconds())) % 7
-                    found.value_at_risk = None if worth == 0 else Decimal(worth)
+        for waited, value in ((0, None), (20, 10), (45, 5_000), (200, 90)):
+            found = (await raised(session)).escalation
+            found.priority, found.created_at = priority, NOW - timedelta(minutes=waited)
+            found.value_at_risk = None if value is None else Decimal(value)
+            found.breaking = waited == 20
     await session.flush()
-    by_sorting = await queue.listing(session, NOW, state="queued", limit=500)
-    by_index = await repository.next_takeovers(session, NOW, 500)
-    places = {entry.escalation.id: _place(entry.escalation) for entry in by_sorting}
-    assert {row.id for row in by_index} == set(places)
-    # Rows alike in all that counts may stand either way round.
-    assert [places[row.id] for row in by_index] == [_place(entry.escalation) for entry in by_sorting]
+    shown = [entry.escalation.id for entry in await queue.listing(session, state="queued")]
+    taken = [await queue.next_for(session, csm, NOW) for _ in shown]
+    assert [each.id for each in taken if each is not None] == shown
+    assert await queue.next_for(session, csm, NOW) is None
 
 
-def _place(escalation: Escalation) -> tuple[object, ...]:
-    """What an escalation's place depends on."""
-    steps = max(0, (NOW - escalation.created_at) // repository.AGEING)
-    urgency = max(1, escalation.priority - steps)
-    return (escalation.due_at > NOW + repository.BREAKING, urgency, escalation.value_at_risk, escalation.created_at)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.usefixtures("empty_queue")
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((3, 0, SECOND), (3, 0, timedelta())),  # who waits longer
+        ((2, 0, timedelta()), (3, 0, timedelta(minutes=30) - SECOND)),  # a step of priority is half an hour
+        ((3, 0, timedelta(minutes=30) + SECOND), (2, 0, timedelta())),
+        ((3, 999, timedelta()), (3, 99, timedelta(minutes=10) - SECOND)),  # a digit of value is ten minutes
+        ((3, 99, timedelta(minutes=10) + SECOND), (3, 999, timedelta())),
+        ((3, None, SECOND), (3, 0, timedelta())),  # no value is worth nothing
+    ],
+)
+async def test_urgency_value_and_waiting_weigh_against_each_other(
+    session: AsyncSession, one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]
+) -> None:
+    """Just before and just after the head start that each gives."""
+    made = []
+    for priority, value, waited in (one, other):
+        found = (await raised(session)).escalation
+        found.priority, found.value_at_risk = priority, value
+        found.created_at = NOW - waited
+        made.append(found.id)
+    await session.flush()
+    assert [entry.escalation.id for entry in await queue.listing(session, state="queued")] == made
+
+
+@pytest.mark.usefixtures("empty_queue")
+async def test_what_is_about_to_break_goes_first(session: AsyncSession) -> None:
+    """From five minutes before on, as the sweep notes; what is moved up a level has time again."""
+    late, urgent = (await raised(session)).escalation, (await raised(session, "cancel_high_value")).escalation
+    late.due_at, urgent.due_at = NOW + timedelta(minutes=30), NOW + timedelta(hours=9)
+    await session.flush()
+    for left, first in ((repository.BREAKING + SECOND, urgent), (repository.BREAKING, late)):
+        await queue.sweep(session, COMPANY, late.due_at - left)
+        shown = [entry.escalation.id for entry in await queue.listing(session, state="queued")]
+        assert shown[0] == first.id
+    await queue.sweep(session, COMPANY, late.due_at + SECOND)
+    await session.refresh(late)
+    assert (late.level, late.breaking) == (2, False)
