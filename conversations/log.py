@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations import repository, turns
 from conversations.bodies import Body, Message, Sender, Text
-from conversations.masking import mask
 from conversations.models import Conversation, ConversationToken, MessageRow, Note, Turn
 from conversations.turns import Leased
 from kit.errors import Conflict, NotFound, UserError
 from kit.ids import hash_token, new_id, new_token
+from kit.masking import mask
 
 MAX_TEXT = 4000
 """Characters in one customer message; longer ones are refused with a reason."""
