@@ -175,7 +175,7 @@ async def test_what_rasa_keeps_of_a_conversation_that_is_gone_goes_too(session: 
     await session.execute(
         text("INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES (:id, '[]')"), {"id": conversation}
     )
-    assert await erasing.sweep(session) >= 1
+    assert await erasing.sweep(session, timedelta(days=1)) >= 1
     assert conversation not in await dump(session)
 
 
