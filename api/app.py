@@ -115,6 +115,7 @@ def _cors(app: FastAPI, settings: Settings) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     loops: list[Callable[[], Coroutine[Any, Any, None]]] = [
+        services.database.watch,
         services.hub.run,
         services.runner.run,
         lambda: _sweeping(services),
