@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from accounts import models as m
 from accounts import repository
 from accounts.records import put_accounts, put_people
-from accounts.schemas import IngestResult, PutAccount, PutPerson, Rejected, SegmentMessage, clean
+from accounts.schemas import IngestResult, PutAccount, PutPerson, Rejected, SegmentMessage, clean, storable
 
 AHEAD = timedelta(minutes=10)
 """How far a clock may be ahead and still be taken for drift."""
@@ -180,19 +180,19 @@ def _settled(said: SegmentMessage, raw: Mapping[str, Any], now: datetime, sent_a
         raise ValueError("userId: needs a userId, an anonymousId or a groupId")
     at = _when(said, now, sent_at)
     name = str(said.event) if said.type == "track" else _NAMES.get(said.type, said.type)
-    return _Message(id=said.message_id or _made_id(raw), at=at, name=clean(name), account=_account(said), said=said)
+    return _Message(id=said.message_id or _made_id(raw), at=at, name=storable(name), account=_account(said), said=said)
 
 
 def _account(said: SegmentMessage) -> str | None:
     company = said.traits.get("company") if said.type == "identify" else None
     named = said.group_id or said.context.get("groupId")
     named = named or (company.get("id") if isinstance(company, dict) else None)
-    return clean(str(named))[:255] if named else None
+    return storable(str(named))[:255] if named else None
 
 
 def _made_id(raw: Mapping[str, Any]) -> str:
     """An id for a message without one: the same content again is the same message, so a retry is not counted twice."""
-    content = orjson.dumps(clean(dict(raw)), option=orjson.OPT_SORT_KEYS, default=str)
+    content = orjson.dumps(storable(dict(raw)), option=orjson.OPT_SORT_KEYS, default=str)
     return hashlib.sha256(content).hexdigest()
 
 

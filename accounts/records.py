@@ -27,6 +27,7 @@ from accounts.schemas import (
 from accounts.value import cents
 from kit.database import Base
 from kit.errors import NotFound, UserError
+from kit.masking import mask
 
 _NEWER = "new.traits_at >= t.traits_at"
 # A new account gets its id as its name and the moment of the news as its beginning, until better is known. Where news says
@@ -352,7 +353,7 @@ async def add_note(session: AsyncSession, account_id: str, author: str, text: st
         NotFound: there is no such account.
     """
     await _need_accounts(session, {account_id})
-    session.add(m.AccountNote(account_id=account_id, author=author, text=text, created_at=now))
+    session.add(m.AccountNote(account_id=account_id, author=author, text=mask(text), created_at=now))
     await session.flush()
 
 

@@ -750,6 +750,7 @@ async def erase_person(session: AsyncSession, person_id: str, stand_in: str) -> 
         "UPDATE surveys SET person_id = :stand_in, comment = NULL, conversation_id = NULL WHERE person_id = :id",
         "UPDATE tickets SET person_id = NULL, subject = NULL WHERE person_id = :id",
         "UPDATE trainings SET person_id = NULL WHERE person_id = :id",
+        "UPDATE onboarding_marks SET done_by = NULL WHERE done_by = :id",
         "DELETE FROM greetings WHERE visitor = :id",
         "DELETE FROM people WHERE id = :id",
     ):

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from kit.database import Json
+from kit.masking import mask, masked
 
 
 def _without_nul(value: str) -> str:
@@ -28,6 +29,8 @@ def _without_nul(value: str) -> str:
 # PostgreSQL's text cannot hold NUL, and an id with a line break is a mistake.
 Id = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]+$")]
 Words = Annotated[str, Field(max_length=10_000), AfterValidator(_without_nul)]
+Prose = Annotated[Words, AfterValidator(mask)]
+"""What people have written in their own words: nobody checked what they put there."""
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 Money = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
 
@@ -63,7 +66,7 @@ class PutAccount(_In):
     cancelled: bool | None = Field(
         None, description="true: it has ended, today unless it had before; false: it runs again"
     )
-    reason: Words | None = Field(None, description="why the subscription changed")
+    reason: Prose | None = Field(None, description="why the subscription changed")
 
     @model_validator(mode="after")
     def _order(self) -> PutAccount:
@@ -93,7 +96,7 @@ class PutChange(_In):
     renews_on: date | None = None
     auto_renew: bool | None = None
     cancelled: bool | None = Field(None, description="true: it ended then; false: it began again then")
-    reason: Words | None = None
+    reason: Prose | None = None
 
 
 class PutPerson(_In):
@@ -117,7 +120,7 @@ class PutTicket(_In):
     account_id: Id
     person_id: Id | None = None
     kind: Literal["question", "problem", "complaint", "request"] = "question"
-    subject: Words | None = None
+    subject: Prose | None = None
     opened_at: AwareDatetime
     closed_at: AwareDatetime | None = None
 
@@ -145,7 +148,7 @@ class PutSurvey(_In):
     asked_at: AwareDatetime
     answered_at: AwareDatetime | None = None
     score: int | None = None
-    comment: Words | None = None
+    comment: Prose | None = None
     conversation_id: Id | None = None
 
 
@@ -206,7 +209,12 @@ class IngestResult(BaseModel):
 
 
 def clean(value: Any) -> Any:
-    """A JSON value that PostgreSQL can keep: without NUL and half characters, no number beyond 64 bits, no bottomless nesting."""
+    """A JSON value that may be kept: no card numbers, passwords and keys, and nothing that PostgreSQL cannot hold."""
+    return masked(storable(value))
+
+
+def storable(value: Any) -> Any:
+    """Without NUL and half characters, no number beyond 64 bits, no bottomless nesting."""
     try:
         # Nearly all is well: then looking at the bytes is much quicker than walking through the value.
         if b"\\u0000" not in orjson.dumps(value):

@@ -14,6 +14,7 @@ from kit.company import Company
 from kit.errors import Conflict, NotFound, UserError
 from kit.files import read_yaml
 from kit.ids import new_id
+from kit.masking import mask
 
 Kind = Literal["csat", "nps"]
 SCALES: dict[Kind, tuple[int, int]] = {"csat": (1, 5), "nps": (0, 10)}
@@ -112,5 +113,5 @@ async def answer(
     if survey.score is not None and survey.score != score:
         raise Conflict("this was answered already", "thank you")
     survey.score, survey.answered_at = score, survey.answered_at or now
-    survey.comment = comment if comment is not None else survey.comment
+    survey.comment = mask(comment) if comment is not None else survey.comment
     await session.flush()

@@ -21,7 +21,6 @@ from api.texts import TEXTS
 from conversations import log
 from conversations.bodies import Checklist, Survey
 from conversations.log import Accepted
-from conversations.masking import mask
 from escalations import inbox, outbox, queue
 from escalations.models import Csm, Escalation
 from kit.company import Company
@@ -97,7 +96,7 @@ async def answered(
         UserError: a score off the scale.
         Conflict: it was answered otherwise before.
     """
-    comment = None if comment is None else mask(comment.replace("\x00", "").encode("utf-8", "replace").decode())
+    comment = None if comment is None else comment.replace("\x00", "").encode("utf-8", "replace").decode()
     await log.give_feedback(session, conversation_id, seq, now, score=score, comment=comment)
     kind: str = await log.survey_kind(session, conversation_id, seq)
     survey = await known.survey_of(session, conversation_id, kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -46,6 +46,8 @@ logger = structlog.get_logger()
 _AGAIN_SECONDS = 1.0
 """Before a loop that ended begins again."""
 _SWEEP_SECONDS = 15.0
+_TURNS_OUTLIVE = timedelta(minutes=10)
+"""More than a turn can outlive a conversation that is erased meanwhile."""
 _OUTBOX_SECONDS = 2.0
 _FORGET_SECONDS = 3600.0
 _SCORE_SECONDS = 300.0
@@ -115,6 +117,7 @@ def _cors(app: FastAPI, settings: Settings) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     loops: list[Callable[[], Coroutine[Any, Any, None]]] = [
+        services.database.watch,
         services.hub.run,
         services.runner.run,
         lambda: _sweeping(services),
@@ -156,7 +159,7 @@ async def _sweeping(services: Services) -> None:
         try:
             async with services.database.begin() as session:
                 await queue.sweep(session, services.company, now())
-                await erasing.sweep(session)
+                await erasing.sweep(session, _TURNS_OUTLIVE)
                 await aftercare.ask_nps(session, now(), services.surveys)
                 await aftercare.write_to_who_left(session, services.company, now())
         except SQLAlchemyError as error:

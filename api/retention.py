@@ -52,6 +52,9 @@ async def forget(database: Database, settings: Settings, now: datetime) -> Count
             gone[kind] = await _in_parts(database, work, now - timedelta(days=days))
     gone["sign-ins"] = await _in_parts(database, sessions.forget, now - sessions.IDLE)
     async with database.begin() as session:
+        gone["trackers"] = await conversations.sweep(
+            session, timedelta(days=2)
+        )  # what no front door was there to sweep
         gone["tokens"] = await conversations.forget_tokens(session, now)
     return gone
 

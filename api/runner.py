@@ -32,7 +32,7 @@ from kit.settings import Settings
 logger = structlog.get_logger()
 _POLL_SECONDS = 1.0
 """How often an idle worker looks for turns whose runner died."""
-_MARGIN = timedelta(seconds=10)
+_MARGIN = timedelta(seconds=5)
 """Beyond the budget, before another runner may take a leased turn."""
 _RETRY_SECONDS = 0.2
 _SETTLING_SECONDS = 3.0

@@ -48,20 +48,21 @@ INSERT INTO people (id, account_id, created_at, last_seen_at, traits_at, champio
   SELECT 'a' || n || 'p' || p, 'a' || n, :now - interval '400 days', :now - p * interval '1 day', :now, p = 0
   FROM generate_series(1, :accounts) AS n, generate_series(0, 2) AS p;
 INSERT INTO subscriptions (id, account_id, plan, seats, amount, currency, started_at, renews_on, auto_renew, stated_at)
-  SELECT id, id, 'pro', 5, 225, 'USD', created_at, :day + 60, true, :now FROM accounts;
+  SELECT id, id, 'pro', 5, 225, 'USD', created_at, :day + 60, true, :now FROM accounts WHERE id ~ '^a[0-9]+$';
 INSERT INTO subscription_changes (subscription_id, account_id, at, kind, plan, seats, amount, currency, per_months, term_months,
                                   renews_on, auto_renew)
-  SELECT id, account_id, started_at, 'start', plan, seats, amount, currency, 1, 1, renews_on, auto_renew FROM subscriptions;
+  SELECT id, account_id, started_at, 'start', plan, seats, amount, currency, 1, 1, renews_on, auto_renew FROM subscriptions WHERE id ~ '^a[0-9]+$';
 INSERT INTO invoices (id, account_id, issued_on, due_on, paid_on, amount, currency)
   SELECT id || 'i' || k, id, :day - 30 * k, :day - 30 * k + 20, :day - 30 * k + 10, 225, 'USD'
-  FROM accounts, generate_series(1, 3) AS k;
+  FROM accounts, generate_series(1, 3) AS k WHERE id ~ '^a[0-9]+$';
 INSERT INTO surveys (id, account_id, person_id, kind, asked_at, answered_at, score)
   SELECT id || 's', id, id || 'p0', 'nps', :now - interval '40 days', :now - interval '40 days', 3 + mod(abs(hashtext(id)), 7)
-  FROM accounts;
+  FROM accounts WHERE id ~ '^a[0-9]+$';
 INSERT INTO tickets (id, account_id, opened_at)
-  SELECT id || 't', id, :now - interval '50 days' FROM accounts;
+  SELECT id || 't', id, :now - interval '50 days' FROM accounts WHERE id ~ '^a[0-9]+$';
 INSERT INTO account_events (account_id, name, first_at)
-  SELECT id, done, created_at FROM accounts, unnest(ARRAY['a', 'b', 'c', 'd', 'member_invited']) AS done;
+  SELECT id, done, created_at FROM accounts, unnest(ARRAY['a', 'b', 'c', 'd', 'member_invited']) AS done
+  WHERE id ~ '^a[0-9]+$';
 INSERT INTO daily_people (account_id, day, person_id, events, slots)
   SELECT 'a' || n, :day - d, 'a' || n || 'p' || p, 6, CAST(repeat('01', 144) AS bit(288))
   FROM generate_series(89, 0, -1) AS d, generate_series(1, :accounts) AS n, generate_series(0, 2) AS p
@@ -71,7 +72,7 @@ INSERT INTO daily_events (account_id, day, name, times, quantity)
   FROM generate_series(89, 0, -1) AS d, generate_series(1, :accounts) AS n, unnest(ARRAY['a', 'b', 'c', 'd']) AS name
   WHERE mod(hashtext(n || ' ' || d || name), 3) = 0;
 INSERT INTO daily_usage (account_id, day, events, people, sessions, minutes)
-  SELECT account_id, day, sum(events), count(*), 2 * count(*), 40 * count(*) FROM daily_people WHERE account_id LIKE 'a%%'
+  SELECT account_id, day, sum(events), count(*), 2 * count(*), 40 * count(*) FROM daily_people WHERE account_id ~ '^a[0-9]+$'
   GROUP BY account_id, day
   ORDER BY day
 """

@@ -55,7 +55,7 @@ class Customer(HttpUser):
         frame = {"type": "message", "client_id": str(uuid.uuid4()), "text": random.choice(QUESTIONS)}
         try:
             self.socket.send(json.dumps(frame))
-            reply = self._reply()
+            reply = self._reply(frame["client_id"])
             if str(reply["body"].get("text", "")).startswith("Sorry, I could not work that out"):
                 problem = RuntimeError("the bot could not answer")
         except (WebSocketException, OSError) as error:
@@ -69,10 +69,13 @@ class Customer(HttpUser):
             context={},
         )
 
-    def _reply(self) -> dict[str, Any]:
+    def _reply(self, client_id: str) -> dict[str, Any]:
+        """The first word after the customer's own message; what the last answer still had to say comes before it."""
+        own = False
         while True:
             frame: dict[str, Any] = json.loads(self.socket.recv())
             if frame["type"] == "error":
                 raise WebSocketException(frame["code"])
-            if frame["type"] == "message" and frame["sender"] == "bot":
+            if frame["type"] == "message" and frame["sender"] == "bot" and own:
                 return frame
+            own = own or (frame["type"] == "message" and frame["client_id"] == client_id)

@@ -2,8 +2,9 @@
 
 1. `RemoteAction._validate_action_result` validates with validators compiled once, an event by the schema of its kind alone. The
    original checks the constant schema itself on every call, which takes about three quarters of a turn.
-2. `RemoteAction.run` notes that an action failed. Rasa logs the exception and goes on as if nothing had been to say,
-   so that a caller could not tell a failure from silence.
+2. `RemoteAction.run` asks again for some seconds where nobody was there or the connection broke: the action server may be coming
+   back, or be two. What an action writes is keyed by the turn or the conversation, so that twice is once. And it notes that an action
+   failed: Rasa logs the exception and goes on as if nothing had been to say, so that a caller could not tell a failure from silence.
 3. The action call times out within the budget of a turn instead of after 300 s, while the lock ticket lives 60 s.
 4. `EndpointConfig.session` gives one session that is kept, with its connections. The original makes one for each call, and
    so a connection for each action.
@@ -36,12 +37,18 @@ from rasa.engine.runner.dask import DaskGraphRunner
 from rasa.shared.constants import DOCS_BASE_URL
 from rasa.shared.core.events import Event
 from rasa.shared.exceptions import RasaException
-from rasa.utils.endpoints import EndpointConfig
+from rasa.utils.endpoints import ClientResponseError, EndpointConfig
 
 WRITTEN_FOR = "3.6.21"
 
 ACTION_TIMEOUT_SECONDS = 10.0
 """Default of `KOTAE_ACTION_TIMEOUT_SECONDS`; the front door has given up by then (budget 5 s), and the lock ticket holds."""
+
+ACTION_RETURN_SECONDS = 4.0
+"""How long an action server that went away is waited for: what the front door's budget leaves after understanding."""
+_RETRY_SECONDS = 0.2
+_COMING_BACK = (502, 503, 504)
+"""What a load balancer answers while no action server is there, or the one that was asked is gone."""
 
 failed_actions: ContextVar[Optional[List[str]]] = ContextVar("failed_actions", default=None)
 """Where the names of actions that failed in this turn are put, if the caller has set a list."""
@@ -195,15 +202,28 @@ class _Fitting:
 
 
 async def _run(self: RemoteAction, *args: Any, **kwargs: Any) -> Any:
-    try:
-        return await _original_run(self, *args, **kwargs)
-    except ActionExecutionRejection:
-        raise
-    except Exception:
-        noted = failed_actions.get()
-        if noted is not None:
-            noted.append(self.name())
-        raise
+    clock = asyncio.get_running_loop().time
+    until = clock() + ACTION_RETURN_SECONDS
+    while True:
+        try:
+            return await _original_run(self, *args, **kwargs)
+        except ActionExecutionRejection:
+            raise
+        except Exception as error:
+            if not (_was_away(error) and clock() < until):
+                noted = failed_actions.get()
+                if noted is not None:
+                    noted.append(self.name())
+                raise
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _was_away(error: Exception) -> bool:
+    """Whether Rasa's exception comes of an action server that was not there, rather than of one that failed."""
+    reason = error.__cause__ or error.__context__
+    if isinstance(reason, ClientResponseError):
+        return reason.status in _COMING_BACK
+    return isinstance(reason, aiohttp.ClientConnectionError)
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from kit.settings import LOOPBACK, ROOT, Settings
 
 _STOP_SECONDS = 15.0
 """For finishing what is under way: a front door may hold turns for their budget and write them down after it."""
-_LOCK_SECONDS = 15
+_LOCK_SECONDS = 10
 """How long a conversation's lock in Redis holds: as long as a turn's lease, so that a Rasa that died holds nobody up for longer."""
 _QUICK_DEATH_SECONDS = 5.0
 _MAX_BACK_OFF_SECONDS = 30.0

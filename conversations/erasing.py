@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -41,13 +41,16 @@ async def forget_tokens(session: AsyncSession, now: datetime) -> int:
     return await repository.delete_expired_tokens(session, now)
 
 
-async def sweep(session: AsyncSession) -> int:
+async def sweep(session: AsyncSession, within: timedelta) -> int:
     """Removes what Rasa kept of conversations that are gone: it may have been answering one while it was erased.
 
+    Args:
+        within: how long ago it was kept at most. A turn outlives its conversation by its budget, so that minutes do where this
+            is done often; it is looked at every tracker of that time.
     Returns:
         how many were removed.
     """
-    return await repository.delete_orphaned_trackers(session)
+    return await repository.delete_orphaned_trackers(session, within)
 
 
 async def export(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations import repository
 from conversations.bodies import Body, Checklist, Message, Sender, Text
-from conversations.masking import mask
 from conversations.models import Conversation, ConversationToken, MessageRow, Note
 from conversations.turns import Leased
 from kit.database import Database
 from kit.errors import Conflict, NotFound, UserError
 from kit.ids import hash_token, new_id, new_token
+from kit.masking import mask
 
 MAX_TEXT = 4000
 """Characters in one customer message; longer ones are refused with a reason."""

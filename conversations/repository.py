@@ -548,15 +548,15 @@ async def delete_expired_tokens(session: AsyncSession, now: datetime) -> int:
     return len((await session.execute(expired.returning(ConversationToken.hash))).all())
 
 
-async def delete_orphaned_trackers(session: AsyncSession) -> int:
-    """Removes what Rasa kept of conversations that are gone: written by a turn that outlived them, so of the last day at most."""
+async def delete_orphaned_trackers(session: AsyncSession, within: timedelta) -> int:
+    """Removes what Rasa kept, in the time up to now, of conversations that are gone."""
     if not await _has_trackers(session):
         return 0
     statement = text(
-        f"DELETE FROM {_TRACKERS} t WHERE t.updated_at > now() - interval '1 day' "  # noqa: S608
+        f"DELETE FROM {_TRACKERS} t WHERE t.updated_at > now() - CAST(:within AS interval) "  # noqa: S608
         "AND NOT EXISTS (SELECT FROM conversations c WHERE c.id = t.sender_id) RETURNING sender_id"
     )
-    return len((await session.execute(statement)).all())
+    return len((await session.execute(statement, {"within": within})).all())
 
 
 async def _has_trackers(session: AsyncSession) -> bool:

@@ -24,6 +24,7 @@ from kit.company import Company, Language
 from kit.database import Json
 from kit.errors import Conflict, NotFound, UserError
 from kit.ids import new_id
+from kit.masking import mask
 from kit.times import clock_words
 
 TEXTS = Catalogue(Path(__file__).with_name("texts.yml"))
@@ -360,7 +361,7 @@ async def prioritise(
         raise Conflict(f"{found.id} is closed", "nobody waits in it")
     before, locked.priority = locked.priority, PRIORITIES[priority]
     await _event(
-        session, locked, "prioritised", csm.id, now, before=before, after=locked.priority, reason=reason.strip()
+        session, locked, "prioritised", csm.id, now, before=before, after=locked.priority, reason=mask(reason.strip())
     )
     return locked
 
@@ -604,6 +605,7 @@ async def _held(session: AsyncSession, id_: str, csm: Csm) -> Escalation:
 async def _close(
     session: AsyncSession, found: Escalation, state: str, actor: str, now: datetime, resolution: str
 ) -> None:
+    resolution = mask(resolution)
     found.state, found.closed_at, found.resolution = state, now, resolution or None
     found.snoozed_until, found.next_due_at = None, None
     await _event(session, found, state, actor, now, reason=resolution)

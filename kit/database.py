@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -58,12 +61,36 @@ CONNECTING: Mapping[str, Any] = {
     "keepalives_count": 3,
 }
 """Of libpq: a server or a network that falls silent is noticed within half a minute."""
+HANGS_SECONDS = 5.0
+"""A server that leaves the simplest question unanswered for so long hangs: its machine is frozen, its disk does not answer."""
+_WATCH_SECONDS = 1.0
 _USED = "kotae_used"
 _IDLE_SECONDS = 1.0
 
 
-def _note_use(_: object, record: ConnectionPoolEntry) -> None:
-    record.info[_USED] = time.monotonic()
+async def _ask(url: str, connection: psycopg.AsyncConnection | None) -> psycopg.AsyncConnection | None:
+    """The connection, once the server has answered over it, or a new one; None where it refuses."""
+    try:
+        if connection is None:
+            connection = await psycopg.AsyncConnection.connect(
+                url, autocommit=True, connect_timeout=int(2 * HANGS_SECONDS)
+            )
+        await connection.execute("SELECT 1")
+    except psycopg.Error:
+        if connection is not None:
+            await connection.close()
+        return None
+    return connection
+
+
+def _cut(connection: Any) -> None:
+    """Ends the line under a connection of psycopg, so that whoever waits for the server hears that it is gone."""
+    with contextlib.suppress(OSError, psycopg.Error):
+        line = socket.socket(fileno=os.dup(connection.fileno()))
+        try:
+            line.shutdown(socket.SHUT_RDWR)
+        finally:
+            line.close()
 
 
 def async_url(url: str) -> str:
@@ -132,7 +159,9 @@ class Database:
         self._connections = Connections(driver_url(url), settings, 2 * pool_size)
         self._hints: list[tuple[str, str]] = []
         self._hinting: asyncio.Task[None] | None = None
-        event.listen(self.engine.sync_engine, "checkin", _note_use)
+        self._hangs = False
+        self._out: set[ConnectionPoolEntry] = set()
+        event.listen(self.engine.sync_engine, "checkin", self._back)
         event.listen(self.engine.sync_engine, "checkout", self._test_if_idle)
         self.session = async_sessionmaker(self.engine, expire_on_commit=False)
         self._reading = async_sessionmaker(
@@ -142,6 +171,7 @@ class Database:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:
         """One unit of work: committed at the end, rolled back when anything raises."""
+        self._refuse_where_it_hangs()
         async with self.session() as session, session.begin():
             yield session
         self._give_hints(session.info.get(_HINTS))
@@ -174,6 +204,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """For reading what a single statement finds: no transaction, which would cost two round trips more."""
+        self._refuse_where_it_hangs()
         async with self._reading() as session:
             yield session
 
@@ -194,11 +225,54 @@ class Database:
             return False
         return True
 
+    async def watch(self) -> None:
+        """Sees to it, until cancelled, that nobody waits for a server that hangs.
+
+        A server that is frozen closes no connection, and what was asked of it is neither done nor refused: without this a caller would wait as
+        long as it lasts. So a question is put to it over a connection of its own; where no answer comes within `HANGS_SECONDS`, all that wait are told
+        that it is away, and so is everybody who comes, until it answers. What was under way may have been done or not: whoever asks
+        again must be recognised. A statement that is merely slow is left alone.
+        """
+        probe: psycopg.AsyncConnection | None = None
+        try:
+            while True:
+                asked = asyncio.create_task(_ask(self.url, probe))
+                done, _ = await asyncio.wait({asked}, timeout=HANGS_SECONDS)
+                if asked in done:
+                    probe, hangs = asked.result(), False  # a server that refuses does not hang
+                else:
+                    hangs = True
+                    if probe is not None:
+                        _cut(probe)  # cancelling would wait for the server to confirm
+                    asked.cancel()
+                    probe = None
+                if hangs != self._hangs:
+                    logger.warning("database_hangs" if hangs else "database_answers", waiting=len(self._out))
+                self._hangs = hangs
+                if hangs:
+                    for connection in [record.driver_connection for record in self._out]:
+                        if connection is not None:
+                            _cut(connection)
+                await asyncio.sleep(_WATCH_SECONDS)
+        finally:
+            self._hangs = False
+            if probe is not None:
+                _cut(probe)
+
+    def _refuse_where_it_hangs(self) -> None:
+        if self._hangs:
+            raise NoneFree("the server hangs")
+
+    def _back(self, _: object, record: ConnectionPoolEntry) -> None:
+        self._out.discard(record)
+        record.info[_USED] = time.monotonic()
+
     def _test_if_idle(self, connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
         """A connection that has lain idle may be dead: it is tested, and replaced by the pool where it does not answer.
 
         SQLAlchemy's own `pool_pre_ping` tests on every use, a round trip each time.
         """
+        self._out.add(record)
         if time.monotonic() - record.info.get(_USED, -_IDLE_SECONDS) < _IDLE_SECONDS:
             return
         try:

@@ -9,11 +9,14 @@ import random
 import time
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
+
+from kit.clock import now
 
 Kind = Literal["asker", "wisher", "leaver", "watched"]
 ACK_SECONDS, PING_SECONDS, PONG_SECONDS = 6.0, 25.0, 8.0
@@ -38,12 +41,14 @@ class Words:
     """One message of a customer.
 
     Attributes:
+        at: when it was first sent.
         seconds: from the first try to the first word back; None where a person held the conversation.
         tries: how often it was sent.
     """
 
     client_id: str
     text: str
+    at: datetime
     seq: int | None = None
     seconds: float | None = None
     tries: int = 0
@@ -144,7 +149,7 @@ class Customer:
 
     async def _say(self, text: str, choice: str | None) -> Words:
         """Sends until it is acknowledged, then waits for a word back."""
-        words = Words(str(uuid.uuid4()), text)
+        words = Words(str(uuid.uuid4()), text, now())
         self.said.append(words)
         began = time.monotonic()
         deadline = began + PATIENCE_SECONDS

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
+import httpx
+import psycopg
+
 from deploy.local import Cluster
+from kit.clock import now
+from kit.settings import LOOPBACK
 
 SERVICES = ("api", "rasa", "actions", "knowledge_base", "postgres")
 
@@ -30,6 +37,26 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.how} {self.service}" + (f" for {self.seconds:.0f} s" if self.how == "stop" else "")
+
+
+@dataclass
+class Struck:
+    """What was broken, and for how long.
+
+    Attributes:
+        name: of the replica.
+        back: when it served again; None where it did not before the end.
+    """
+
+    fault: Fault
+    name: str
+    at: datetime
+    back: datetime | None = None
+
+    @property
+    def seconds(self) -> float:
+        """From the fault until it served again."""
+        return (self.back - self.at).total_seconds() if self.back is not None else float("inf")
 
 
 def plan(chance: random.Random, count: int, gap: float, longest: float) -> list[Fault]:
@@ -54,24 +81,52 @@ def plan(chance: random.Random, count: int, gap: float, longest: float) -> list[
     ]
 
 
-async def strike(cluster: Cluster, faults: Sequence[Fault], chance: random.Random, tell: Callable[[str], None]) -> None:
+async def strike(
+    cluster: Cluster, faults: Sequence[Fault], chance: random.Random, tell: Callable[[str], None]
+) -> list[Struck]:
     """Breaks things as planned; whoever was stopped goes on in the end.
 
     Args:
         tell: takes a line for each.
+    Returns:
+        what was broken when, once all of it serves again.
     """
     began = time.monotonic()
-    waking: list[asyncio.Task[None]] = []
+    struck: list[Struck] = []
+    coming: list[asyncio.Task[None]] = []
     for fault in faults:
         await asyncio.sleep(fault.after)
         name = await _victim(cluster, fault.service, chance)
-        if fault.how == "kill":
-            cluster.signal(name, signal.SIGKILL)
-        else:
-            cluster.signal(name, signal.SIGSTOP)
-            waking.append(asyncio.create_task(_wake(cluster, name, fault.seconds)))
+        struck.append(Struck(fault, name, now()))
+        cluster.signal(name, signal.SIGKILL if fault.how == "kill" else signal.SIGSTOP)
+        coming.append(asyncio.create_task(_until_back(cluster, struck[-1])))
         tell(f"{time.monotonic() - began:5.0f} s  {fault} ({name})")
-    await asyncio.gather(*waking)
+    await asyncio.gather(*coming)
+    return struck
+
+
+async def _until_back(cluster: Cluster, struck: Struck) -> None:
+    """Waits until the replica serves again; wakes it where it was stopped."""
+    if struck.fault.how == "stop":
+        await asyncio.sleep(struck.fault.seconds)
+        cluster.signal(struck.name, signal.SIGCONT)
+    while struck.back is None:
+        if await _serves(cluster, struck.name):
+            struck.back = now()
+        await asyncio.sleep(0.1)
+
+
+async def _serves(cluster: Cluster, name: str) -> bool:
+    process = cluster.processes[name]
+    if not process.ready_path:
+        with contextlib.suppress(psycopg.OperationalError):
+            async with await psycopg.AsyncConnection.connect(cluster.url, connect_timeout=2):
+                return True
+        return False
+    with contextlib.suppress(httpx.HTTPError):
+        async with httpx.AsyncClient(trust_env=False, timeout=2) as http:
+            return (await http.get(f"http://{LOOPBACK}:{process.port}{process.ready_path}")).status_code == 200
+    return False
 
 
 async def _victim(cluster: Cluster, service: str, chance: random.Random) -> str:
@@ -85,8 +140,3 @@ async def _victim(cluster: Cluster, service: str, chance: random.Random) -> str:
 
 def _replicas(cluster: Cluster, service: str) -> Iterable[str]:
     return (name for name in cluster.processes if name == service or name.startswith(f"{service}-"))
-
-
-async def _wake(cluster: Cluster, name: str, seconds: float) -> None:
-    await asyncio.sleep(seconds)
-    cluster.signal(name, signal.SIGCONT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 
 from cli.processes import Process
@@ -49,6 +51,33 @@ class Server:
         """A statement of the owner."""
         with psycopg.connect(self.admin, autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[call-overload]  # no values of others are in it
+
+    def freeze(self) -> None:
+        """Stops it where it is, with all its processes: it closes nothing and answers nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Ends it as a crash of the machine would, but for what the system has still to write to the disk."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.process.handle is not None
+        parent = psutil.Process(self.process.handle.pid)
+        for each in (parent, *parent.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.send_signal(number)
+
+    async def becomes_standby(self) -> None:
+        """It is started again as a standby, which is in recovery until it is promoted."""
+        await self.process.stop()
+        mark = self.disk / "postgres" / "standby.signal"
+        mark.touch()
+        shutil.chown(mark, postgres.user())
+        await self.until_up()
 
     def disconnect(self) -> None:
         """Ends every connection of the guest."""

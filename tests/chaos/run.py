@@ -19,7 +19,7 @@ from deploy import local
 from deploy.local import Cluster
 from kit.database import Database
 from kit.settings import ROOT, Settings, load_settings
-from tests.chaos import faults, verdict
+from tests.chaos import faults, reasons, verdict
 from tests.chaos.colleagues import Colleague
 from tests.chaos.customers import Customer, Kind
 from tests.chaos.receiver import Receiver
@@ -77,6 +77,7 @@ async def run(size: Size, seed: int, home: Path, tell: Callable[[str], None]) ->
             "KOTAE_WEBHOOK_SECRET": "a secret of the kill test, long enough",
             "KOTAE_SLACK_WEBHOOK_URL": f"{receiver.url}/slack",
             "KOTAE_WEBHOOK_PRIVATE_NETWORKS": "true",  # the receiver is on loopback
+            "KOTAE_LOG_FORMAT": "json",  # the verdict reads in it why a turn failed
         }
         began = time.monotonic()
         async with local.running(settings, size.replicas, extra) as cluster:
@@ -102,7 +103,7 @@ async def _through(
     at_work = [asyncio.create_task(one.run(calm)) for one in customers]
     helping = [asyncio.create_task(one.run(calm)) for one in colleagues]
     try:
-        await faults.strike(cluster, faults.plan(chance, size.strikes, size.gap, size.longest), chance, tell)
+        struck = await faults.strike(cluster, faults.plan(chance, size.strikes, size.gap, size.longest), chance, tell)
         began = time.monotonic()
         await _ready(cluster.settings)
         tell(f"everything is ready again {time.monotonic() - began:.0f} s later")
@@ -114,7 +115,13 @@ async def _through(
             if outcome is not None:
                 customer.faults.append(f"stuck: {outcome!r}")
         await _delivered(database)
-        return await verdict.judge(database, customers, colleagues, receiver)
+        found = await verdict.judge(database, customers, colleagues, receiver)
+        found.worst = reasons.of_the_longest_silence(struck, customers)
+        found.back = reasons.times_to_return(struck)
+        found.failures = await reasons.of_failures(
+            database, cluster.settings.logs_dir, struck, [c.id for c in customers]
+        )
+        return found
     finally:
         for task in (*at_work, *helping):
             task.cancel()

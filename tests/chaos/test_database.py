@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import json
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 from websockets.asyncio.client import connect
 
+from kit.database import HANGS_SECONDS, Database
 from tests.chaos.front import GUEST, Front, Server, front, small_server, until
 from tests.chaos.rasa import GOOD, Rasa, rasa
 
@@ -76,7 +79,7 @@ async def once_and_answered(door: Front, conversation: str, *client_ids: str) ->
         (f"ALTER ROLE {GUEST} CONNECTION LIMIT 0", f"ALTER ROLE {GUEST} CONNECTION LIMIT -1"),
         (f"ALTER ROLE {GUEST} SET default_transaction_read_only = on", f"ALTER ROLE {GUEST} RESET ALL"),
     ],
-    ids=["no connection to spare", "read-only, as in recovery"],
+    ids=["no connection to spare", "read-only"],
 )
 async def test_what_cannot_be_stored_is_refused_and_taken_later(
     server: Server, door: Front, breaks: str, mends: str
@@ -125,6 +128,66 @@ async def _next(socket: object, *kinds: str) -> dict[str, object]:
             frame: dict[str, object] = json.loads(await socket.recv())  # type: ignore[attr-defined]
             if frame["type"] in kinds:
                 return frame
+
+
+async def test_a_standby_takes_nothing_until_it_is_promoted(server: Server, door: Front) -> None:
+    """In recovery: what is there can be read by who knows how, nothing is taken, and after the promotion all is as before."""
+    conversation = await door.open()
+    await accepted_again(door, conversation, "a")
+    await server.becomes_standby()
+    try:
+
+        async def refused() -> bool:  # the connections of before are noticed to be dead one by one
+            answer = await door.say(conversation, "b")
+            is_honest(answer)
+            return "recovery" in door.log.read_text() or "ReadOnlySqlTransaction" in door.log.read_text()
+
+        await until(refused)
+        is_honest(await door.http.post("/v1/conversations", json={}))
+    finally:
+        server.run("SELECT pg_promote()")
+    await accepted_again(door, conversation, "b")
+    await once_and_answered(door, conversation, "a", "b")
+
+
+async def test_a_database_that_hangs_keeps_nobody_waiting(server: Server, door: Front) -> None:
+    """Frozen in the middle: who waits is told within seconds, who comes at once; when it goes on everything is taken, once."""
+    conversation, other = await door.open(), await door.open()
+    address = f"{door.url.replace('http', 'ws')}/v1/conversations/{other}/stream?after=99"
+    async with connect(address, additional_headers=door.proof(other), proxy=None) as socket:
+        await accepted_again(door, conversation, "a")
+        server.freeze()
+        try:
+            began = time.monotonic()
+            await socket.send(json.dumps({"type": "message", "client_id": "a", "text": "hello"}))
+            is_honest(await door.say(conversation, "b"))
+            refused = await _next(socket, "error")
+            assert (refused["code"], refused["client_id"], refused["retry_after"]) == ("unavailable", "a", 2)
+            assert time.monotonic() - began < HANGS_SECONDS + 5
+            began = time.monotonic()
+            is_honest(await door.say(conversation, "b"))
+            is_honest(await door.http.post("/v1/conversations", json={}))
+            assert (await door.http.get("/readyz")).status_code == 503
+            assert time.monotonic() - began < 1
+        finally:
+            server.thaw()
+        await accepted_again(door, conversation, "b")
+        await accepted_again(door, other, "a")
+    await once_and_answered(door, conversation, "a", "b")
+    await once_and_answered(door, other, "a")
+
+
+async def test_a_slow_statement_is_no_hanging_server(server: Server) -> None:
+    """What takes longer than a server may be silent is left alone, as long as the server answers others."""
+    database = Database(server.url)
+    watching = asyncio.create_task(database.watch())
+    try:
+        async with database.begin() as session:
+            await session.execute(text(f"SELECT pg_sleep({HANGS_SECONDS + 2})"))
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await database.close()
 
 
 async def test_a_full_disk_loses_nothing_that_was_accepted(server: Server, door: Front) -> None:

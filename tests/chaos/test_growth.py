@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from accounts.surveys import load_rules
 from api import aftercare
 from benchmarks import load
 from conversations import erasing, log, repository, turns
@@ -61,7 +62,9 @@ EVERY: dict[str, Work] = {
     "the backlog": lambda session, _: repository.owed_turns(session, 500),
     "the queue's sweep": lambda session, company: queue.sweep(session, company, now()),
     "replies not seen": lambda session, company: aftercare.write_to_who_left(session, company, now()),
-    "what Rasa kept": lambda session, _: erasing.sweep(session),
+    "what Rasa kept": lambda session, _: erasing.sweep(session, timedelta(minutes=10)),
+    "conversations at rest": lambda session, company: aftercare.ask_nps(session, now(), load_rules(company)),
+    "what has had its time": lambda session, _: erasing.older(session, now() - timedelta(days=730), 500),
     "notifications": lambda session, _: outbox.listing(session, "waiting"),
     "the last conversation of a person": lambda session, _: log.latest(session, "acme", "pat"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,13 @@ _UNTOLD = text(
     WHERE s.conversation_id = ANY(:ids) AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.dedupe = 'webhook:' || e.id)
     """
 )
+_REMEMBERED = text(
+    """
+    SELECT sender_id AS conversation, array_agg(event ->> 'message_id' ORDER BY place) AS turns
+    FROM rasa.rasa_trackers, jsonb_array_elements(events::jsonb) WITH ORDINALITY AS each (event, place)
+    WHERE sender_id = ANY(:ids) AND event ->> 'event' = 'user' GROUP BY sender_id
+    """
+)
 _OUTBOX = text("SELECT id, kind, state, payload ->> 'conversation' AS conversation FROM outbox")
 
 
@@ -51,11 +59,17 @@ class Verdict:
     Attributes:
         silences: seconds each message waited for a word back, where the bot held the conversation.
         outcomes: how many turns ended how.
+        failures: how many turns failed for which reason while what was away.
+        worst: what was away during the longest silence.
+        back: seconds from being killed to serving again, of each process.
     """
 
     broken: list[str] = field(default_factory=list)
     silences: list[float] = field(default_factory=list)
     outcomes: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    worst: str = ""
+    back: dict[str, list[float]] = field(default_factory=dict)
     messages: int = 0
     escalations: int = 0
     notifications: int = 0
@@ -74,7 +88,12 @@ class Verdict:
             f"messages accepted {self.messages}, turns {self.outcomes}, most leases of one turn {self.attempts}",
             f"escalations {self.escalations}, notifications delivered {self.notifications}, reconnects {self.reconnects}",
             f"silence: median {statistics.median(self.silences or [0]):.2f} s, 95 % within {often:.1f} s,"
-            f" longest {self.longest:.1f} s",
+            f" longest {self.longest:.1f} s{self.worst and f' ({self.worst})'}",
+            *(f"failed: {count} {why}" for why, count in sorted(self.failures.items(), key=lambda one: -one[1])),
+            *(
+                f"{name} served again {statistics.median(seconds):.1f} s after being killed, {max(seconds):.1f} s at most"
+                for name, seconds in self.back.items()
+            ),
             *(f"BROKEN: {line}" for line in self.broken),
         ]
         return "\n".join(lines)
@@ -91,10 +110,12 @@ async def judge(
         messages = await _rows(session, _MESSAGES, ids)
         escalations = await _rows(session, _ESCALATIONS, ids)
         untold = await _rows(session, _UNTOLD, ids)
+        remembered = await _rows(session, _REMEMBERED, ids)
         outbox = [dict(row) for row in (await session.execute(_OUTBOX)).mappings()]
     verdict.broken += [f"{customer.id}: {fault}" for customer in customers for fault in customer.faults]
     verdict.broken += _log_kept(customers, colleagues, messages)
     verdict.broken += _turns_settled(turns)
+    verdict.broken += _remembered(turns, remembered)
     verdict.broken += _escalated(customers, escalations)
     verdict.broken += [f"event {row['id']} of the queue has no notification" for row in untold]
     verdict.broken += _told(outbox, receiver, [row for row in escalations if row["mode"] == "takeover"])
@@ -153,6 +174,19 @@ def _turns_settled(turns: list[dict[str, Any]]) -> Iterator[str]:
             if row["first_reply"] <= max(row["seq"], before.get(row["conversation"], 0)):
                 yield f"{where} is answered out of order"
             before[row["conversation"]] = row["first_reply"]
+
+
+def _remembered(turns: list[dict[str, Any]], remembered: list[dict[str, Any]]) -> Iterator[str]:
+    """Rasa remembers every turn that was answered, in order, though what it keeps does not wait for the disk.
+
+    One that was run again, because its first answer was lost, may be there twice, one behind the other.
+    """
+    kept = {row["conversation"]: row["turns"] for row in remembered}
+    for conversation in {row["conversation"] for row in turns}:
+        answered = [row["id"] for row in turns if row["conversation"] == conversation and row["outcome"] == "answered"]
+        found = [each for each, _ in itertools.groupby(one for one in kept.get(conversation, []) if one in answered)]
+        if found != answered:
+            yield f"{conversation}: Rasa remembers {len(found)} of {len(answered)} answered turns: {found} of {answered}"
 
 
 def _escalated(customers: Sequence[Customer], escalations: list[dict[str, Any]]) -> Iterator[str]:

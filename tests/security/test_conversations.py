@@ -29,6 +29,13 @@ CALLS: dict[str, Call] = {
     "e-mail": lambda door, id_, headers: door.put(
         f"/v1/conversations/{id_}/email", json={"email": "evil@example.com"}, headers=headers
     ),
+    "typing": lambda door, id_, headers: door.post(
+        f"/v1/conversations/{id_}/frames", json={"type": "typing"}, headers=headers
+    ),
+    "thumb": lambda door, id_, headers: door.post(
+        f"/v1/conversations/{id_}/frames", json={"type": "feedback", "seq": 1, "helpful": False}, headers=headers
+    ),
+    "sign out": lambda door, id_, headers: door.delete(f"/v1/conversations/{id_}/token", headers=headers),
     "identity": lambda door, id_, headers: door.put(
         f"/v1/conversations/{id_}/identity", json={"identity": "a.b.c"}, headers=headers
     ),

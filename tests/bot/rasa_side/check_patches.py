@@ -19,7 +19,9 @@ from rasa.core.policies.rule_policy import RulePolicy
 from rasa.engine.exceptions import GraphRunError
 from rasa.engine.graph import ExecutionContext, GraphComponent, GraphSchema, SchemaNode
 from rasa.engine.runner.dask import DaskGraphRunner
+from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import Event
+from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import RasaException
 from rasa.shared.utils.common import all_subclasses
 from rasa.shared.utils.schemas.events import EVENTS_SCHEMA
@@ -52,6 +54,7 @@ BAD = [
     {"events": [{"event": "slot", "name": "email", "value": None, "timestamp": "now"}]},
     {"events": None},
 ]
+ANSWER = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
 NAMES = [one["properties"]["event"]["const"] for one in EVENTS_SCHEMA["items"]["oneOf"]]
 FIELDS = {"name": "email", "value": None, "entities": [], "timestamp": 1.0, "text": 7, "policy": None, "data": []}
 
@@ -241,6 +244,65 @@ class Failures(unittest.TestCase):
         finally:
             rasa_patches.failed_actions.reset(token)
         self.assertEqual(noted, ["action_any"])
+
+
+class Returns(unittest.TestCase):
+    """An action server that is away is asked again; one that fails is not."""
+
+    def setUp(self) -> None:
+        rasa_patches.apply()
+
+    def run_against(self, *answers: bytes) -> tuple[int, list[str], Any]:
+        """Runs an action whose server gives these answers one after the other, the last one for ever; empty: it hangs up.
+
+        Returns:
+            how often it was asked, the actions that were noted as failed, what came of it.
+        """
+
+        async def call() -> tuple[int, list[str], Any]:
+            asked = 0
+
+            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                nonlocal asked
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(answers[min(asked, len(answers) - 1)])
+                asked += 1
+                writer.close()
+
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
+            endpoint = EndpointConfig(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            noted: list[str] = []
+            token = rasa_patches.failed_actions.set(noted)
+            tracker = DialogueStateTracker.from_events("c", [])
+            try:
+                made: Any = await RemoteAction("action_any", endpoint).run(None, None, tracker, Domain.empty())
+            except RasaException as error:
+                made = error
+            finally:
+                rasa_patches.failed_actions.reset(token)
+                async with endpoint.session() as session:
+                    await session.close()
+                server.close()
+            return asked, noted, made
+
+        return asyncio.run(call())
+
+    def test_it_is_asked_again_until_it_is_back(self) -> None:
+        for away in (b"", ANSWER % (b"502 Bad Gateway", 0, b""), ANSWER % (b"503 Service Unavailable", 0, b"")):
+            asked, noted, made = self.run_against(away, away, ANSWER % (b"200 OK", 14, b'{"events": []}'))
+            self.assertEqual((asked, noted, made), (3, [], []))
+
+    def test_what_fails_is_not_tried_again(self) -> None:
+        asked, noted, made = self.run_against(ANSWER % (b"500 Internal Server Error", 0, b""))
+        self.assertEqual((asked, noted), (1, ["action_any"]))
+        self.assertIsInstance(made, RasaException)
+
+    def test_it_is_not_waited_for_longer_than_the_front_door_waits(self) -> None:
+        with mock.patch.object(rasa_patches, "ACTION_RETURN_SECONDS", 0.5):
+            asked, noted, made = self.run_against(b"")
+        self.assertGreater(asked, 1)
+        self.assertEqual(noted, ["action_any"])
+        self.assertIsInstance(made, RasaException)
 
 
 class Sessions(unittest.TestCase):

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations import log
 from conversations.bodies import Text
-from conversations.masking import luhn, mask
+from kit.masking import luhn, mask, masked
 
 MASKED = {
     "my card is 4242 4242 4242 4242, exp 12/29": ("4242 4242 4242", "4242, exp 12/29"),
@@ -67,6 +67,47 @@ KEPT = [
 def test_what_only_looks_like_it_stays(words: str) -> None:
     """Order numbers, telephone numbers, ids, and sentences about passwords."""
     assert mask(words) == words
+
+
+CARD = 4242424242424242
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ({"note": "card 4242 4242 4242 4242"}, {"note": "card •••• 4242"}),
+        ({"deep": [{"password": "correct-horse"}]}, {"deep": [{"password": "••••••••"}]}),
+        ({"card": CARD, "seats": 5}, {"card": "•••• 4242", "seats": 5}),
+        ({"api_key": "1234abcd5678", "lang": "en"}, {"api_key": "••••••••", "lang": "en"}),
+        ({"page": {"url": "https://a.example/?token=abcdef"}}, {"page": {"url": "https://a.example/?token=••••••••"}}),
+        (["ghp_16C7e42F292c6912E7710c838347Ae178B4a"], ["ghp_••••••••"]),
+        ({"password": 'ab\\"c:d', "x": 1}, {"password": "••••••••", "x": 1}),
+    ],
+)
+def test_values_are_masked_by_what_they_are_called(value: object, kept: object) -> None:
+    """Texts and numbers at any depth; masking again changes nothing."""
+    assert masked(value) == kept
+    assert masked(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"order_id": CARD, "id": str(CARD), "invoiceId": CARD, "order_ids": [CARD]},
+        {"seats": 5, "passwords_reset": 3, "ok": True, "none": None, "rate": 0.25, "at": 1732550400000},
+        {"password": None, "has_password": True},
+        {},
+    ],
+)
+def test_ids_and_ordinary_values_stay(value: object) -> None:
+    """What things are found by is never changed, though one in ten long numbers has a right check digit."""
+    assert masked(value) == value
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=40), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3), max_leaves=8))  # fmt: skip
+def test_any_value_can_be_masked_and_masking_again_changes_nothing(value: object) -> None:
+    """Whatever a backend sends."""
+    assert masked(masked(value)) == masked(value)
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=400))

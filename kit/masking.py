@@ -1,7 +1,7 @@
-"""What customers write and nobody should keep: card numbers, passwords and keys, masked before anything is stored.
+"""What people write and nobody should keep: card numbers, passwords and keys, masked before anything is stored.
 
-It is masked once, where the log takes a text in: Rasa, the knowledge base, the console, e-mails and backups get what is stored. The rules
-want evidence, so that order numbers, telephone numbers and ids stay as they are:
+It is masked once, where a text is taken in, the log's as well as a ticket's or an event's: Rasa, the knowledge base, the console, e-mails and
+backups get what is stored. The rules want evidence, so that order numbers, telephone numbers and ids stay as they are:
 
 - **card**: 13 to 19 digits, alone or in groups by single blanks or hyphens, beginning as a card scheme's numbers do (2 to 6), with the
   length that scheme has and a right check digit (Luhn, ISO/IEC 7812-1). The last four stay, by which people know their card.
@@ -14,6 +14,9 @@ want evidence, so that order numbers, telephone numbers and ids stay as they are
 from __future__ import annotations
 
 import re
+from typing import Any
+
+import orjson
 
 DOT = "•"
 _KEEP = 4
@@ -49,6 +52,8 @@ _IN_ADDRESS = re.compile(
     r"(?P<name>[?&#](?:[\w-]*(?:token|secret|password|passwd|api_?key|access_?key|signature|sig|code|auth|session)[\w-]*)=)[^&#\s]+",
     re.IGNORECASE,
 )
+_NAMES_SECRET = re.compile(rf"(?:{_NAMED})$", re.IGNORECASE)
+_ID = re.compile(r"(?:^|[_-])ids?$|(?<=[a-z])Ids?$")
 _USER = re.compile(r"(?<=://)[^\s/@:]{1,128}:[^\s/@]{1,256}(?=@)")
 
 
@@ -64,6 +69,35 @@ def mask(text: str) -> str:
     if _HINTS.search(text):
         text = _PASSWORD.sub(_password, text)
     return _cards(text)
+
+
+def masked(value: Any) -> Any:
+    """A JSON value with what is in it masked: in texts and numbers, and whatever stands under a key that is called a password or a key.
+
+    Values under `id`, `…_id` and `…Id` stay as they are: by them things are found again.
+    """
+    try:
+        # Nearly always there is nothing: looking at the whole is much quicker than walking through it.
+        text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        if mask(text) == text:
+            return value
+    except (TypeError, ValueError, RecursionError):
+        pass
+    return _walked(value, "")
+
+
+def _walked(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _walked(item, str(name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_walked(item, key) for item in value]
+    if value is None or isinstance(value, bool) or _ID.search(key):
+        return value
+    text = str(value)
+    if _NAMES_SECRET.search(key) and len(text) >= _KEEP:
+        return DOT * 8
+    after = mask(text)
+    return value if after == text else after
 
 
 def _key(match: re.Match[str]) -> str:
