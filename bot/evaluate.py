@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import codecs
 import csv
+import io
 import json
 import logging
 import sys
@@ -32,6 +34,12 @@ NOT_UNDERSTOOD = "nlu_fallback"
 PATIENCE_SECONDS = 60.0
 """How long a batch waits for its sentence features: a busy machine must change the time taken, never the figures."""
 
+HEADERS = {
+    "sentence": ("sentence", "text", "utterance", "query", "question", "message"),
+    "label": ("label", "intent", "category", "class"),
+}
+"""Names that a column may have, as published sets have them; the first is the one to use."""
+ENCODINGS = ("utf-8-sig", "cp1252")
 LABELS = 2
 """Labels that training needs at least."""
 TOGETHER = 64
@@ -68,30 +76,58 @@ class Judged:
 
 
 def read_rows(path: Path) -> List[Row]:
-    """Labelled sentences of a CSV file.
+    """Labelled sentences of a CSV file: comma, semicolon or tab between columns, which may have one of `HEADERS`' names.
 
     Raises:
         BadData: it is missing, lacks a column, or is empty.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            columns = [name.strip() for name in reader.fieldnames or []]
-            missing = {"sentence", "label"} - set(columns)
-            if missing:
-                has = f"it has {', '.join(columns)}" if any(columns) else "it has none"
-                raise BadData(
-                    f"{path}: column {' and '.join(sorted(missing))} is missing ({has}); sentence and label are needed"
-                )
-            reader.fieldnames = columns
-            # A short line lacks its last columns: DictReader gives None for them.
-            rows = [Row(" ".join((line["sentence"] or "").split()), (line["label"] or "").strip()) for line in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = _text(path)
+        first = text.split("\n", 1)[0]
+        separator = max(",;\t", key=first.count)
+        reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True, delimiter=separator)
+        columns = [name.strip() for name in reader.fieldnames or []]
+        places = {kind: _place(columns, names) for kind, names in HEADERS.items()}
+        missing = [kind for kind, place in places.items() if place is None]
+        if missing:
+            has = f"it has {', '.join(columns)}" if any(columns) else "it has none"
+            raise BadData(
+                f"{path}: column {' and '.join(missing)} is missing ({has}); sentence and label are needed in the first line"
+            )
+        reader.fieldnames = [str(number) for number in range(len(columns))]  # names may come twice
+        sentence, label = str(places["sentence"]), str(places["label"])
+        # A short line lacks its last columns: DictReader gives None for them.
+        rows = [Row(" ".join((line[sentence] or "").split()), " ".join((line[label] or "").split())) for line in reader]
+    except (OSError, csv.Error) as error:
         raise BadData(f"{path}: cannot be read as CSV ({type(error).__name__})") from None
     rows = [row for row in rows if row.sentence and row.label]
     if not rows:
         raise BadData(f"{path}: no labelled sentences in it")
     return rows
+
+
+def _text(path: Path) -> str:
+    """What a file holds, in UTF-8 or else in what spreadsheets write in the West.
+
+    Raises:
+        BadData: it is in another encoding.
+    """
+    content = path.read_bytes()
+    for encoding in ("utf-16",) if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ENCODINGS:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if encoding == ENCODINGS[-1]:
+            print(f"note: {path} is not UTF-8; read as {encoding}", file=sys.stderr)
+        return text.replace("\0", "")
+    raise BadData(f"{path}: neither UTF-8 nor {ENCODINGS[-1]}; save it as UTF-8")
+
+
+def _place(columns: Sequence[str], names: Sequence[str]) -> Optional[int]:
+    """Where the column of one of these names is, the first name first."""
+    plain = [name.casefold() for name in columns]
+    return next((plain.index(name) for name in names if name in plain), None)
 
 
 def report(judged: Sequence[Judged], oos_label: Optional[str]) -> Dict[str, Any]:
@@ -209,8 +245,7 @@ async def _judge(model: Path, rows: Sequence[Row]) -> List[Judged]:
             if message.get_dense_features(TEXT)[1] is None:
                 raise BadData("the knowledge base gave no sentence features; see its log")
             judged.append(judge(row.label, message.as_dict(only_output_properties=True)))
-        print(f"\rjudged: {len(judged)} of {len(rows)}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+        quiet.progress("judged", len(judged), len(rows))
     return judged
 
 
@@ -252,8 +287,9 @@ def main() -> int:
         with _quiet_output():
             found = evaluate(train, test, arguments.oos_label)
     except (BadData, RasaException) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return quiet.failed(str(error))
+    except Exception as error:  # noqa: BLE001  # the boundary: whatever others' data did, it is said in one line
+        return quiet.failed(f"{arguments.train}, {arguments.test}: {type(error).__name__}: {error}")
     print(
         json.dumps(found)
         if arguments.json

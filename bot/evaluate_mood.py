@@ -73,11 +73,9 @@ def main() -> int:
     try:
         found = measure(arguments.test)
     except EncoderUnavailable as error:
-        print(f"error: the knowledge base gives no sentence vectors ({error})", file=sys.stderr)
-        return 1
+        return quiet.failed(f"the knowledge base gives no sentence vectors ({error})")
     except (ValueError, KeyError, TypeError, OSError) as error:
-        print(f"error: {arguments.test}: not lines of labels|text ({error})", file=sys.stderr)
-        return 1
+        return quiet.failed(f"{arguments.test}: not lines of labels|text ({error})")
     if arguments.json:
         print(json.dumps(found))
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 
 ENVIRONMENT = {
@@ -29,6 +30,22 @@ def prepare(level: int = logging.WARNING) -> None:
     os.environ.setdefault("LOG_LEVEL", logging.getLevelName(level))
     warnings.showwarning = _silent  # filters do not last: libraries behind Rasa set their own
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+
+
+def failed(why: str) -> int:
+    """Says in one line why a command could not be done, as `kotae` does.
+
+    Returns:
+        its exit status.
+    """
+    print(f"kotae: {' '.join(why.split())}", file=sys.stderr)
+    return 1
+
+
+def progress(what: str, done: int, of: int) -> None:
+    """Shows on a terminal how far something is; a file or another program gets nothing of it."""
+    if sys.stderr.isatty():
+        print(f"\r{what}: {done} of {of}", end="\n" if done >= of else "", file=sys.stderr, flush=True)
 
 
 def _silent(*args: object, **kwargs: object) -> None:

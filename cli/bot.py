@@ -15,7 +15,7 @@ import typer
 
 from cli import prepare, processes
 from cli.output import notes, screen
-from kit.errors import KotaeError, Unavailable
+from kit.errors import KotaeError, Unavailable, UserError
 from kit.files import read_text
 from kit.settings import ROOT, Settings, load_settings
 
@@ -58,7 +58,8 @@ def evaluate(
     """Train the product's own pipeline on some data, and measure it on other data."""
     settings = load_settings()
     for file in (train_file, test_file):
-        read_text(file)
+        if not file.is_file():
+            raise UserError(f"{file} {'is a folder' if file.exists() else 'does not exist'}", "name a CSV file")
     words = ["-m", "bot.evaluate", "--train", str(train_file.resolve()), "--test", str(test_file.resolve())]
     _measure(settings, [*words, *(["--oos-label", oos_label] if oos_label else []), *(["--json"] if json else [])])
 
@@ -78,7 +79,8 @@ def _measure(settings: Settings, words: list[str]) -> None:
     """Runs a measurement inside Rasa's Python, beside a knowledge base.
 
     Raises:
-        Unavailable: it could not be done; its words are printed.
+        Exit: it could not be done, and has said why in a line of its own.
+        Unavailable: it was ended from outside.
     """
     with knowledge_base(settings):
         done = subprocess.run(
@@ -88,8 +90,10 @@ def _measure(settings: Settings, words: list[str]) -> None:
             stdin=subprocess.DEVNULL,
             check=False,
         )
-    if done.returncode != 0:
-        raise Unavailable("the evaluation did not finish", "see the lines above")
+    if done.returncode < 0:
+        raise Unavailable(f"the measurement was ended by signal {-done.returncode}", "is there enough memory?")
+    if done.returncode:
+        raise typer.Exit(done.returncode)
 
 
 @contextmanager

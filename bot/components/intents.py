@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Dict, List, Optional, Type
+from typing import Any, Dict, List, Type
 
 import numpy as np
-import skops.io
-from rasa.engine.graph import ExecutionContext, GraphComponent
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
-from rasa.engine.storage.storage import ModelStorage
 from rasa.nlu.classifiers.classifier import IntentClassifier as RasaIntentClassifier
 from rasa.nlu.featurizers.featurizer import Featurizer
 from rasa.shared.constants import DEFAULT_NLU_FALLBACK_INTENT_NAME
@@ -20,6 +17,7 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from bot.components.intent_model import IntentModel
+from bot.components.learner import DENSE, SPARSE, Learner, suited, vector_of
 from bot.components.spelling import text_for_features
 
 logger = logging.getLogger(__name__)
@@ -30,12 +28,9 @@ RANKED = 5
 BELIEVED = 0.5
 """The confidence from which an intent is believed; `IntentModel` puts its fitted threshold there."""
 
-EXPECTED_TYPES = ["scipy.sparse._csr.csr_matrix"]
-"""What a stored model may hold beside what skops trusts by itself."""
-
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
-class SupportIntentClassifier(RasaIntentClassifier, GraphComponent):
+class SupportIntentClassifier(Learner, RasaIntentClassifier):
     """Sets the intent, or `nlu_fallback` below the threshold that training fitted.
 
     Two models are trained: one with the dense sentence features, one without for when they are missing.
@@ -54,27 +49,7 @@ class SupportIntentClassifier(RasaIntentClassifier, GraphComponent):
             "outside": "out_of_scope",
         }
 
-    def __init__(self, config: Dict[str, Any], model_storage: ModelStorage, resource: Resource) -> None:
-        """Args:
-        config: see `get_default_config`.
-        model_storage: where it is kept.
-        resource: under which name.
-        """
-        self._config = config
-        self._model_storage = model_storage
-        self._resource = resource
-        self._models: Dict[str, IntentModel] = {}
-
-    @classmethod
-    def create(
-        cls,
-        config: Dict[str, Any],
-        model_storage: ModelStorage,
-        resource: Resource,
-        execution_context: ExecutionContext,
-    ) -> SupportIntentClassifier:
-        """Creates an untrained component (see the parent class)."""
-        return cls(config, model_storage, resource)
+    _models: Dict[str, IntentModel]
 
     def train(self, training_data: TrainingData) -> Resource:
         """Fits both models, and keeps them.
@@ -87,16 +62,14 @@ class SupportIntentClassifier(RasaIntentClassifier, GraphComponent):
         labels = [example.get(INTENT) for example in examples]
         if len(set(labels)) < 2:
             raise RasaException("Training needs examples of at least two intents.")
-        vectors = [_vector(example) for example in examples]
-        self._models = {"sparse": IntentModel.fit(texts, labels, None, self._config["outside"])}
+        vectors = [vector_of(example) for example in examples]
+        self._models = {SPARSE: IntentModel.fit(texts, labels, None, self._config["outside"])}
         if all(vector is not None for vector in vectors):
-            self._models["dense"] = IntentModel.fit(texts, labels, np.stack(vectors), self._config["outside"])
-        self._persist()
-        return self._resource
+            self._models[DENSE] = IntentModel.fit(texts, labels, np.concatenate(vectors), self._config["outside"])
+        return self._keep({kind: model.state for kind, model in self._models.items()})
 
-    def process_training_data(self, training_data: TrainingData) -> TrainingData:
-        """Leaves the training data as it is: nothing behind it learns from predicted intents."""
-        return training_data
+    def _restore(self, learnt: Dict[str, Any]) -> None:
+        self._models = {kind: IntentModel(state) for kind, state in learnt.items()}
 
     def process(self, messages: List[Message]) -> List[Message]:
         """Sets intent and ranking of each message."""
@@ -106,12 +79,8 @@ class SupportIntentClassifier(RasaIntentClassifier, GraphComponent):
         return messages
 
     def _classify(self, message: Message) -> None:
-        vector = _vector(message)
-        kind = "sparse" if vector is None or "dense" not in self._models else "dense"
-        model = self._models[kind]
-        confidences = model.confidences(
-            [text_for_features(message)], None if kind == "sparse" else vector.reshape(1, -1)
-        )[0]
+        kind, model, vector = suited(self._models, message)
+        confidences = model.confidences([text_for_features(message)], vector)[0]
         ranking = [
             {INTENT_NAME_KEY: model.labels[index], PREDICTED_CONFIDENCE_KEY: float(confidences[index])}
             for index in np.argsort(-confidences)[:RANKED]
@@ -129,37 +98,3 @@ class SupportIntentClassifier(RasaIntentClassifier, GraphComponent):
             ranking.insert(0, {INTENT_NAME_KEY: DEFAULT_NLU_FALLBACK_INTENT_NAME, PREDICTED_CONFIDENCE_KEY: doubt})
         message.set(INTENT, ranking[0], add_to_output=True)
         message.set(INTENT_RANKING_KEY, ranking, add_to_output=True)
-
-    def _persist(self) -> None:
-        kept = {kind: model.state for kind, model in self._models.items()}
-        with self._model_storage.write_to(self._resource) as folder:
-            skops.io.dump(kept, folder / "intents.skops")
-
-    @classmethod
-    def load(
-        cls,
-        config: Dict[str, Any],
-        model_storage: ModelStorage,
-        resource: Resource,
-        execution_context: ExecutionContext,
-        **kwargs: Any,
-    ) -> SupportIntentClassifier:
-        """Loads a trained component.
-
-        Raises:
-            RasaException: the stored model holds types that are not scikit-learn's or NumPy's.
-        """
-        component = cls(config, model_storage, resource)
-        with model_storage.read_from(resource) as folder:
-            path = folder / "intents.skops"
-            unknown = set(skops.io.get_untrusted_types(file=path)) - set(EXPECTED_TYPES)
-            if unknown:
-                raise RasaException(f"The stored intent model holds types that are not expected: {sorted(unknown)}.")
-            kept = skops.io.load(path, trusted=EXPECTED_TYPES)
-        component._models = {kind: IntentModel(state) for kind, state in kept.items()}
-        return component
-
-
-def _vector(message: Message) -> Optional[np.ndarray]:
-    _, sentence = message.get_dense_features(TEXT)
-    return None if sentence is None else sentence.features.reshape(-1)

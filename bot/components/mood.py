@@ -13,11 +13,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 
 import numpy as np
-import skops.io
-from rasa.engine.graph import ExecutionContext, GraphComponent
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
-from rasa.engine.storage.storage import ModelStorage
 from rasa.nlu.featurizers.featurizer import Featurizer
 from rasa.shared.exceptions import RasaException
 from rasa.shared.nlu.constants import TEXT
@@ -29,6 +26,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from bot.components.intent_model import Characters, centred, centres_of, normalise
+from bot.components.learner import DENSE, SPARSE, Learner, suited
 from bot.knowledge_base import Encoder, EncoderUnavailable
 
 MOODS = ("anger", "worry", "blocked", "outage", "deadline", "urgency")
@@ -50,8 +48,6 @@ HEARD = 0.5
 LOOSENESS = 8.0
 """scikit-learn's C of the logistic regressions, by cross-validation on the training sentences."""
 BATCH = 64
-EXPECTED_TYPES = ["scipy.sparse._csr.csr_matrix"]
-"""What a stored model may hold beside what skops trusts by itself."""
 
 
 def read(path: Path) -> Tuple[List[str], np.ndarray]:
@@ -165,7 +161,7 @@ def _loudness(text: str) -> Tuple[float, float]:
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
-class MoodScorer(GraphComponent):
+class MoodScorer(Learner):
     """Adds `mood` to what is understood of a message. Touches neither intent nor entities."""
 
     @classmethod
@@ -173,30 +169,7 @@ class MoodScorer(GraphComponent):
         """What must come before it."""
         return [Featurizer]
 
-    @staticmethod
-    def get_default_config() -> Dict[str, Any]:
-        """It has no settings."""
-        return {}
-
-    def __init__(self, model_storage: ModelStorage, resource: Resource) -> None:
-        """Args:
-        model_storage: where it is kept.
-        resource: under which name.
-        """
-        self._model_storage = model_storage
-        self._resource = resource
-        self._models: Dict[str, MoodModel] = {}
-
-    @classmethod
-    def create(
-        cls,
-        config: Dict[str, Any],
-        model_storage: ModelStorage,
-        resource: Resource,
-        execution_context: ExecutionContext,
-    ) -> MoodScorer:
-        """Creates an untrained component (see the parent class)."""
-        return cls(model_storage, resource)
+    _models: Dict[str, MoodModel]
 
     def train(self, training_data: TrainingData) -> Resource:
         """Learns from its own sentences: with sentence vectors, and without for when they are missing.
@@ -209,42 +182,18 @@ class MoodScorer(GraphComponent):
             vectors = vectors_of(texts)
         except EncoderUnavailable as error:
             raise RasaException(f"Training needs the knowledge base for sentence features ({error}).") from None
-        self._models = {"dense": MoodModel.fit(texts, labels, vectors), "sparse": MoodModel.fit(texts, labels, None)}
-        with self._model_storage.write_to(self._resource) as folder:
-            skops.io.dump({kind: model.state for kind, model in self._models.items()}, folder / "mood.skops")
-        return self._resource
+        self._models = {DENSE: MoodModel.fit(texts, labels, vectors), SPARSE: MoodModel.fit(texts, labels, None)}
+        return self._keep({kind: model.state for kind, model in self._models.items()})
 
-    @classmethod
-    def load(
-        cls,
-        config: Dict[str, Any],
-        model_storage: ModelStorage,
-        resource: Resource,
-        execution_context: ExecutionContext,
-        **kwargs: Any,
-    ) -> MoodScorer:
-        """Loads a trained component.
-
-        Raises:
-            UntrustedTypesFoundException: the stored model holds types that are not scikit-learn's or NumPy's.
-        """
-        component = cls(model_storage, resource)
-        with model_storage.read_from(resource) as folder:
-            kept = skops.io.load(folder / "mood.skops", trusted=EXPECTED_TYPES)
-        component._models = {kind: MoodModel(state) for kind, state in kept.items()}
-        return component
-
-    def process_training_data(self, training_data: TrainingData) -> TrainingData:
-        """Leaves the training data as it is."""
-        return training_data
+    def _restore(self, learnt: Dict[str, Any]) -> None:
+        self._models = {kind: MoodModel(state) for kind, state in learnt.items()}
 
     def process(self, messages: List[Message]) -> List[Message]:
         """Adds the scores of each message."""
         for message in messages:
             if message.get(TEXT):
-                _, sentence = message.get_dense_features(TEXT)
-                vector = None if sentence is None else sentence.features.reshape(1, -1)
-                scores = self._models["sparse" if vector is None else "dense"].scores([message.get(TEXT)], vector)[0]
+                _, model, vector = suited(self._models, message)
+                scores = model.scores([message.get(TEXT)], vector)[0]
                 found = {name: round(float(score), 3) for name, score in zip(MOODS, scores, strict=True)}
                 message.set(MOOD, found, add_to_output=True)
         return messages

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Any, Dict, List
 
 import numpy as np
@@ -19,6 +18,7 @@ from rasa.shared.nlu.training_data.features import Features
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
+from bot import quiet
 from bot.components.spelling import text_for_features
 from bot.knowledge_base import URL_VARIABLE, Encoder, EncoderUnavailable
 
@@ -89,8 +89,7 @@ class KnowledgeBaseFeaturizer(DenseFeaturizer, GraphComponent):
                     f"Start it, or set {URL_VARIABLE} to where it runs."
                 ) from None
             self._add(batch, vectors)
-            print(f"\rsentence features: {start + len(batch)} of {len(messages)}", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
+            quiet.progress("sentence features", start + len(batch), len(messages))
         return training_data
 
     def process(self, messages: List[Message]) -> List[Message]:

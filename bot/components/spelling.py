@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from functools import lru_cache
 from typing import Any, Dict, List
 
-from rasa.engine.graph import ExecutionContext, GraphComponent
+import numpy as np
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
-from rasa.engine.storage.storage import ModelStorage
 from rasa.shared.nlu.constants import TEXT
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
+
+from bot.components.learner import Learner
 
 MENDED = "mended_text"
 """Attribute of a message: its text as features are to see it. The text itself stays as it was written."""
@@ -83,59 +83,19 @@ def slips(one: str, other: str, most: int) -> int:
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_FEATURIZER, is_trainable=True)
-class SpellingCorrector(GraphComponent):
-    """Gives each message a mended text for the featurizers and classifiers behind it."""
+class SpellingCorrector(Learner):
+    """Gives each message a mended text for the featurizers and classifiers behind it. Its training data holds no slips."""
 
-    def __init__(self, model_storage: ModelStorage, resource: Resource, speller: Speller) -> None:
-        """Args:
-        model_storage: where the vocabulary is kept.
-        resource: under which name.
-        speller: what mends.
-        """
-        self._model_storage = model_storage
-        self._resource = resource
-        self._speller = speller
-
-    @staticmethod
-    def get_default_config() -> Dict[str, Any]:
-        """It has no settings."""
-        return {}
-
-    @classmethod
-    def create(
-        cls,
-        config: Dict[str, Any],
-        model_storage: ModelStorage,
-        resource: Resource,
-        execution_context: ExecutionContext,
-    ) -> SpellingCorrector:
-        """Creates an untrained component (see the parent class)."""
-        return cls(model_storage, resource, Speller({}))
+    _speller: Speller
 
     def train(self, training_data: TrainingData) -> Resource:
         """Learns the words of the training data, and keeps them."""
         self._speller = Speller.of([message.get(TEXT) for message in training_data.nlu_examples if message.get(TEXT)])
-        with self._model_storage.write_to(self._resource) as folder:
-            (folder / "words.json").write_text(json.dumps(self._speller.vocabulary), encoding="utf-8")
-        return self._resource
+        words, times = zip(*self._speller.vocabulary.items(), strict=True) if self._speller.vocabulary else ((), ())
+        return self._keep({"words": np.array(words, dtype=str), "times": np.array(times, dtype=np.int64)})
 
-    @classmethod
-    def load(
-        cls,
-        config: Dict[str, Any],
-        model_storage: ModelStorage,
-        resource: Resource,
-        execution_context: ExecutionContext,
-        **kwargs: Any,
-    ) -> SpellingCorrector:
-        """Loads a trained component (see the parent class)."""
-        with model_storage.read_from(resource) as folder:
-            words = json.loads((folder / "words.json").read_text(encoding="utf-8"))
-        return cls(model_storage, resource, Speller(words))
-
-    def process_training_data(self, training_data: TrainingData) -> TrainingData:
-        """Leaves the training data as it is: its own words are never slips."""
-        return training_data
+    def _restore(self, learnt: Dict[str, Any]) -> None:
+        self._speller = Speller(dict(zip(learnt["words"].tolist(), learnt["times"].tolist(), strict=True)))
 
     def process(self, messages: List[Message]) -> List[Message]:
         """Adds the mended text."""

@@ -27,12 +27,22 @@ class Reading(unittest.TestCase):
         found = rows_of(content.encode("utf-8"))
         self.assertEqual(found, [Row("how are you", "greet"), Row("日本語です", "ja"), Row("a, b", "c")])
 
+    def test_files_of_others_are_read_as_they_come(self) -> None:
+        wanted = [Row("wie geht’s", "greet"), Row("a, b", "c")]
+        for content in (
+            "Utterance;Intent\r\nwie geht’s;greet\r\na, b;c\r\n".encode("cp1252"),
+            "id\ttext\tlabel\n1\twie geht’s\tgreet\n2\ta, b\tc\n".encode("utf-16"),
+            'label,label,text\ngreet,x,wie geht’s\nc,y,"a, b"\n'.encode(),
+        ):
+            with self.subTest(content=content):
+                self.assertEqual(rows_of(content), wanted)
+
     def test_what_cannot_be_used_is_said_in_one_line(self) -> None:
         for content, part in (
-            (b"text,intent\na,b\n", "column label and sentence is missing (it has text, intent)"),
+            (b"words,kind\na,b\n", "column sentence and label is missing (it has words, kind)"),
             (b"", "it has none"),
             (b"sentence,label\n , \n", "no labelled sentences"),
-            ("sentence,label\n\u00e4,b\n".encode("latin-1"), "cannot be read"),
+            ("sentence,label\n請求書は？,b\n".encode("cp932"), "save it as UTF-8"),
         ):
             with self.subTest(content=content), self.assertRaises(BadData) as raised:
                 rows_of(content)
