@@ -6,28 +6,39 @@
    back, or be two. What an action writes is keyed by the turn or the conversation, so that twice is once. And it notes that an action
    failed: Rasa logs the exception and goes on as if nothing had been to say, so that a caller could not tell a failure from silence.
 3. The action call times out within the budget of a turn instead of after 300 s, while the lock ticket lives 60 s.
-4. `EndpointConfig.session` gives one session that is kept, with its connections. The original makes one for each call, and
-   so a connection for each action.
+4. `EndpointConfig.request` calls over connections that are kept, by `bot.calls`. The original opens one for each call, and its aiohttp takes
+   longer than what is called.
 5. `Event.resolve_by_type` remembers the class of each name. The original walks all subclasses for each event that is read, which
    takes a sixth of a turn in a conversation of ten.
 6. `DaskGraphRunner.run` calls the nodes in an order found once for each set of targets. The original asks Dask for a plan, and
    walks the graph for the part of it that is needed, three times a turn.
 7. `RulePolicy._get_possible_keys` remembers which rules fit the last few states, as many as the longest rule has. The original goes
    through every rule for every state since the conversation began, though no rule says anything of what was before its first step.
+8. `Domain.states_for_tracker_history` goes on where it stopped before, as long as what happened so far is the same. The original tells the
+   conversation anew from its beginning, three times a turn.
+9. `RemoteAction._action_call_format` leaves out the events of the conversation while no form is active: only actions of forms read them.
+10. `Domain.is_empty` is answered once. The original writes the whole domain out for it, each turn.
+11. Nothing is copied for debug lines that nobody writes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
+import logging
 import os
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from graphlib import TopologicalSorter
-from typing import Any, AsyncIterator, Dict, List, Optional, Set, Tuple, Type
+from http import HTTPStatus
+from operator import is_
+from typing import Any, Dict, List, Optional, Set, Tuple, Type
 
 import aiohttp
 import rasa
 import rasa.core.actions.action as rasa_action
+import rasa.core.policies.rule_policy as rasa_rule_policy
+import rasa.core.processor as rasa_processor
+import ujson
 from jsonschema import ValidationError
 from jsonschema.validators import validator_for
 from rasa.core.actions.action import ActionExecutionRejection, RemoteAction
@@ -35,9 +46,15 @@ from rasa.core.policies.rule_policy import RulePolicy
 from rasa.engine.exceptions import GraphRunError
 from rasa.engine.runner.dask import DaskGraphRunner
 from rasa.shared.constants import DOCS_BASE_URL
-from rasa.shared.core.events import Event
+from rasa.shared.core.constants import USER
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import ActionExecuted, Event
+from rasa.shared.core.trackers import DialogueStateTracker, EventVerbosity
 from rasa.shared.exceptions import RasaException
-from rasa.utils.endpoints import ClientResponseError, EndpointConfig
+from rasa.shared.nlu.constants import TEXT
+from rasa.utils.endpoints import ClientResponseError, EndpointConfig, concat_url
+
+from bot.calls import Lines, Place
 
 WRITTEN_FOR = "3.6.21"
 
@@ -54,7 +71,10 @@ failed_actions: ContextVar[Optional[List[str]]] = ContextVar("failed_actions", d
 """Where the names of actions that failed in this turn are put, if the caller has set a list."""
 
 _original_run = RemoteAction.run
-_original_session = EndpointConfig.session
+_original_request = EndpointConfig.request
+_original_states = Domain.states_for_tracker_history
+_original_is_empty = Domain.is_empty
+_original_call_format = RemoteAction._action_call_format
 _original_resolve_by_type = Event.resolve_by_type
 
 
@@ -71,10 +91,14 @@ def apply() -> None:
         )
     RemoteAction._validate_action_result = _validate_action_result
     RemoteAction.run = _run
-    EndpointConfig.session = _session
+    EndpointConfig.request = _request
     Event.resolve_by_type = staticmethod(_resolve_by_type)
     DaskGraphRunner.run = _run_graph
     RulePolicy._get_possible_keys = _get_possible_keys
+    Domain.states_for_tracker_history = _states_for_tracker_history
+    Domain.is_empty = _is_empty
+    RemoteAction._action_call_format = _action_call_format
+    rasa_processor.copy = rasa_rule_policy.copy = _ForDebugLines
     rasa_action.DEFAULT_REQUEST_TIMEOUT = float(os.environ.get("KOTAE_ACTION_TIMEOUT_SECONDS", ACTION_TIMEOUT_SECONDS))
 
 
@@ -91,6 +115,7 @@ def _compiled() -> Tuple[Any, Dict[str, Any]]:
 
 
 _validator, _validators_by_event = _compiled()
+_SLOT = frozenset({"event", "name", "value", "timestamp"})
 
 
 def _validate_action_result(self: RemoteAction, result: Dict[str, Any]) -> bool:
@@ -123,6 +148,13 @@ def _surely_valid(result: Any) -> bool:
 
 def _surely_valid_event(event: Any) -> bool:
     name = event.get("event") if isinstance(event, dict) else None
+    if (
+        name == "slot"
+        and event.keys() <= _SLOT
+        and isinstance(event.get("name"), str)
+        and event.get("timestamp") is None
+    ):
+        return "value" in event  # what nearly every event is, said without the schema
     validator = _validators_by_event.get(name) if isinstance(name, str) else None
     return validator is not None and bool(validator.is_valid(event))
 
@@ -184,13 +216,15 @@ class _Fitting:
     def __init__(self, policy: RulePolicy, lookup: Dict[str, str]) -> None:
         self._policy = policy
         self.lookup, self.size = lookup, len(lookup)
-        self._longest = max((len(policy._rule_key_to_state(key)) for key in lookup), default=0)
+        rules = [policy._rule_key_to_state(key) for key in lookup]
+        self._longest = max(map(len, rules), default=0)
+        self._reads_text = any(TEXT in state.get(USER, {}) for rule in rules for state in rule)
         self._found: Dict[str, Set[str]] = {}
 
     def of(self, states: List[Any]) -> Set[str]:
         """A new set of the keys."""
         last = states[max(0, len(states) - self._longest) :]
-        said = repr(last)
+        said = repr(last if self._reads_text else [_without_text(state) for state in last])
         if said not in self._found:
             if len(self._found) >= self.REMEMBERED:
                 self._found.clear()
@@ -199,6 +233,13 @@ class _Fitting:
                 possible = {key for key in possible if self._policy._is_rule_applicable(key, index, state)}
             self._found[said] = possible
         return set(self._found[said])
+
+
+def _without_text(state: Dict[str, Any]) -> Dict[str, Any]:
+    said = state.get(USER)
+    if not said or TEXT not in said:
+        return state
+    return {**state, USER: {name: value for name, value in said.items() if name != TEXT}}
 
 
 async def _run(self: RemoteAction, *args: Any, **kwargs: Any) -> Any:
@@ -226,14 +267,119 @@ def _was_away(error: Exception) -> bool:
     return isinstance(reason, aiohttp.ClientConnectionError)
 
 
-@asynccontextmanager
-async def _session(self: EndpointConfig) -> AsyncIterator[aiohttp.ClientSession]:
-    """As the original, which closes its session at the end of the block; this one is closed with its event loop."""
+async def _request(
+    self: EndpointConfig,
+    method: str = "post",
+    subpath: Optional[str] = None,
+    content_type: Optional[str] = "application/json",
+    compress: bool = False,
+    **kwargs: Any,
+) -> Any:
+    """As the original: what is answered, read as JSON, or None where it is none."""
+    plain = method == "post" and content_type == "application/json" and not (compress or self.cafile or self.basic_auth)
+    if (
+        not plain
+        or self.combine_parameters({})
+        or set(kwargs) - {"json", "timeout"}
+        or not self.url.startswith("http:")
+    ):
+        return await _original_request(self, method, subpath, content_type, compress, **kwargs)
+    body = ujson.dumps(kwargs.get("json"), ensure_ascii=False, escape_forward_slashes=False).encode()
+    try:
+        status, said = await _lines(self, subpath).post(body, kwargs.get("timeout") or ACTION_TIMEOUT_SECONDS)
+    except OSError as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
+    if status >= 400:
+        raise ClientResponseError(status, HTTPStatus(status).phrase, said)
+    try:
+        return ujson.loads(said)
+    except ValueError:
+        return None
+
+
+def _lines(endpoint: EndpointConfig, subpath: Optional[str]) -> Lines:
+    """The connections of this endpoint and event loop."""
     loop = asyncio.get_running_loop()
-    kept = self.__dict__.get("_kept_session")
-    if kept is None or kept.closed or kept._loop is not loop:
-        kept = self.__dict__["_kept_session"] = _original_session(self)
-    yield kept
+    kept = endpoint.__dict__.setdefault("_lines", {})
+    if (loop, subpath) not in kept:
+        kept[loop, subpath] = Lines(Place(concat_url(endpoint.url, subpath), endpoint.headers))
+    return kept[loop, subpath]
+
+
+def _action_call_format(self: RemoteAction, tracker: DialogueStateTracker, domain: Domain) -> Dict[str, Any]:
+    """As the original, without events where no form is active."""
+    if tracker.active_loop is not None:
+        return _original_call_format(self, tracker, domain)
+    result = {
+        "next_action": self._name,
+        "sender_id": tracker.sender_id,
+        "tracker": {**tracker.current_state(EventVerbosity.NONE), "events": []},
+        "version": rasa.__version__,
+    }
+    if not self._is_selective_domain_enabled() or domain.does_custom_action_explicitly_need_domain(self.name()):
+        result["domain"] = domain.as_dict()
+    return result
+
+
+def _is_empty(self: Domain) -> bool:
+    """As the original."""
+    if "_kotae_empty" not in self.__dict__:
+        self.__dict__["_kotae_empty"] = _original_is_empty(self)
+    return bool(self.__dict__["_kotae_empty"])
+
+
+def _states_for_tracker_history(
+    self: Domain,
+    tracker: DialogueStateTracker,
+    omit_unset_slots: bool = False,
+    ignore_rule_only_turns: bool = False,
+    rule_only_data: Optional[Dict[str, Any]] = None,
+) -> List[Any]:
+    """As the original: the state before each action, and the one now. They are the caller's own."""
+    if ignore_rule_only_turns:
+        return _original_states(self, tracker, omit_unset_slots, ignore_rule_only_turns, rule_only_data)
+    applied = tracker.applied_events()
+    past = tracker.__dict__.get("_kotae_past")
+    if past is None or not past.leads_to(self, omit_unset_slots, applied):
+        past = tracker.__dict__["_kotae_past"] = _Past(self, omit_unset_slots, tracker.init_copy())
+    return past.states(applied)
+
+
+class _Past:
+    """What a conversation has come through so far."""
+
+    def __init__(self, domain: Domain, omit_unset_slots: bool, beginning: DialogueStateTracker) -> None:
+        self._domain, self._omit_unset_slots, self._tracker = domain, omit_unset_slots, beginning
+        self._applied: List[Event] = []
+        self._states: List[Any] = []
+
+    def leads_to(self, domain: Domain, omit_unset_slots: bool, applied: List[Event]) -> bool:
+        """Whether the conversation has only gone on since: nothing that was told is taken back."""
+        same = self._domain is domain and self._omit_unset_slots == omit_unset_slots
+        return same and len(self._applied) <= len(applied) and all(map(is_, self._applied, applied))
+
+    def states(self, applied: List[Event]) -> List[Any]:
+        """The states after these events."""
+        for event in applied[len(self._applied) :]:
+            if isinstance(event, ActionExecuted):
+                self._states.append(self._now())
+            self._tracker.update(event)
+            self._applied.append(event)
+        copied = [{kind: dict(state) for kind, state in states.items()} for states in self._states]
+        return [*copied, self._now()]
+
+    def _now(self) -> Any:
+        state = self._domain.get_active_state(self._tracker, omit_unset_slots=self._omit_unset_slots)
+        return self._domain._clean_state(state)
+
+
+class _ForDebugLines:
+    """In place of `copy` in modules that copy for debug lines alone."""
+
+    @staticmethod
+    def deepcopy(thing: Any) -> Any:
+        """A copy, where the line may be written."""
+        return copy.deepcopy(thing) if logging.getLogger("rasa").isEnabledFor(logging.DEBUG) else thing
 
 
 __all__ = ["ACTION_TIMEOUT_SECONDS", "WRITTEN_FOR", "ValidationError", "apply", "failed_actions"]

@@ -1,4 +1,7 @@
-"""Where Rasa keeps its conversations: one row each, in PostgreSQL.
+"""Where Rasa keeps its conversations, in PostgreSQL: a row each, and a row for what each turn added.
+
+A turn writes what is new of it, and works on with the conversation that this process has in mind, where nobody else has written to it:
+reading and writing the whole took as long as understanding a message, and longer the longer the conversation was.
 
 A save does not wait for the disk. The answer that follows it is committed by the front door, durably and in the same server, which
 makes everything written before it durable as well; and a turn whose answer was lost in a crash is run again.
@@ -6,10 +9,13 @@ makes everything written before it durable as well; and a turn whose answer was 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
-from typing import Any, Dict, Iterable, List, Optional, Protocol
+from collections import OrderedDict
+from itertools import islice
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Protocol, Tuple
 
 import psycopg2
 from rasa.core.brokers.broker import EventBroker
@@ -22,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 URL_VARIABLE = "KOTAE_TRACKER_URL"
 
+KEPT_IN_MIND = 200
+"""Conversations that a process has in mind, those of the latest turns; one of ten turns takes about 200 kB."""
+
 _SET_UP = """
 SELECT pg_advisory_xact_lock(hashtext('rasa_trackers'));
 CREATE SCHEMA IF NOT EXISTS rasa;
@@ -30,42 +39,83 @@ CREATE TABLE IF NOT EXISTS rasa.rasa_trackers (
     events text NOT NULL,
     updated_at timestamptz NOT NULL DEFAULT now()
 );
+ALTER TABLE rasa.rasa_trackers ADD COLUMN IF NOT EXISTS version integer NOT NULL DEFAULT 0;
+CREATE TABLE IF NOT EXISTS rasa.rasa_tracker_turns (
+    sender_id text NOT NULL REFERENCES rasa.rasa_trackers ON DELETE CASCADE,
+    version integer NOT NULL,
+    events text NOT NULL,
+    PRIMARY KEY (sender_id, version)
+);
 """
 
-_UPSERT = """
-INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES (%s, %s)
-ON CONFLICT (sender_id) DO UPDATE SET events = EXCLUDED.events, updated_at = now()
+_PREPARED = """
+PREPARE version_of (text) AS SELECT version FROM rasa.rasa_trackers WHERE sender_id = $1;
+PREPARE whole (text) AS
+    SELECT version, events, 0 AS place FROM rasa.rasa_trackers WHERE sender_id = $1
+    UNION ALL SELECT version, events, version FROM rasa.rasa_tracker_turns WHERE sender_id = $1 ORDER BY place;
+PREPARE add (text, text, integer) AS
+    WITH kept AS (
+        UPDATE rasa.rasa_trackers SET version = $3 + 1, updated_at = now() WHERE sender_id = $1 AND version = $3
+        RETURNING sender_id, version)
+    INSERT INTO rasa.rasa_tracker_turns (sender_id, version, events) SELECT sender_id, version, $2 FROM kept RETURNING version;
+PREPARE put (text, text) AS
+    WITH gone AS (DELETE FROM rasa.rasa_tracker_turns WHERE sender_id = $1)
+    INSERT INTO rasa.rasa_trackers AS kept (sender_id, events, version) VALUES ($1, $2, 1)
+    ON CONFLICT (sender_id) DO UPDATE SET events = EXCLUDED.events, version = kept.version + 1, updated_at = now()
+    RETURNING version;
 """
 
 
 class Rows(Protocol):
-    """A text by conversation."""
+    """What a conversation is made of, by its id. Each change gives it the next version."""
 
-    def get(self, sender_id: str) -> Optional[str]: ...
+    def version(self, sender_id: str) -> Optional[int]:
+        """The version, or None where there is no such conversation."""
 
-    def put(self, sender_id: str, events: str) -> None: ...
+    def whole(self, sender_id: str) -> Optional[Tuple[int, List[str]]]:
+        """Version and events, in the parts in which they were written; None where there is no such conversation."""
 
-    def keys(self) -> List[str]: ...
+    def add(self, sender_id: str, events: str, version: int) -> Optional[int]:
+        """Adds events to a conversation of that version; None, and nothing is added, where it is of another by now."""
+
+    def put(self, sender_id: str, events: str) -> int:
+        """Writes all events of a conversation in place of those that are there."""
+
+    def keys(self) -> List[str]:
+        """The ids of all conversations."""
 
 
 class MemoryRows:
     """Rows that end with the process."""
 
     def __init__(self) -> None:
-        self._rows: Dict[str, str] = {}
+        self._rows: Dict[str, Tuple[int, List[str]]] = {}
 
-    def get(self, sender_id: str) -> Optional[str]:
+    def version(self, sender_id: str) -> Optional[int]:
+        found = self._rows.get(sender_id)
+        return found[0] if found else None
+
+    def whole(self, sender_id: str) -> Optional[Tuple[int, List[str]]]:
         return self._rows.get(sender_id)
 
-    def put(self, sender_id: str, events: str) -> None:
-        self._rows[sender_id] = events
+    def add(self, sender_id: str, events: str, version: int) -> Optional[int]:
+        found = self._rows.get(sender_id)
+        if found is None or found[0] != version:
+            return None
+        self._rows[sender_id] = (version + 1, [*found[1], events])
+        return version + 1
+
+    def put(self, sender_id: str, events: str) -> int:
+        version = (self.version(sender_id) or 0) + 1
+        self._rows[sender_id] = (version, [events])
+        return version
 
     def keys(self) -> List[str]:
         return list(self._rows)
 
 
 class PostgresRows:
-    """Rows of the table `rasa.rasa_trackers`, which is made where it is missing. Each call is its own transaction."""
+    """Rows of `rasa.rasa_trackers` and `rasa.rasa_tracker_turns`, which are made where they are missing. Each call is its own transaction."""
 
     def __init__(self, url: str) -> None:
         """Args:
@@ -75,30 +125,44 @@ class PostgresRows:
         """
         self._url = url
         try:
-            self._connection = self._connect()
-            with self._connection, self._connection.cursor() as cursor:
+            with contextlib.closing(self._opened()) as connection, connection, connection.cursor() as cursor:
                 cursor.execute(_SET_UP)
-            self._connection.autocommit = True
+            self._connection = self._connect()
         except psycopg2.OperationalError as error:
             line = str(error).strip().splitlines()[0]
             raise ConnectionException(f"{URL_VARIABLE} cannot be reached ({line}). Start it or correct it.") from None
 
-    def get(self, sender_id: str) -> Optional[str]:
-        found = self._run("SELECT events FROM rasa.rasa_trackers WHERE sender_id = %s", [sender_id])
+    def version(self, sender_id: str) -> Optional[int]:
+        found = self._run("EXECUTE version_of (%s)", [sender_id])
         return found[0][0] if found else None
 
-    def put(self, sender_id: str, events: str) -> None:
-        self._run(_UPSERT, [sender_id, events])
+    def whole(self, sender_id: str) -> Optional[Tuple[int, List[str]]]:
+        found = self._run("EXECUTE whole (%s)", [sender_id])
+        return (found[0][0], [row[1] for row in found]) if found else None
+
+    def add(self, sender_id: str, events: str, version: int) -> Optional[int]:
+        found = self._run("EXECUTE add (%s, %s, %s)", [sender_id, events, version])
+        return found[0][0] if found else None
+
+    def put(self, sender_id: str, events: str) -> int:
+        return int(self._run("EXECUTE put (%s, %s)", [sender_id, events])[0][0])
 
     def keys(self) -> List[str]:
         return [row[0] for row in self._run("SELECT sender_id FROM rasa.rasa_trackers", [])]
 
     def _connect(self) -> Any:
+        connection = self._opened()
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(_PREPARED)
+        return connection
+
+    def _opened(self) -> Any:
         return psycopg2.connect(
             self._url, connect_timeout=5, application_name="kotae-rasa", options="-c synchronous_commit=off"
         )
 
-    def _run(self, query: str, values: List[str]) -> List[Any]:
+    def _run(self, query: str, values: List[Any]) -> List[Any]:
         """Runs one statement, on a new connection where the server has dropped the old one."""
         try:
             return self._once(query, values)
@@ -106,7 +170,6 @@ class PostgresRows:
             logger.warning("the connection for conversations was lost; connecting again")
             self._connection.close()
             self._connection = self._connect()
-            self._connection.autocommit = True
             return self._once(query, values)
 
     def _once(self, query: str, values: List[str]) -> List[Any]:
@@ -116,7 +179,8 @@ class PostgresRows:
 
 
 class OneRowTrackerStore(TrackerStore):
-    """Keeps each conversation whole in one row: one read and one write a turn, where Rasa's SQL store needs a row an event.
+    """Keeps each conversation in a row and what its turns added: a short read and a short write a turn, where Rasa's SQL store needs a row
+    an event and reads them all.
 
     Without `KOTAE_TRACKER_URL` conversations are kept in memory. A turn token is never stored.
     """
@@ -135,31 +199,89 @@ class OneRowTrackerStore(TrackerStore):
         """
         url = host or os.environ.get(URL_VARIABLE)
         self._rows: Rows = PostgresRows(url) if url else MemoryRows()
+        self._in_mind: OrderedDict[str, DialogueStateTracker] = OrderedDict()
         super().__init__(domain, event_broker, **kwargs)
 
+    @property
+    def domain(self) -> Domain:
+        """The domain whose slots conversations have."""
+        return self._domain
+
+    @domain.setter
+    def domain(self, domain: Optional[Domain]) -> None:
+        self._in_mind.clear()  # they have the slots of another
+        self._domain = domain or Domain.empty()
+
     async def save(self, tracker: DialogueStateTracker) -> None:
-        """Keeps the conversation as it is now."""
+        """Keeps the conversation as it is now; one of which nothing is known yet is none."""
+        if not tracker.events:
+            return
         await self.stream_events(tracker)
-        events = [_without_token(event.as_dict()) for event in tracker.events]
-        self._rows.put(tracker.sender_id, json.dumps(events, ensure_ascii=False))
+        sender_id, written = tracker.sender_id, _written(tracker)
+        version = None
+        if written is not None and written.events <= len(tracker.events):
+            version = self._rows.add(sender_id, _dump(tracker, written.events), written.version)
+        if version is None:
+            version = self._rows.put(sender_id, _dump(tracker, 0))
+        tracker.__dict__[_WRITTEN] = Written(version, len(tracker.events))
+        self._in_mind[sender_id] = tracker
+        if len(self._in_mind) > KEPT_IN_MIND:
+            self._in_mind.popitem(last=False)
 
     async def retrieve(self, sender_id: str) -> Optional[DialogueStateTracker]:
         """The conversation, or None. Sessions are off in `domain.yml`, so it is always the whole."""
-        events = self._rows.get(sender_id)
-        if events is None:
+        # Whoever works with it has it alone, and gives it back by saving: one that a failed turn has left half-way is not used again.
+        known = self._in_mind.pop(sender_id, None)
+        if known is not None and self._rows.version(sender_id) == known.__dict__[_WRITTEN].version:
+            return known
+        found = self._rows.whole(sender_id)
+        if found is None:
             return None
-        return DialogueStateTracker.from_dict(sender_id, json.loads(events), self.domain.slots)
+        version, parts = found
+        events = [event for part in parts for event in json.loads(part)]
+        tracker = DialogueStateTracker.from_dict(sender_id, events, self.domain.slots)
+        tracker.__dict__[_WRITTEN] = Written(version, len(events))
+        return tracker
 
     async def keys(self) -> Iterable[str]:
         """The ids of all conversations."""
         return self._rows.keys()
 
 
+class Written(NamedTuple):
+    """How much of a conversation is stored.
+
+    Attributes:
+        version: of what is stored.
+        events: as many of the first events.
+    """
+
+    version: int
+    events: int
+
+
+_WRITTEN = "_kotae_written"
 _PASSING = frozenset({"turn_token", "traceparent"})
 
 
-def _without_token(event: Dict[str, Any]) -> Dict[str, Any]:
-    metadata = event.get("metadata")
-    if metadata and not _PASSING.isdisjoint(metadata):
-        return {**event, "metadata": {key: value for key, value in metadata.items() if key not in _PASSING}}
-    return event
+def _written(tracker: DialogueStateTracker) -> Optional[Written]:
+    return tracker.__dict__.get(_WRITTEN)
+
+
+def _dump(tracker: DialogueStateTracker, first: int) -> str:
+    """The events from that place on, as JSON."""
+    events = [_lasting(event.as_dict()) for event in islice(tracker.events, first, None)]
+    return json.dumps(events, ensure_ascii=False)
+
+
+def _lasting(event: Dict[str, Any]) -> Dict[str, Any]:
+    """An event without what proves a turn, which Rasa copies into the message, its understanding and the session's slot."""
+    kept = _without_passing(_without_passing(event, "metadata"), "value")
+    return {**kept, "parse_data": _without_passing(kept["parse_data"], "metadata")} if kept.get("parse_data") else kept
+
+
+def _without_passing(holder: Dict[str, Any], name: str) -> Dict[str, Any]:
+    held = holder.get(name)
+    if not isinstance(held, dict) or _PASSING.isdisjoint(held):
+        return holder
+    return {**holder, name: {key: value for key, value in held.items() if key not in _PASSING}}

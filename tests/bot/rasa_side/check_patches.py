@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import inspect
 import json
+import logging
 import random
 import unittest
 from typing import Any, ClassVar
@@ -14,25 +17,31 @@ from unittest import mock
 import aiohttp
 import jsonschema
 import rasa
+import rasa.core.policies.rule_policy
+import rasa.core.processor
 from rasa.core.actions.action import RemoteAction
 from rasa.core.policies.rule_policy import RulePolicy
 from rasa.engine.exceptions import GraphRunError
 from rasa.engine.graph import ExecutionContext, GraphComponent, GraphSchema, SchemaNode
 from rasa.engine.runner.dask import DaskGraphRunner
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import Event
+from rasa.shared.core.events import ActionExecuted, ActiveLoop, Event, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.exceptions import RasaException
 from rasa.shared.utils.common import all_subclasses
 from rasa.shared.utils.schemas.events import EVENTS_SCHEMA
-from rasa.utils.endpoints import EndpointConfig
+from rasa.utils.endpoints import ClientResponseError, EndpointConfig
 
 ORIGINAL = RemoteAction._validate_action_result
 ORIGINAL_RESOLVE = Event.resolve_by_type
 ORIGINAL_GRAPH = DaskGraphRunner.run
 ORIGINAL_KEYS = RulePolicy._get_possible_keys
+ORIGINAL_REQUEST = EndpointConfig.request
+ORIGINAL_FORMAT = RemoteAction._action_call_format
+ORIGINAL_IS_EMPTY = Domain.is_empty
 
 from bot import rasa_patches  # noqa: E402  # after the original was taken
+from bot.calls import BlockingLine, Place  # noqa: E402
 
 GOOD = [
     {},
@@ -210,17 +219,21 @@ class Rules(unittest.TestCase):
         def state(begins: bool) -> dict:
             made: dict = {} if begins else {"prev_action": {"action_name": draw.choice("lmn")}}
             if draw.random() < 0.7:
-                made["user"] = {"intent": draw.choice("xyz")}
+                made["user"] = {draw.choice(["intent", reads]): draw.choice("xyz")}
             if draw.random() < 0.3:
                 made["slots"] = {"offer": draw.choice(["should_not_be_set", [1.0, 0.0]])}
             return made
+
+        reads = "intent"
 
         def states(length: int) -> list:
             return [state(begins=number == 0 and draw.random() < 0.5) for number in range(length)]
 
         fitting = 0
         for _ in range(300):
+            reads = draw.choice(["intent", "text"])
             lookup = {json.dumps(states(draw.randint(1, 4))): "action" for _ in range(draw.choice([0, 20]))}
+            reads = "text"  # conversations have texts, most rules do not
             said = json.loads(json.dumps(states(draw.randint(0, 6))))
             for _ in range(2):
                 before = ORIGINAL_KEYS(policy, lookup, said)
@@ -280,8 +293,6 @@ class Returns(unittest.TestCase):
                 made = error
             finally:
                 rasa_patches.failed_actions.reset(token)
-                async with endpoint.session() as session:
-                    await session.close()
                 server.close()
             return asked, noted, made
 
@@ -305,41 +316,100 @@ class Returns(unittest.TestCase):
         self.assertIsInstance(made, RasaException)
 
 
-class Sessions(unittest.TestCase):
-    """Calls of one endpoint share their connection, and fail as before."""
+ANSWERS = {
+    "json": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n" + b'{"events": []}',
+    "pieces": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b'5\r\n{"a":\r\n2\r\n1}\r\n0\r\n\r\n',
+    "last": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+    "text": b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi",
+    "refused": b'HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{"error": "x"}',
+    "failed": b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n",
+    "garbage": b"garbage\r\n\r\n",
+    "nothing": b"",
+    "silence": None,
+}
+
+
+class Server:
+    """Answers every call of a path as `ANSWERS` has it; keeps what was sent and how many connections there were."""
+
+    async def __aenter__(self) -> Server:
+        self.opened: list = []
+        self.bodies: list = []
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for writer in self.opened:
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.opened.append(writer)
+        while line := await reader.readline():
+            answer = ANSWERS[line.split()[1].decode().lstrip("/")]
+            length = 0
+            while (header := await reader.readline()).strip():
+                if header.lower().startswith(b"content-length:"):
+                    length = int(header.split(b":")[1])
+            self.bodies.append(json.loads(await reader.readexactly(length)))
+            if answer is not None:
+                writer.write(answer)
+            if answer in (b"", ANSWERS["garbage"], ANSWERS["last"]):
+                writer.close()
+                return
+
+
+class Calls(unittest.TestCase):
+    """Calls of one endpoint share their connection, and answer and fail as before."""
+
+    BODY: ClassVar = {"text": "日本語 / \u2028", "numbers": [1, 0.1, 1e-9, None, True], "nested": {"a": {}}}
 
     def setUp(self) -> None:
         rasa_patches.apply()
 
-    def test_calls_share_a_connection_and_answer_as_before(self) -> None:
+    async def said(self, request: Any, endpoint: EndpointConfig, **more: Any) -> Any:
+        """What is answered, or the kind of error with what is known of it."""
+        try:
+            return await request(endpoint, json=self.BODY, method="post", compress=False, **more)
+        except aiohttp.ClientConnectionError:
+            return "connection"
+        except ClientResponseError as error:
+            return error.status, error.message, error.text
+        except asyncio.TimeoutError:  # noqa: UP041  # Python 3.10, where it is none of the built-in ones
+            return "timeout"
+        except aiohttp.ClientError:
+            return "connection"
+
+    def test_calls_answer_and_fail_as_before(self) -> None:
         async def calls() -> None:
-            opened = []
+            async with Server() as server:
+                for path in ANSWERS:
+                    endpoint = EndpointConfig(f"{server.url}/{path}", headers={"X-Any": "1"})
+                    before = await self.said(ORIGINAL_REQUEST, endpoint, timeout=0.3)
+                    for _ in range(2):
+                        with self.subTest(path=path):
+                            self.assertEqual(before, await self.said(EndpointConfig.request, endpoint, timeout=0.3))
+                self.assertTrue(all(body == self.BODY for body in server.bodies))
 
-            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                opened.append(writer)
-                while await reader.readline():
-                    length = 0
-                    while (line := await reader.readline()).strip():
-                        if line.lower().startswith(b"content-length:"):
-                            length = int(line.split(b":")[1])
-                    await reader.readexactly(length)
-                    body = b'{"events": []}'
-                    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-                    writer.write(head % len(body) + body)
+        asyncio.run(calls())
 
-            server = await asyncio.start_server(serve, "127.0.0.1", 0)
-            endpoint = EndpointConfig(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-            for _ in range(3):
-                self.assertEqual(await endpoint.request(json={}), {"events": []})
-            self.assertEqual(len(opened), 1)
-            opened[0].close()  # the other end is started again, and this end hears of it
-            async with endpoint.session() as session:
-                while any(kept.is_connected() for pool in session.connector._conns.values() for kept, _ in pool):  # noqa: ASYNC110
+    def test_calls_share_a_connection_until_it_is_lost(self) -> None:
+        async def calls() -> None:
+            async with Server() as server:
+                endpoint = EndpointConfig(f"{server.url}/json")
+                for _ in range(3):
+                    self.assertEqual(await endpoint.request(json={}), {"events": []})
+                self.assertEqual(len(server.opened), 1)
+                server.opened[0].close()  # the other end is started again, and this end hears of it
+                (lines,) = endpoint._lines.values()
+                while lines._idle[0].open:  # noqa: ASYNC110
                     await asyncio.sleep(0)
-            self.assertEqual(await endpoint.request(json={}), {"events": []})
-            async with endpoint.session() as session:
-                await session.close()
-            server.close()
+                self.assertEqual(await endpoint.request(json={}), {"events": []})
+                both = await asyncio.gather(*(endpoint.request(json={}) for _ in range(2)))
+                self.assertEqual(both, [{"events": []}] * 2)
+                self.assertEqual(len(server.opened), 3)
 
         asyncio.run(calls())
 
@@ -349,6 +419,107 @@ class Sessions(unittest.TestCase):
                 await EndpointConfig("http://127.0.0.1:9").request(json={})
 
         asyncio.run(call())
+
+    def test_what_is_more_than_a_plain_call_goes_the_old_way(self) -> None:
+        async def call(endpoint: EndpointConfig, **how: Any) -> None:
+            went = AssertionError("the old way")
+            with (
+                mock.patch.object(rasa_patches, "_original_request", side_effect=went),
+                self.assertRaises(AssertionError),
+            ):
+                await endpoint.request(**how)
+
+        plain = "http://127.0.0.1:9"
+        asyncio.run(call(EndpointConfig(plain, params={"a": "b"}), json={}))
+        asyncio.run(call(EndpointConfig(plain, token="secret"), json={}))
+        asyncio.run(call(EndpointConfig("https://127.0.0.1:9"), json={}))
+        asyncio.run(call(EndpointConfig(plain), json={}, compress=True))
+        asyncio.run(call(EndpointConfig(plain), method="get"))
+
+
+class WaitingCalls(unittest.TestCase):
+    """The line of code that waits, to a server in another thread."""
+
+    def test_a_line_is_kept_and_a_lost_one_is_made_again(self) -> None:
+        async def serve(path: str, calls: Any) -> Any:
+            async with Server() as server:
+                line = BlockingLine(Place(f"{server.url}/{path}"))
+                made = await asyncio.to_thread(calls, line)
+                line.close()
+                return made, len(server.opened)
+
+        def twice(line: BlockingLine) -> list:
+            return [line.post(b"{}", 1.0) for _ in range(2)]
+
+        self.assertEqual(asyncio.run(serve("json", twice)), ([(200, b'{"events": []}')] * 2, 1))
+        self.assertEqual(asyncio.run(serve("last", twice)), ([(200, b"{}")] * 2, 2))
+        self.assertEqual(asyncio.run(serve("failed", twice)), ([(500, b"")] * 2, 1))
+
+    def test_what_is_no_answer_is_an_error(self) -> None:
+        async def serve(path: str) -> None:
+            async with Server() as server:
+                line = BlockingLine(Place(f"{server.url}/{path}"))
+                with self.assertRaises(OSError):
+                    await asyncio.to_thread(line.post, b"{}", 0.2)
+
+        for path in ("garbage", "nothing", "silence"):
+            with self.subTest(path=path):
+                asyncio.run(serve(path))
+
+
+class CallFormat(unittest.TestCase):
+    """What an action is sent."""
+
+    DOMAIN = Domain.from_dict({"forms": {"form_a": {"required_slots": []}}, "actions": ["action_any"]})
+
+    def tracker(self, *events: Event) -> DialogueStateTracker:
+        """A conversation."""
+        said = [ActionExecuted("action_listen"), UserUttered("hello", {"name": "greet"}), *events]
+        return DialogueStateTracker.from_events("x", said, self.DOMAIN.slots)
+
+    def sent(self, original: bool, tracker: DialogueStateTracker) -> dict:
+        """To an action of an endpoint that is sent no domain."""
+        action = RemoteAction("action_any", EndpointConfig("http://127.0.0.1:9", enable_selective_domain=True))
+        form = ORIGINAL_FORMAT if original else RemoteAction._action_call_format
+        return form(action, tracker, self.DOMAIN)
+
+    def test_events_are_sent_while_a_form_is_active(self) -> None:
+        rasa_patches.apply()
+        active = self.tracker(ActiveLoop("form_a"))
+        self.assertEqual(self.sent(True, active), self.sent(False, active))
+        over = self.tracker(ActiveLoop("form_a"), ActiveLoop(None))
+        before, after = self.sent(True, over), self.sent(False, over)
+        self.assertEqual(len(before["tracker"].pop("events")), 4)
+        self.assertEqual(after["tracker"].pop("events"), [])
+        self.assertEqual(before, after)
+
+    def test_an_empty_domain_is_empty_still(self) -> None:
+        rasa_patches.apply()
+        for domain in (Domain.empty(), self.DOMAIN):
+            for _ in range(2):
+                self.assertEqual(domain.is_empty(), ORIGINAL_IS_EMPTY(domain))
+
+
+class Copies(unittest.TestCase):
+    """Where nothing is copied any more, only debug lines were given the copies."""
+
+    def test_every_copy_is_for_a_debug_line(self) -> None:
+        for module in (rasa.core.processor, rasa.core.policies.rule_policy):
+            tree = ast.parse(inspect.getsource(module))
+            calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+            debug = [call for call in calls if ast.unparse(call.func).endswith("logger.debug")]
+            inside = {id(node) for call in debug for node in ast.walk(call)}
+            copies = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "copy"]
+            self.assertTrue(copies)
+            for copy in copies:
+                self.assertIn(id(copy), inside, f"{module.__name__}, line {copy.lineno}")
+
+    def test_a_debug_line_that_is_written_has_a_copy(self) -> None:
+        rasa_patches.apply()
+        thing: list = [[]]
+        self.assertIs(rasa.core.processor.copy.deepcopy(thing), thing)
+        with mock.patch.object(logging.getLogger("rasa"), "isEnabledFor", return_value=True):
+            self.assertIsNot(rasa.core.processor.copy.deepcopy(thing), thing)
 
 
 class Version(unittest.TestCase):

@@ -1,0 +1,242 @@
+"""Conversations are kept whole, whoever wrote the last turn. Run inside `.venv-bot` by `test_rasa_side.py`."""
+
+# ruff: noqa: PT009  # unittest: pytest is not in `.venv-bot`
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import unittest
+from collections.abc import Callable
+from typing import Any, ClassVar
+from unittest import mock
+
+import psycopg2
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.events import (
+    ActionExecuted,
+    ActionReverted,
+    ActiveLoop,
+    BotUttered,
+    DefinePrevUserUtteredFeaturization,
+    Event,
+    FollowupAction,
+    Restarted,
+    SessionStarted,
+    SlotSet,
+    UserUtteranceReverted,
+    UserUttered,
+)
+from rasa.shared.core.trackers import DialogueStateTracker, EventVerbosity
+
+from bot import rasa_patches, tracker_store
+from bot.tracker_store import MemoryRows, OneRowTrackerStore, PostgresRows
+
+URL = os.environ.get("KOTAE_TEST_TRACKER_URL", "")
+DOMAIN = Domain.from_dict(
+    {
+        "intents": ["greet", "ask"],
+        "actions": ["action_a", "action_b"],
+        "entities": ["lang"],
+        "slots": {
+            "offer": {"type": "categorical", "values": ["human", "passed"], "mappings": [{"type": "custom"}]},
+            "subject": {"type": "any", "mappings": [{"type": "custom"}]},
+        },
+        "forms": {"form_c": {"required_slots": []}},
+    }
+)
+ORIGINAL_STATES = Domain.states_for_tracker_history
+
+
+def event(draw: random.Random) -> Event:
+    """Any event that happens in a conversation, those that take back what was before them too."""
+    kinds: list[Callable[[], Event]] = [
+        lambda: ActionExecuted(draw.choice(["action_listen", "action_a", "action_b", "form_c"])),
+        lambda: UserUttered(
+            draw.choice(["hello", "how much?"]),
+            {"name": draw.choice(["greet", "ask"]), "confidence": 0.5},
+            [{"entity": "lang", "value": "en"}],
+            metadata={"turn_token": "secret", "lang": "en"},
+        ),
+        lambda: SlotSet("offer", draw.choice([None, "human", "passed"])),
+        lambda: SlotSet("subject", {"question": "how much?", "left": draw.randint(0, 3)}),
+        lambda: BotUttered("hi", {"custom": {"type": "text", "text": "hi"}}),
+        lambda: DefinePrevUserUtteredFeaturization(draw.random() < 0.3),
+        lambda: ActiveLoop(draw.choice(["form_c", None])),
+        lambda: FollowupAction("action_b"),
+    ]
+    rare: list[Callable[[], Event]] = [UserUtteranceReverted, ActionReverted, Restarted, SessionStarted]
+    return draw.choice(rare if draw.random() < 0.08 else kinds)()
+
+
+def turn(draw: random.Random) -> list[Event]:
+    """Some events in a row."""
+    return [event(draw) for _ in range(draw.randint(1, 8))]
+
+
+def state(tracker: DialogueStateTracker | None) -> Any:
+    """Everything a tracker knows, as it comes back from JSON, without what is never stored."""
+    assert tracker is not None
+    known = json.loads(json.dumps(tracker.current_state(EventVerbosity.ALL)))
+    return json.loads(json.dumps(known).replace(', "turn_token": "secret"', "").replace('"turn_token": "secret", ', ""))
+
+
+class Conversations(unittest.TestCase):
+    """In memory; see below for PostgreSQL."""
+
+    def setUp(self) -> None:
+        rasa_patches.apply()
+        self.rows: Any = MemoryRows()
+
+    def store(self) -> OneRowTrackerStore:
+        """The store of a process of its own."""
+        with mock.patch.dict(os.environ):
+            os.environ.pop(tracker_store.URL_VARIABLE, None)
+            made = OneRowTrackerStore(DOMAIN)
+        made._rows = self.rows
+        return made
+
+    def test_a_conversation_in_mind_is_the_one_that_is_stored(self) -> None:
+        async def talk(draw: random.Random, sender_id: str) -> None:
+            store = self.store()
+            for number in range(draw.randint(1, 8)):
+                tracker = await store.get_or_create_tracker(sender_id, append_action_listen=False)
+                for each in turn(draw):
+                    tracker.update(each)
+                told = DialogueStateTracker.from_events(sender_id, list(tracker.events), DOMAIN.slots)
+                for unset in (False, True):
+                    states = DOMAIN.states_for_tracker_history(tracker, omit_unset_slots=unset)
+                    self.assertEqual(ORIGINAL_STATES(DOMAIN, told, omit_unset_slots=unset), states)
+                await store.save(tracker)
+                fresh = await self.store().retrieve(sender_id)
+                self.assertEqual(state(fresh), state(tracker), f"turn {number}")
+                kept = await store.retrieve(sender_id)
+                self.assertIs(kept, tracker)
+                await store.save(kept)
+
+        for seed in range(60):
+            asyncio.run(talk(random.Random(seed), f"talk {seed}"))
+
+    def test_what_another_process_wrote_is_noticed(self) -> None:
+        async def talk() -> None:
+            one, other = self.store(), self.store()
+            for number in range(6):
+                store = (one, one, other)[number % 3]
+                tracker = await store.get_or_create_tracker("shared", append_action_listen=False)
+                self.assertEqual(number, len(tracker.events))
+                tracker.update(SlotSet("subject", number))
+                await store.save(tracker)
+
+        asyncio.run(talk())
+
+    def test_of_two_who_write_at_once_the_last_is_kept_whole(self) -> None:
+        async def talk() -> None:
+            one, other = self.store(), self.store()
+            first = await one.get_or_create_tracker("at once", append_action_listen=False)
+            first.update(SlotSet("subject", 1))
+            await one.save(first)
+            mine, theirs = await one.retrieve("at once"), await other.retrieve("at once")
+            assert mine is not None
+            assert theirs is not None
+            mine.update(SlotSet("subject", 2))
+            theirs.update(SlotSet("subject", 3))
+            await one.save(mine)
+            await other.save(theirs)
+            found = await one.retrieve("at once")
+            assert found is not None
+            self.assertEqual([1, 3], [each.value for each in found.events])
+
+        asyncio.run(talk())
+
+    def test_what_a_failed_turn_left_is_forgotten(self) -> None:
+        async def talk() -> None:
+            store = self.store()
+            tracker = await store.get_or_create_tracker("failed", append_action_listen=False)
+            tracker.update(SlotSet("subject", 1))
+            await store.save(tracker)
+            left = await store.retrieve("failed")
+            assert left is not None
+            left.update(SlotSet("subject", 2))  # and the turn fails
+            again = await store.retrieve("failed")
+            assert again is not None
+            self.assertEqual(1, again.get_slot("subject"))
+
+        asyncio.run(talk())
+
+    def test_what_proves_a_turn_is_never_stored(self) -> None:
+        async def talk() -> None:
+            store = self.store()
+            tracker = await store.get_or_create_tracker("proof", append_action_listen=False)
+            passing = {"turn_token": "secret-a", "traceparent": "secret-b", "lang": "en"}
+            tracker.slots["session_started_metadata"] = tracker.slots["subject"]
+            tracker.update(SlotSet("session_started_metadata", passing))
+            tracker.update(UserUttered("x", {}, [], {"metadata": passing, "text": "x"}, metadata=passing))
+            await store.save(tracker)
+            _, parts = self.rows.whole("proof")
+            self.assertNotIn("secret", "".join(parts))
+            self.assertEqual(3, "".join(parts).count('"lang": "en"'))
+
+        asyncio.run(talk())
+
+    def test_only_the_latest_are_in_mind_and_all_are_kept(self) -> None:
+        async def talk() -> None:
+            store = self.store()
+            with mock.patch.object(tracker_store, "KEPT_IN_MIND", 3):
+                for number in range(5):
+                    tracker = await store.get_or_create_tracker(f"many {number}", append_action_listen=False)
+                    tracker.update(SlotSet("subject", number))
+                    await store.save(tracker)
+            self.assertEqual(["many 2", "many 3", "many 4"], list(store._in_mind))
+            self.assertLessEqual({f"many {number}" for number in range(5)}, set(await store.keys()))
+            found = await store.retrieve("many 0")
+            assert found is not None
+            self.assertEqual(0, found.get_slot("subject"))
+
+        asyncio.run(talk())
+
+
+@unittest.skipUnless(URL, "a server is needed: test_rasa_side.py gives one")
+class ConversationsInPostgres(Conversations):
+    """The same in the database, and what only it can do."""
+
+    connection: ClassVar[Any]
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.rows = PostgresRows(URL)
+        self.other = psycopg2.connect(URL)
+        self.other.autocommit = True
+
+    def tearDown(self) -> None:
+        self.rows._connection.close()
+        self.other.close()
+
+    def run_sql(self, query: str) -> Any:
+        """On another connection."""
+        with self.other.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall() if cursor.description else None
+
+    def test_a_lost_connection_is_made_again(self) -> None:
+        self.rows.put("lost", "[1]")
+        self.run_sql(f"SELECT pg_terminate_backend({self.rows._connection.info.backend_pid}, 5000)")
+        self.assertEqual((1, ["[1]"]), self.rows.whole("lost"))
+
+    def test_a_conversation_of_an_older_kotae_goes_on(self) -> None:
+        self.run_sql("INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES ('old', '[1, 2]')")
+        self.assertEqual((0, ["[1, 2]"]), self.rows.whole("old"))
+        self.assertEqual(1, self.rows.add("old", "[3]", 0))
+        self.assertEqual((1, ["[1, 2]", "[3]"]), self.rows.whole("old"))
+
+    def test_a_conversation_that_is_erased_is_gone_with_its_turns(self) -> None:
+        self.rows.put("gone", "[1]")
+        self.rows.add("gone", "[2]", 1)
+        self.run_sql("DELETE FROM rasa.rasa_trackers WHERE sender_id = 'gone'")
+        self.assertIsNone(self.rows.whole("gone"))
+        self.assertEqual([(0,)], self.run_sql("SELECT count(*) FROM rasa.rasa_tracker_turns WHERE sender_id = 'gone'"))
+
+
+if __name__ == "__main__":
+    unittest.main()
