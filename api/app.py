@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
-from datetime import date
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from datetime import date, datetime
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.catalog import load_catalog
 from accounts.greetings import load_greetings
@@ -151,15 +152,22 @@ async def kept(loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 async def _sweeping(services: Services) -> None:
     """Moves what nobody attends to, for as long as the process lives."""
+    sweeps: list[Callable[[AsyncSession], Awaitable[object]]] = [
+        lambda session: queue.sweep(session, services.company, now()),
+        erasing.sweep,
+        lambda session: aftercare.tell_of_steps(session, services.catalog, now()),
+        lambda session: aftercare.write_to_who_left(session, services.company, now()),
+    ]
+    rested: datetime | None = None
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
         try:
+            for sweep in sweeps:  # each by itself: what it has locked, customers wait for
+                async with services.database.begin() as session:
+                    await sweep(session)
             async with services.database.begin() as session:
-                await queue.sweep(session, services.company, now())
-                await erasing.sweep(session)
-                await aftercare.tell_of_steps(session, services.catalog, now())
-                await aftercare.ask_nps(session, now(), services.surveys)
-                await aftercare.write_to_who_left(session, services.company, now())
+                _, looked = await aftercare.ask_nps(session, now(), services.surveys, rested)
+            rested = looked
         except SQLAlchemyError as error:
             logger.warning("sweep_failed", reason=type(error).__name__)
 

@@ -323,8 +323,9 @@ async def idle_watches(session: AsyncSession, before: datetime) -> Sequence[Esca
     return (await session.execute(query)).scalars().all()
 
 
-async def at_rest(session: AsyncSession, since: datetime, until: datetime) -> Sequence[Conversation]:
-    """Conversations of known people that nobody holds or waits for, in which the bot had the last word in that time; locked."""
+async def at_rest(session: AsyncSession, since: datetime, until: datetime, limit: int) -> Sequence[Conversation]:
+    """Conversations of known people that nobody holds or waits for, in which the bot had the last word in that time; the oldest
+    first, locked."""
     query = (
         select(Conversation)
         .join(MessageRow, and_(MessageRow.conversation_id == Conversation.id, MessageRow.seq == Conversation.last_seq))
@@ -337,8 +338,8 @@ async def at_rest(session: AsyncSession, since: datetime, until: datetime) -> Se
             MessageRow.turn_id.is_not(None),
             ~exists().where(Escalation.conversation_id == Conversation.id, Escalation.state.in_(OPEN)),
         )
-        .order_by(Conversation.id)
-        .limit(100)
+        .order_by(Conversation.last_at)
+        .limit(limit)
         .with_for_update(of=Conversation, skip_locked=True)
     )
     return (await session.execute(query)).scalars().all()
