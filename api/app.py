@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 import httpx
+import psycopg
 import structlog
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -209,5 +210,5 @@ async def _delivering(services: Services) -> None:
             await asyncio.sleep(_OUTBOX_SECONDS)
             try:
                 await outbox.deliver(services.database, senders, now())
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, psycopg.Error) as error:
                 logger.warning("outbox_failed", reason=type(error).__name__)

@@ -35,6 +35,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from conversations.models import Conversation, MessageRow
 from conversations.repository import CHANNEL
 from escalations.models import Csm, CsmSession, Escalation, EscalationEvent, OutboxItem
+from kit.database import Database, rows
+from kit.statements import Statement
 
 if TYPE_CHECKING:
     from escalations.inbox import Terms, Wanted
@@ -530,6 +532,14 @@ async def csms(session: AsyncSession) -> Sequence[Csm]:
 async def enqueue(session: AsyncSession, values: dict[str, object]) -> None:
     """Puts a notification into the outbox, once for each `dedupe`."""
     await session.execute(insert(OutboxItem).values(values).on_conflict_do_nothing(index_elements=["dedupe"]))
+
+
+_ANY_DUE = Statement("SELECT EXISTS (SELECT FROM outbox WHERE state = 'waiting' AND next_at <= :now) AS due")
+
+
+async def any_notification_due(database: Database, now: datetime) -> bool:
+    """Asked every few seconds, so without a transaction and objects."""
+    return bool((await rows(database, _ANY_DUE, {"now": now}))[0]["due"])
 
 
 async def due_notifications(session: AsyncSession, now: datetime, limit: int) -> Sequence[OutboxItem]:
