@@ -29,6 +29,8 @@ QUIET = timedelta(minutes=3)
 """A conversation that the bot answered and in which nothing is said for this long is over for now: a moment to ask."""
 FORGOTTEN = timedelta(minutes=30)
 """After this the person has surely gone, and would find the question out of place."""
+AT_ONCE = 100
+"""Conversations looked at in one transaction, which keeps them locked."""
 UNSEEN = timedelta(minutes=2)
 """A CSM's reply that the customer has not seen for this long goes to them by e-mail."""
 TOO_OLD = timedelta(days=1)
@@ -105,15 +107,21 @@ async def answered(
     return survey.account_id if survey is not None else None
 
 
-async def ask_nps(session: AsyncSession, now: datetime, rules: SurveyRules) -> int:
+async def ask_nps(
+    session: AsyncSession, now: datetime, rules: SurveyRules, since: datetime | None = None
+) -> tuple[int, datetime]:
     """Asks people whether they would recommend the product, once a conversation with the bot has come to rest and they are due.
 
+    Args:
+        since: what came to rest before has been looked at.
     Returns:
-        how many were asked.
+        how many were asked, and until when everything has been looked at: who was not due then is not asked in this conversation.
     """
     number = 0
     kind: Kind = "nps"
-    for conversation in await inbox.at_rest(session, now - FORGOTTEN, now - QUIET):
+    resting = await inbox.at_rest(session, max(since or now - FORGOTTEN, now - FORGOTTEN), now - QUIET, AT_ONCE)
+    last = resting[-1].last_at if resting else now
+    for conversation in resting:
         asked = await surveys.ask(
             session,
             kind,
@@ -128,7 +136,7 @@ async def ask_nps(session: AsyncSession, now: datetime, rules: SurveyRules) -> i
             body = Survey(survey=kind, text=TEXTS.say("nps", conversation.lang), low=low, high=high)
             await log.append(session, conversation.id, "system", body, now)
             number += 1
-    return number
+    return number, now - QUIET if len(resting) < AT_ONCE else last
 
 
 async def tell_of_steps(session: AsyncSession, catalog: Catalog, account_ids: Collection[str], now: datetime) -> int:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
-from datetime import date, timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import httpx
+import psycopg
 import structlog
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.catalog import load_catalog
 from accounts.greetings import load_greetings
@@ -154,14 +156,21 @@ async def kept(loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 async def _sweeping(services: Services) -> None:
     """Moves what nobody attends to, for as long as the process lives."""
+    sweeps: list[Callable[[AsyncSession], Awaitable[object]]] = [
+        lambda session: queue.sweep(session, services.company, now()),
+        lambda session: erasing.sweep(session, _TURNS_OUTLIVE),
+        lambda session: aftercare.write_to_who_left(session, services.company, now()),
+    ]
+    rested: datetime | None = None
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
         try:
+            for sweep in sweeps:  # each by itself: what it has locked, customers wait for
+                async with services.database.begin() as session:
+                    await sweep(session)
             async with services.database.begin() as session:
-                await queue.sweep(session, services.company, now())
-                await erasing.sweep(session, _TURNS_OUTLIVE)
-                await aftercare.ask_nps(session, now(), services.surveys)
-                await aftercare.write_to_who_left(session, services.company, now())
+                _, looked = await aftercare.ask_nps(session, now(), services.surveys, rested)
+            rested = looked
         except SQLAlchemyError as error:
             logger.warning("sweep_failed", reason=type(error).__name__)
 
@@ -203,5 +212,5 @@ async def _delivering(services: Services) -> None:
             await asyncio.sleep(_OUTBOX_SECONDS)
             try:
                 await outbox.deliver(services.database, senders, now())
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, psycopg.Error) as error:
                 logger.warning("outbox_failed", reason=type(error).__name__)

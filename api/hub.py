@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import psycopg
 import structlog
+from psycopg.pq.abc import PGconn
 
 from conversations.log import Said
 from conversations.repository import CHANNEL
@@ -97,9 +98,23 @@ class Hub:
             self.listening.set()
             self._everyone(RESYNC)
             self.owed.set()
-            async for notice in connection.notifies():
-                if self._first(notice.payload, self._heard, self._told):
-                    self._hand_out(orjson.loads(notice.payload))
+            await self._hear(connection.pgconn)
+
+    async def _hear(self, server: PGconn) -> None:
+        """Hands out what comes. By libpq itself: psycopg's own way sets up and takes down its waiting for each word."""
+        loop, came, socket = asyncio.get_running_loop(), asyncio.Event(), server.socket
+        loop.add_reader(socket, came.set)
+        try:
+            while True:
+                while (notice := server.notifies()) is not None:
+                    event = notice.extra.decode()
+                    if self._first(event, self._heard, self._told):
+                        self._hand_out(orjson.loads(event))
+                await came.wait()
+                came.clear()
+                server.consume_input()
+        finally:
+            loop.remove_reader(socket)
 
     @staticmethod
     def _first(event: str, here: OrderedDict[str, None], there: OrderedDict[str, None]) -> bool:

@@ -30,8 +30,6 @@ from kit.metrics import TURN_PROBLEMS, TURN_SECONDS, TURNS
 from kit.settings import Settings
 
 logger = structlog.get_logger()
-_POLL_SECONDS = 1.0
-"""How often an idle worker looks for turns whose runner died."""
 _MARGIN = timedelta(seconds=5)
 """Beyond the budget, before another runner may take a leased turn."""
 _RETRY_SECONDS = 0.2
@@ -44,7 +42,7 @@ _FAILURES, _REST_SECONDS = 5, 2
 Then one turn tries. A Rasa that hangs would otherwise hold every hand for the whole budget, turn after turn."""
 _BACKLOG_RETRY_SECONDS = 5
 _COUNT_SECONDS = 1.0
-"""How often it is counted what is owed."""
+"""How often it is counted what is owed: an idle runner then looks for turns whose runner died."""
 MAX_ATTEMPTS = 3
 """Leases of one turn before it is given up: a turn that kills its runner must not do so for ever."""
 
@@ -138,7 +136,7 @@ class TurnRunner:
                 if turn is not None:
                     self.answer(turn)
                 else:
-                    await self._sleep()
+                    await self._hub.owed.wait()
         finally:
             stopped.set()
             under_way = {counting, *self._working}
@@ -151,11 +149,14 @@ class TurnRunner:
             logger.error("turn_crashed", exc_info=task.exception())
 
     async def _count(self, stopped: asyncio.Event) -> None:
-        """Knows whether too much is owed. While the database is away nothing can be taken anyway."""
+        """Knows whether something is owed, and whether too much. While the database is away nothing can be taken anyway."""
         most = self._settings.turn_backlog
         while not stopped.is_set():
             with contextlib.suppress(psycopg.Error):
-                full = await repository.owed_turns(self._database, most) >= most
+                owed = await repository.owed_turns(self._database, most)
+                if owed:
+                    self._hub.owed.set()
+                full = owed >= most
                 if full != self._full:
                     logger.warning("backlog_full" if full else "backlog_over", owed_at_most=most)
                 self._full = full
@@ -168,12 +169,6 @@ class TurnRunner:
         except psycopg.Error as error:
             logger.warning("database_away", reason=type(error).__name__)
             return None
-
-    async def _sleep(self) -> None:
-        try:
-            await asyncio.wait_for(self._hub.owed.wait(), _POLL_SECONDS)
-        except TimeoutError:
-            return
 
     async def _answer(self, turn: Leased) -> None:
         ids = {"conversation": turn.conversation_id, "turn": turn.id}

@@ -81,9 +81,9 @@ async def counts(session: AsyncSession, csm: Csm) -> Counts:
     return Counts(*await repository.counts(session, csm.id))
 
 
-async def at_rest(session: AsyncSession, since: datetime, until: datetime) -> Sequence[Conversation]:
-    """Conversations of known people in which the bot had the last word in that time and nobody is waited for; locked."""
-    return await repository.at_rest(session, since, until)
+async def at_rest(session: AsyncSession, since: datetime, until: datetime, limit: int) -> Sequence[Conversation]:
+    """Conversations of known people in which the bot had the last word in that time and nobody is waited for, the oldest first; locked."""
+    return await repository.at_rest(session, since, until, limit)
 
 
 async def unread_replies(

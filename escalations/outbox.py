@@ -151,6 +151,8 @@ async def deliver(database: Database, senders: Mapping[str, Sender], now: dateti
     Returns:
         how many were looked at.
     """
+    if not await repository.any_notification_due(database, now):
+        return 0
     async with database.begin() as session:
         items = await repository.due_notifications(session, now, limit)
         await asyncio.gather(*(_send(item, senders) for item in items))  # one that hangs holds up no other

@@ -36,7 +36,8 @@ from conversations.models import Conversation, MessageRow
 from conversations.repository import CHANNEL, HOLDING
 from escalations.models import Csm, CsmSession, Escalation, EscalationEvent, KeptSetting, OutboxItem
 from escalations.routing import OWNERS_SHARE, PRESENT_FOR
-from kit.database import Json, hint
+from kit.database import Database, Json, hint, rows
+from kit.statements import Statement
 
 if TYPE_CHECKING:
     from escalations.inbox import Terms, Wanted
@@ -460,8 +461,9 @@ async def idle_watches(session: AsyncSession, before: datetime) -> Sequence[Esca
     return (await session.execute(query)).scalars().all()
 
 
-async def at_rest(session: AsyncSession, since: datetime, until: datetime) -> Sequence[Conversation]:
-    """Conversations of known people that nobody holds or waits for, in which the bot had the last word in that time; locked."""
+async def at_rest(session: AsyncSession, since: datetime, until: datetime, limit: int) -> Sequence[Conversation]:
+    """Conversations of known people that nobody holds or waits for, in which the bot had the last word in that time; the oldest
+    first, locked."""
     query = (
         select(Conversation)
         .join(MessageRow, and_(MessageRow.conversation_id == Conversation.id, MessageRow.seq == Conversation.last_seq))
@@ -474,8 +476,8 @@ async def at_rest(session: AsyncSession, since: datetime, until: datetime) -> Se
             MessageRow.turn_id.is_not(None),
             ~exists().where(Escalation.conversation_id == Conversation.id, Escalation.state.in_(OPEN)),
         )
-        .order_by(Conversation.id)
-        .limit(100)
+        .order_by(Conversation.last_at)
+        .limit(limit)
         .with_for_update(of=Conversation, skip_locked=True)
     )
     return (await session.execute(query)).scalars().all()
@@ -627,6 +629,14 @@ async def csms(session: AsyncSession) -> Sequence[Csm]:
 async def enqueue(session: AsyncSession, values: dict[str, object]) -> None:
     """Puts a notification into the outbox, once for each `dedupe`."""
     await session.execute(insert(OutboxItem).values(values).on_conflict_do_nothing(index_elements=["dedupe"]))
+
+
+_ANY_DUE = Statement("SELECT EXISTS (SELECT FROM outbox WHERE state = 'waiting' AND next_at <= :now) AS due")
+
+
+async def any_notification_due(database: Database, now: datetime) -> bool:
+    """Asked every few seconds, so without a transaction and objects."""
+    return bool((await rows(database, _ANY_DUE, {"now": now}))[0]["due"])
 
 
 async def due_notifications(session: AsyncSession, now: datetime, limit: int) -> Sequence[OutboxItem]:

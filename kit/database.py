@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from kit.statements import Connections, Row, Statement
+from kit.statements import WAIT_SECONDS, Connections, Row, Statement
 
 logger = structlog.get_logger()
 Json = dict[str, Any]
@@ -52,10 +52,8 @@ AWAY = (
 )
 """What a unit of work raises while the database is away, restarting, read-only, full, or has no connection to spare. It may work again
 in a moment. A wrong statement is none of these."""
-_WAIT_SECONDS = 5.0
-"""For a free connection of the pool, and for the server to open one: beyond it the caller is told, rather than kept."""
 CONNECTING: Mapping[str, Any] = {
-    "connect_timeout": int(_WAIT_SECONDS),
+    "connect_timeout": int(WAIT_SECONDS),
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -151,7 +149,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             hide_parameters=True,  # customers' words are among them, and errors are logged
-            pool_timeout=_WAIT_SECONDS,
+            pool_timeout=WAIT_SECONDS,
             connect_args=settings,
             json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
             json_deserializer=orjson.loads,
@@ -179,6 +177,7 @@ class Database:
     @asynccontextmanager
     async def at_once(self) -> AsyncIterator[AsyncSession]:
         """For a unit of work that is one statement: it is committed as it is done, without two round trips around it."""
+        self._refuse_where_it_hangs()
         async with self._reading() as session:
             yield session
         self._give_hints(session.info.get(_HINTS))
@@ -214,6 +213,8 @@ class Database:
         Raises:
             psycopg.Error: it is wrong, took too long, or the server is away.
         """
+        if self._hangs:
+            raise psycopg.OperationalError("the server hangs")
         return await self._connections.rows(statement, values)
 
     async def answers(self) -> bool:
@@ -250,7 +251,7 @@ class Database:
                     logger.warning("database_hangs" if hangs else "database_answers", waiting=len(self._out))
                 self._hangs = hangs
                 if hangs:
-                    for connection in [record.driver_connection for record in self._out]:
+                    for connection in [*(record.driver_connection for record in self._out), *self._connections.busy]:
                         if connection is not None:
                             _cut(connection)
                 await asyncio.sleep(_WATCH_SECONDS)

@@ -16,6 +16,9 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.types import TypeEngine
 
 Row = Mapping[str, Any]
+Connection = psycopg.AsyncConnection[dict[str, Any]]
+WAIT_SECONDS = 5.0
+"""For a connection that is free, and for the server to open one: beyond it the caller is told, rather than kept."""
 _IDLE_SECONDS = 1.0
 """A connection that has lain idle for longer may be dead: it is tested before it is used."""
 
@@ -44,8 +47,10 @@ class Connections:
 
     def __init__(self, url: str, settings: Mapping[str, Any], most: int) -> None:
         self._url, self._settings = url, settings
-        self._idle: list[tuple[psycopg.AsyncConnection[dict[str, Any]], float]] = []
+        self._idle: list[tuple[Connection, float]] = []
         self._free = asyncio.Semaphore(most)
+        self.busy: set[Connection] = set()
+        """Those on which a statement is under way."""
 
     async def rows(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Row]:
         """What a statement finds.
@@ -53,7 +58,8 @@ class Connections:
         Raises:
             psycopg.Error: it is wrong, took too long, or the server is away.
         """
-        async with self._free:
+        await self._wait()
+        try:
             connection = await self._take()
             try:
                 cursor = await connection.execute(statement.plain, values)
@@ -61,22 +67,39 @@ class Connections:
             except BaseException:  # a cancelled one, too: nobody knows in which state it is
                 await connection.close()
                 raise
+            finally:
+                self.busy.discard(connection)
             self._idle.append((connection, time.monotonic()))
             return found
+        finally:
+            self._free.release()
 
-    async def _take(self) -> psycopg.AsyncConnection[dict[str, Any]]:
+    async def _wait(self) -> None:
+        """For one of as many as there may be."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise psycopg.OperationalError("no connection to spare") from None
+
+    async def _take(self) -> Connection:
         while self._idle:
             connection, used = self._idle.pop()
+            self.busy.add(connection)
             if time.monotonic() - used < _IDLE_SECONDS:
                 return connection
             try:
                 await connection.execute(b"SELECT 1")
-            except psycopg.Error:
+            except BaseException as error:
+                self.busy.discard(connection)
                 await connection.close()
+                if not isinstance(error, psycopg.Error):
+                    raise
             else:
                 return connection
         made = await psycopg.AsyncConnection.connect(self._url, autocommit=True, row_factory=dict_row, **self._settings)
         set_json_loads(orjson.loads, made)
+        self.busy.add(made)
         return made
 
     async def close(self) -> None:

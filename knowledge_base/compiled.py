@@ -99,6 +99,7 @@ class Compiled:
         try:
             described = Described.model_validate_json((folder / "model.json").read_bytes())
             self._tokenizer = _tokenizer(folder, described)
+            self._normalizer = self._tokenizer.normalizer
             self._marks = tuple(token.content for token in self._tokenizer.get_added_tokens_decoder().values())
             self._request = _compile(folder, threads)
         except (OSError, RuntimeError, ValidationError) as error:
@@ -118,9 +119,9 @@ class Compiled:
 
     def seen(self, text: str) -> str:
         """A text as the tokenizer cuts it: in small letters, for instance, where the model knows no others."""
-        if self._tokenizer.normalizer is None or any(mark in text for mark in self._marks):
+        if self._normalizer is None or any(mark in text for mark in self._marks):
             return text  # marks are looked for in the text as it is
-        made: str = self._tokenizer.normalizer.normalize_str(text)
+        made: str = self._normalizer.normalize_str(text)
         return made
 
     def warm(self) -> None:

@@ -176,18 +176,31 @@ async def test_nps_is_asked_once_a_conversation_rests(session: AsyncSession, fro
     """Not while they talk, nor when they are long gone; once in its period; the answer reaches health."""
     await customer(session, front, age=300)
     conversation = await spoken(session, front, NOW)
-    assert await aftercare.ask_nps(session, NOW + aftercare.QUIET, RULES) == 0
-    assert await aftercare.ask_nps(session, NOW + aftercare.FORGOTTEN + timedelta(seconds=1), RULES) == 0
+    assert (await aftercare.ask_nps(session, NOW + aftercare.QUIET, RULES))[0] == 0
+    assert (await aftercare.ask_nps(session, NOW + aftercare.FORGOTTEN + timedelta(seconds=1), RULES))[0] == 0
     later = NOW + aftercare.QUIET + timedelta(seconds=1)
-    assert await aftercare.ask_nps(session, later, RULES) == 1
+    assert (await aftercare.ask_nps(session, later, RULES))[0] == 1
     assert (await body(session, conversation, conversation.last_seq))["survey"] == "nps"
-    assert await aftercare.ask_nps(session, later, RULES) == 0
+    assert (await aftercare.ask_nps(session, later, RULES))[0] == 0
     await aftercare.answered(session, conversation.id, conversation.last_seq, 9, None, later)
     assert (await facts.all_health_facts(session, front.catalog, ["a"], later))["a"]["nps"] == 9
     for days, asked in ((89, 0), (91, 1)):
         at = NOW + timedelta(days=days)
         await spoken(session, front, at)
-        assert await aftercare.ask_nps(session, at + timedelta(minutes=4), RULES) == asked
+        assert (await aftercare.ask_nps(session, at + timedelta(minutes=4), RULES))[0] == asked
+
+
+async def test_a_conversation_at_rest_is_looked_at_once(session: AsyncSession, front: Any) -> None:
+    """What came to rest since is, and where there are more than one transaction should lock, the rest the next time."""
+    await customer(session, front, age=300)
+    await spoken(session, front, NOW)
+    later = NOW + aftercare.QUIET + timedelta(seconds=1)
+    assert await aftercare.ask_nps(session, later, RULES, NOW + timedelta(seconds=1)) == (0, later - aftercare.QUIET)
+    for number in range(aftercare.AT_ONCE):
+        await spoken(session, front, NOW + timedelta(milliseconds=number))
+    asked, until = await aftercare.ask_nps(session, later, RULES, NOW)
+    assert (asked, until) == (1, NOW + timedelta(milliseconds=aftercare.AT_ONCE - 2))
+    assert await aftercare.ask_nps(session, later, RULES, until) == (0, later - aftercare.QUIET)
 
 
 async def shown_steps(session: AsyncSession, front: Any, at: datetime, lang: str = "en") -> Conversation:
@@ -242,7 +255,7 @@ async def test_nps_leaves_alone_who_waits_for_a_person(session: AsyncSession, fr
     await customer(session, front, age=300)
     conversation = await spoken(session, front, NOW)
     await held(session, conversation, NOW)
-    assert await aftercare.ask_nps(session, NOW + timedelta(minutes=4), RULES) == 0
+    assert (await aftercare.ask_nps(session, NOW + timedelta(minutes=4), RULES))[0] == 0
 
 
 async def test_a_reply_goes_by_email_to_who_has_left(session: AsyncSession, front: Any) -> None:

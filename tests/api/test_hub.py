@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
+from sqlalchemy import text
+
 from api.hub import RESYNC, Hub
 from conversations import log
 from conversations.models import Conversation
@@ -81,3 +83,17 @@ async def test_who_falls_behind_is_told_to_read_everything(database: Database) -
         for number in range(1001):
             hub.tell(f'{{"c": "cnv_slow", "seq": {number}}}', [])
         assert [waiting.get_nowait() for _ in range(waiting.qsize())] == [RESYNC]
+
+
+async def test_a_lost_connection_is_made_again_and_everyone_reads_anew(database: Database) -> None:
+    """The server ended it, as in a restart: what was told meanwhile is in the log."""
+    made = await begun(database)
+    async with listening(database) as hub, asyncio.timeout(SECONDS):
+        with hub.conversation(made.id) as waiting:
+            ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN kotae'"
+            async with database.begin() as session:
+                await session.execute(text(ended))
+            assert await waiting.get() == RESYNC
+            assert hub.listening.is_set()
+            await log.accept(database, made.id, "c1", "one", now())
+            assert (await waiting.get())["seq"] == 1

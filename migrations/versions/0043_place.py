@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0024_place"
-down_revision: str | None = "0040_growth"
+revision: str = "0043_place"
+down_revision: str | None = "0042_log"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
