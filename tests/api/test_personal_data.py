@@ -107,6 +107,10 @@ async def everywhere(session: AsyncSession, root: Path) -> str:
             text("INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES (:id, :events)"),
             {"id": kept, "events": f'[{{"text": "{words}"}}]'},
         )
+        await session.execute(
+            text("INSERT INTO rasa.rasa_tracker_turns (sender_id, version, events) VALUES (:id, 1, :events)"),
+            {"id": kept, "events": f'[{{"text": "{words} again"}}]'},
+        )
     return conversation
 
 
@@ -130,7 +134,9 @@ async def dump(session: AsyncSession) -> str:
     return "\n".join(row for part in parts for row in part)
 
 
-OF_NOBODY = {f"public.{name}" for name in ("alembic_version", "api_keys", "audit_log", "csms", "csm_sessions")}
+OF_NOBODY = {
+    f"public.{name}" for name in ("alembic_version", "api_keys", "audit_log", "csms", "csm_sessions", "kept_settings")
+}
 """Tables that hold nothing of a customer."""
 
 
