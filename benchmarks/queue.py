@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from pathlib import Path
 import psycopg
 import uvloop
 
+from conversations.bodies import Handover
 from escalations import csms, queue
 from escalations.csms import CsmEntry
 from escalations.models import Csm
@@ -81,17 +83,27 @@ _UPDATE = """UPDATE escalations SET state = 'claimed', csm_id = %(csm)s, claimed
   SELECT id FROM escalations WHERE state = 'queued' AND mode = 'takeover' ORDER BY breaking DESC, place LIMIT 1 FOR UPDATE SKIP LOCKED)"""
 _ROWS = """WITH taken AS ({update} RETURNING id, conversation_id),
   event AS (INSERT INTO escalation_events (escalation_id, at, kind, actor, detail)
-            SELECT id, now(), 'claimed', %(csm)s, '{{}}' FROM taken RETURNING id, escalation_id),
+            SELECT id, now(), 'claimed', %(csm)s, jsonb_build_object('csm', %(csm)s::text) FROM taken RETURNING id, escalation_id),
   held AS (UPDATE conversations c SET holder = 'csm', csm_id = %(csm)s, last_seq = last_seq + 1, last_at = now()
            FROM taken WHERE c.id = taken.conversation_id RETURNING c.id, c.last_seq),
   told AS (INSERT INTO messages (conversation_id, seq, sender, body, created_at)
-           SELECT id, last_seq, 'system', '{{"type": "handover"}}', now() FROM held)
+           SELECT id, last_seq, 'system', %(said)s, now() FROM held)
 INSERT INTO outbox (id, kind, payload, dedupe, state, attempts, next_at, created_at)
-  SELECT 'out_' || id, 'webhook', '{{}}', 'bare:' || id, 'waiting', 0, now(), now() FROM event"""
+  SELECT 'out_' || id, 'webhook', %(told)s, 'bare:' || id, 'waiting', 0, now(), now() FROM event"""
 
 
 async def bare(url: str, members: list[Csm], claims: int, statement: str) -> float:
     """The same by one statement each; seconds."""
+    said = Handover(status="claimed", text="Csm 12 has joined the conversation.", csm="Csm 12").model_dump_json()
+    data = {
+        "id": "esc_1",
+        "conversation": "cnv_1",
+        "mode": "takeover",
+        "state": "claimed",
+        "rule": "wish",
+        "csm": "csm",
+    }
+    words = {"said": said, "told": json.dumps({"type": "escalation.claimed", "data": data})}
     async with contextlib.AsyncExitStack() as stack:
         opened = [
             await stack.enter_async_context(await psycopg.AsyncConnection.connect(url, autocommit=True))
@@ -100,7 +112,7 @@ async def bare(url: str, members: list[Csm], claims: int, statement: str) -> flo
 
         async def work(place: int, left: Iterator[int]) -> None:
             for _ in left:
-                await opened[place].execute(statement.encode(), {"csm": members[place].id})
+                await opened[place].execute(statement.encode(), {"csm": members[place].id, **words})
 
         async def all_of_it(number: int) -> float:
             left, started = iter(range(number)), time.perf_counter()
