@@ -2,6 +2,9 @@
 
 A save does not wait for the disk. The answer that follows it is committed by the front door, durably and in the same server, which
 makes everything written before it durable as well; and a turn whose answer was lost in a crash is run again.
+
+A Rasa that was frozen in the middle of a turn, and goes on when another has answered since, does not put its old conversation over the
+newer one: a row is replaced only by who has read it as it is.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from typing import Any, Dict, Iterable, List, Optional, Protocol
+from typing import Any, Dict, Iterable, List, Optional, Protocol, Tuple
 
 import psycopg2
 from rasa.core.brokers.broker import EventBroker
@@ -33,17 +36,24 @@ CREATE TABLE IF NOT EXISTS rasa.rasa_trackers (
 """
 
 _UPSERT = """
-INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES (%s, %s)
-ON CONFLICT (sender_id) DO UPDATE SET events = EXCLUDED.events, updated_at = now()
+INSERT INTO rasa.rasa_trackers AS kept (sender_id, events) VALUES (%s, %s)
+ON CONFLICT (sender_id) DO UPDATE SET events = EXCLUDED.events, updated_at = clock_timestamp()
+WHERE kept.updated_at = CAST(%s AS timestamptz) RETURNING updated_at::text
 """
 
 
 class Rows(Protocol):
-    """A text by conversation."""
+    """A text by conversation, with what tells one version of it from another."""
 
-    def get(self, sender_id: str) -> Optional[str]: ...
+    def get(self, sender_id: str) -> Optional[Tuple[str, str]]:
+        """The text and its version."""
 
-    def put(self, sender_id: str, events: str) -> None: ...
+    def put(self, sender_id: str, events: str, version: Optional[str]) -> Optional[str]:
+        """Replaces the version that was read, or makes the row where None was there.
+
+        Returns:
+            The new version; None where another has replaced it since, and nothing was done.
+        """
 
     def keys(self) -> List[str]: ...
 
@@ -52,13 +62,18 @@ class MemoryRows:
     """Rows that end with the process."""
 
     def __init__(self) -> None:
-        self._rows: Dict[str, str] = {}
+        self._rows: Dict[str, Tuple[str, str]] = {}
 
-    def get(self, sender_id: str) -> Optional[str]:
+    def get(self, sender_id: str) -> Optional[Tuple[str, str]]:
         return self._rows.get(sender_id)
 
-    def put(self, sender_id: str, events: str) -> None:
-        self._rows[sender_id] = events
+    def put(self, sender_id: str, events: str, version: Optional[str]) -> Optional[str]:
+        found = self._rows.get(sender_id)
+        if found is not None and found[1] != version:
+            return None
+        made = str(int(found[1]) + 1) if found is not None else "1"
+        self._rows[sender_id] = (events, made)
+        return made
 
     def keys(self) -> List[str]:
         return list(self._rows)
@@ -83,12 +98,13 @@ class PostgresRows:
             line = str(error).strip().splitlines()[0]
             raise ConnectionException(f"{URL_VARIABLE} cannot be reached ({line}). Start it or correct it.") from None
 
-    def get(self, sender_id: str) -> Optional[str]:
-        found = self._run("SELECT events FROM rasa.rasa_trackers WHERE sender_id = %s", [sender_id])
-        return found[0][0] if found else None
+    def get(self, sender_id: str) -> Optional[Tuple[str, str]]:
+        found = self._run("SELECT events, updated_at::text FROM rasa.rasa_trackers WHERE sender_id = %s", [sender_id])
+        return (found[0][0], found[0][1]) if found else None
 
-    def put(self, sender_id: str, events: str) -> None:
-        self._run(_UPSERT, [sender_id, events])
+    def put(self, sender_id: str, events: str, version: Optional[str]) -> Optional[str]:
+        made = self._run(_UPSERT, [sender_id, events, version])
+        return made[0][0] if made else None
 
     def keys(self) -> List[str]:
         return [row[0] for row in self._run("SELECT sender_id FROM rasa.rasa_trackers", [])]
@@ -98,7 +114,7 @@ class PostgresRows:
             self._url, connect_timeout=5, application_name="kotae-rasa", options="-c synchronous_commit=off"
         )
 
-    def _run(self, query: str, values: List[str]) -> List[Any]:
+    def _run(self, query: str, values: List[Optional[str]]) -> List[Any]:
         """Runs one statement, on a new connection where the server has dropped the old one."""
         try:
             return self._once(query, values)
@@ -109,7 +125,7 @@ class PostgresRows:
             self._connection.autocommit = True
             return self._once(query, values)
 
-    def _once(self, query: str, values: List[str]) -> List[Any]:
+    def _once(self, query: str, values: List[Optional[str]]) -> List[Any]:
         with self._connection.cursor() as cursor:
             cursor.execute(query, values)
             return cursor.fetchall() if cursor.description else []
@@ -138,23 +154,32 @@ class OneRowTrackerStore(TrackerStore):
         super().__init__(domain, event_broker, **kwargs)
 
     async def save(self, tracker: DialogueStateTracker) -> None:
-        """Keeps the conversation as it is now."""
+        """Keeps the conversation as it is now, unless it went on elsewhere since it was read."""
         await self.stream_events(tracker)
         events = [_without_token(event.as_dict()) for event in tracker.events]
-        self._rows.put(tracker.sender_id, json.dumps(events, ensure_ascii=False))
+        read = getattr(tracker, _VERSION, None)
+        made = self._rows.put(tracker.sender_id, json.dumps(events, ensure_ascii=False), read)
+        if made is None:
+            logger.error("conversation %s went on elsewhere; this turn is not kept", tracker.sender_id)
+        else:
+            setattr(tracker, _VERSION, made)
 
     async def retrieve(self, sender_id: str) -> Optional[DialogueStateTracker]:
         """The conversation, or None. Sessions are off in `domain.yml`, so it is always the whole."""
-        events = self._rows.get(sender_id)
-        if events is None:
+        found = self._rows.get(sender_id)
+        if found is None:
             return None
-        return DialogueStateTracker.from_dict(sender_id, json.loads(events), self.domain.slots)
+        tracker = DialogueStateTracker.from_dict(sender_id, json.loads(found[0]), self.domain.slots)
+        setattr(tracker, _VERSION, found[1])
+        return tracker
 
     async def keys(self) -> Iterable[str]:
         """The ids of all conversations."""
         return self._rows.keys()
 
 
+_VERSION = "kotae_version"
+"""Attribute of a tracker: the version of its row when it was read or last written."""
 _PASSING = frozenset({"turn_token", "traceparent"})
 
 

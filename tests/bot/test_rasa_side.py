@@ -12,12 +12,18 @@ CHECKS = sorted(path.stem for path in (Path(__file__).parent / "rasa_side").glob
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_checks_inside_rasa_pass(root: Path, check: str) -> None:
+def test_checks_inside_rasa_pass(root: Path, database_url: str, check: str) -> None:
     """Every check of that file passes on Python 3.10 with Rasa."""
     run = subprocess.run(
         [root / ".venv-bot" / "bin" / "python", "-m", "unittest", f"tests.bot.rasa_side.{check}"],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), "PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={
+            **os.environ,
+            "KOTAE_TRACKER_URL": database_url,
+            "PYTHONPATH": str(root),
+            "PYTHONWARNINGS": "ignore",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        },
         capture_output=True,
         text=True,
         check=False,
