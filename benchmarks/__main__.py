@@ -12,6 +12,7 @@ EACH = (
     ["turn"],
     ["health"],
     ["accounts", "--accounts", "10000", "--events", "10000"],
+    ["load", "--replicas", "1"],
 )
 
 

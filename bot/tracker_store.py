@@ -5,6 +5,9 @@ reading and writing the whole took as long as understanding a message, and longe
 
 A save does not wait for the disk. The answer that follows it is committed by the front door, durably and in the same server, which
 makes everything written before it durable as well; and a turn whose answer was lost in a crash is run again.
+
+A Rasa that was frozen in the middle of a turn, and goes on when another has answered since, puts no old conversation over the newer one:
+only who has read a conversation as it is writes to it.
 """
 
 from __future__ import annotations
@@ -58,11 +61,14 @@ PREPARE add (text, text, integer) AS
         UPDATE rasa.rasa_trackers SET version = $3 + 1, updated_at = now() WHERE sender_id = $1 AND version = $3
         RETURNING sender_id, version)
     INSERT INTO rasa.rasa_tracker_turns (sender_id, version, events) SELECT sender_id, version, $2 FROM kept RETURNING version;
-PREPARE put (text, text) AS
-    WITH gone AS (DELETE FROM rasa.rasa_tracker_turns WHERE sender_id = $1)
-    INSERT INTO rasa.rasa_trackers AS kept (sender_id, events, version) VALUES ($1, $2, 1)
-    ON CONFLICT (sender_id) DO UPDATE SET events = EXCLUDED.events, version = kept.version + 1, updated_at = now()
-    RETURNING version;
+PREPARE put (text, text, integer) AS
+    WITH kept AS (
+        INSERT INTO rasa.rasa_trackers AS there (sender_id, events, version)
+        SELECT $1, $2, 1 WHERE $3 IS NULL OR EXISTS (SELECT FROM rasa.rasa_trackers WHERE sender_id = $1)
+        ON CONFLICT (sender_id) DO UPDATE SET events = EXCLUDED.events, version = there.version + 1, updated_at = now()
+        WHERE there.version = $3 RETURNING sender_id, version),
+    gone AS (DELETE FROM rasa.rasa_tracker_turns AS turns USING kept WHERE turns.sender_id = kept.sender_id)
+    SELECT version FROM kept;
 """
 
 
@@ -78,8 +84,14 @@ class Rows(Protocol):
     def add(self, sender_id: str, events: str, version: int) -> Optional[int]:
         """Adds events to a conversation of that version; None, and nothing is added, where it is of another by now."""
 
-    def put(self, sender_id: str, events: str) -> int:
-        """Writes all events of a conversation in place of those that are there."""
+    def put(self, sender_id: str, events: str, version: Optional[int]) -> Optional[int]:
+        """Writes all events of a conversation in place of those that are there.
+
+        Args:
+            version: that it is of; None: it is new.
+        Returns:
+            its version; None, and nothing is written, where it is of another by now, is there or is gone.
+        """
 
     def keys(self) -> List[str]:
         """The ids of all conversations."""
@@ -105,10 +117,11 @@ class MemoryRows:
         self._rows[sender_id] = (version + 1, [*found[1], events])
         return version + 1
 
-    def put(self, sender_id: str, events: str) -> int:
-        version = (self.version(sender_id) or 0) + 1
-        self._rows[sender_id] = (version, [events])
-        return version
+    def put(self, sender_id: str, events: str, version: Optional[int]) -> Optional[int]:
+        if self.version(sender_id) != version:
+            return None
+        self._rows[sender_id] = ((version or 0) + 1, [events])
+        return self.version(sender_id)
 
     def keys(self) -> List[str]:
         return list(self._rows)
@@ -144,8 +157,9 @@ class PostgresRows:
         found = self._run("EXECUTE add (%s, %s, %s)", [sender_id, events, version])
         return found[0][0] if found else None
 
-    def put(self, sender_id: str, events: str) -> int:
-        return int(self._run("EXECUTE put (%s, %s)", [sender_id, events])[0][0])
+    def put(self, sender_id: str, events: str, version: Optional[int]) -> Optional[int]:
+        found = self._run("EXECUTE put (%s, %s, %s)", [sender_id, events, version])
+        return found[0][0] if found else None
 
     def keys(self) -> List[str]:
         return [row[0] for row in self._run("SELECT sender_id FROM rasa.rasa_trackers", [])]
@@ -213,16 +227,18 @@ class OneRowTrackerStore(TrackerStore):
         self._domain = domain or Domain.empty()
 
     async def save(self, tracker: DialogueStateTracker) -> None:
-        """Keeps the conversation as it is now; one of which nothing is known yet is none."""
+        """Keeps the conversation as it is now, unless it went on elsewhere since it was read; one of which nothing is known yet is none."""
         if not tracker.events:
             return
         await self.stream_events(tracker)
         sender_id, written = tracker.sender_id, _written(tracker)
-        version = None
         if written is not None and written.events <= len(tracker.events):
             version = self._rows.add(sender_id, _dump(tracker, written.events), written.version)
+        else:
+            version = self._rows.put(sender_id, _dump(tracker, 0), written.version if written else None)
         if version is None:
-            version = self._rows.put(sender_id, _dump(tracker, 0))
+            logger.error("conversation %s went on elsewhere; this turn is not kept", sender_id)
+            return
         tracker.__dict__[_WRITTEN] = Written(version, len(tracker.events))
         self._in_mind[sender_id] = tracker
         if len(self._in_mind) > KEPT_IN_MIND:

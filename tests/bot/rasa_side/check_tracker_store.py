@@ -131,24 +131,41 @@ class Conversations(unittest.TestCase):
 
         asyncio.run(talk())
 
-    def test_of_two_who_write_at_once_the_last_is_kept_whole(self) -> None:
+    def test_no_old_conversation_is_put_over_a_newer_one(self) -> None:
         async def talk() -> None:
             one, other = self.store(), self.store()
+            new = DialogueStateTracker("at once", DOMAIN.slots)
             first = await one.get_or_create_tracker("at once", append_action_listen=False)
             first.update(SlotSet("subject", 1))
             await one.save(first)
+            new.update(SlotSet("subject", 9))
+            await other.save(new)  # it began when nothing was there
             mine, theirs = await one.retrieve("at once"), await other.retrieve("at once")
             assert mine is not None
             assert theirs is not None
-            mine.update(SlotSet("subject", 2))
-            theirs.update(SlotSet("subject", 3))
-            await one.save(mine)
-            await other.save(theirs)
-            found = await one.retrieve("at once")
-            assert found is not None
-            self.assertEqual([1, 3], [each.value for each in found.events])
+            for number in (2, 3):  # one process saves as often as it likes
+                theirs.update(SlotSet("subject", number))
+                await other.save(theirs)
+            mine.update(SlotSet("subject", 4))
+            await one.save(mine)  # it was frozen since it read
+            for store in (one, other):
+                found = await store.retrieve("at once")
+                assert found is not None
+                self.assertEqual([1, 2, 3], [each.value for each in found.events])
 
         asyncio.run(talk())
+
+    def test_an_erased_conversation_does_not_come_back(self) -> None:
+        self.assertIsNone(self.rows.put("erased", "[1]", 4))
+        self.assertIsNone(self.rows.add("erased", "[1]", 4))
+        self.assertIsNone(self.rows.whole("erased"))
+
+    def test_a_whole_conversation_replaces_the_version_it_is_of(self) -> None:
+        self.rows.put("whole", "[1]", None)
+        self.rows.add("whole", "[2]", 1)
+        self.assertIsNone(self.rows.put("whole", "[3]", 1))
+        self.assertEqual(3, self.rows.put("whole", "[4]", 2))
+        self.assertEqual((3, ["[4]"]), self.rows.whole("whole"))
 
     def test_what_a_failed_turn_left_is_forgotten(self) -> None:
         async def talk() -> None:
@@ -220,7 +237,7 @@ class ConversationsInPostgres(Conversations):
             return cursor.fetchall() if cursor.description else None
 
     def test_a_lost_connection_is_made_again(self) -> None:
-        self.rows.put("lost", "[1]")
+        self.rows.put("lost", "[1]", None)
         self.run_sql(f"SELECT pg_terminate_backend({self.rows._connection.info.backend_pid}, 5000)")
         self.assertEqual((1, ["[1]"]), self.rows.whole("lost"))
 
@@ -231,7 +248,7 @@ class ConversationsInPostgres(Conversations):
         self.assertEqual((1, ["[1, 2]", "[3]"]), self.rows.whole("old"))
 
     def test_a_conversation_that_is_erased_is_gone_with_its_turns(self) -> None:
-        self.rows.put("gone", "[1]")
+        self.rows.put("gone", "[1]", None)
         self.rows.add("gone", "[2]", 1)
         self.run_sql("DELETE FROM rasa.rasa_trackers WHERE sender_id = 'gone'")
         self.assertIsNone(self.rows.whole("gone"))
