@@ -66,14 +66,19 @@ async def test_reading_leaves_no_transaction_open(database_url: str) -> None:
     await made.close()
 
 
+async def _failing(database: Database) -> None:
+    async with database.begin() as session:
+        module.hint(session, "hints", "undone")
+        raise ZeroDivisionError
+
+
 async def test_hints_are_given_once_the_work_is_committed(database_url: str) -> None:
     """Several of one moment together; of what was rolled back, none."""
     own = Database(database_url)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as listening:
         await listening.execute("LISTEN hints")
-        async with own.begin() as session:
-            module.hint(session, "hints", "undone")
-            await session.rollback()
+        with pytest.raises(ZeroDivisionError):
+            await _failing(own)
         async with own.begin() as session:
             module.hint(session, "hints", "one")
         async with own.at_once() as session:
