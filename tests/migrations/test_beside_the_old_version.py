@@ -20,7 +20,7 @@ REMOVES: set[str] = set()
 """Revisions that take away what the version before the last one used: only a release after nothing uses it any more."""
 
 _COLUMNS = """
-SELECT table_name || '.' || column_name, data_type, is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO'
+SELECT table_name || '.' || column_name, data_type, is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO' AND is_generated = 'NEVER'
 FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'
 """
 _RULES = """
