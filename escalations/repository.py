@@ -114,26 +114,22 @@ _EVENT = """
 """
 """What is kept of a change of the escalation that is called `changed`, and what the company's other systems hear of it: no customer's
 words, and nothing a CSM wrote."""
-_FREE = """
-    free AS MATERIALIZED (
-        SELECT c.id, c.languages, c.skills, c.capacity, held.number AS holds
-        FROM csms AS c CROSS JOIN LATERAL (
-            SELECT count(*) AS number FROM escalations WHERE csm_id = c.id AND state = 'claimed') AS held
-        WHERE c.active AND NOT c.away AND c.seen_at >= :present_since AND held.number < c.capacity)
-"""
+_HOLDS = "(SELECT count(*) FROM escalations AS h WHERE h.csm_id = c.id AND h.state = 'claimed')"
+_FREE = f"csms AS c WHERE c.active AND NOT c.away AND c.seen_at >= :present_since AND {_HOLDS} < c.capacity"
 """CSMs who are there, take conversations and have room."""
-_OFFERED = """
+_OFFERED = f"""
     CASE WHEN e.owner_id IS NOT NULL AND :now < e.created_at + (e.due_at - e.created_at) * :owners_share
-              AND EXISTS (SELECT FROM free WHERE free.id = e.owner_id)
+              AND EXISTS (SELECT FROM {_FREE} AND c.id = e.owner_id)
          THEN e.owner_id = me.id
          WHEN e.lang = ANY(me.languages)
          THEN e.skill IS NULL OR e.skill = ANY(me.skills)
-              OR NOT EXISTS (SELECT FROM free WHERE e.lang = ANY(free.languages) AND e.skill = ANY(free.skills))
-         ELSE NOT EXISTS (SELECT FROM free WHERE e.lang = ANY(free.languages)) END
-"""
+              OR NOT EXISTS (SELECT FROM {_FREE} AND e.lang = ANY(c.languages) AND e.skill = ANY(c.skills))
+         ELSE NOT EXISTS (SELECT FROM {_FREE} AND e.lang = ANY(c.languages)) END
+"""  # noqa: S608  # made of constants
 """Whether `e` is offered to `me`, who has room: to its owner alone, for the first part of the service level and while they are there and
 have room; then to those who speak the language and have the skill; where nobody who has room has both, to those who speak the language;
-where nobody does, to anybody. Most often the columns of `e` and `me` decide it, and nobody else is looked at."""
+where nobody does, to anybody. Most often the columns of `e` and `me` decide it; else a colleague is looked for until one is found, which
+is cheaper than counting what each of the team holds."""
 _FIRST = "state = 'queued' AND mode = 'takeover' ORDER BY breaking DESC, place LIMIT 1"
 _CLAIM = """
     WITH {before} changed AS (
@@ -144,11 +140,10 @@ _CLAIM = """
     {holding}, {event}
     SELECT id, conversation_id FROM changed
 """
-_ME = """
+_ME = f"""
     me AS MATERIALIZED (
-        SELECT id, languages, skills FROM csms WHERE id = :csm AND active AND NOT away
-          AND (SELECT count(*) FROM escalations WHERE csm_id = :csm AND state = 'claimed') < capacity),
-"""
+        SELECT id, languages, skills FROM csms AS c WHERE id = :csm AND active AND NOT away AND {_HOLDS} < capacity),
+"""  # noqa: S608  # made of constants
 _NEXT = f"""
     SELECT e.id FROM escalations AS e CROSS JOIN me WHERE {_OFFERED}
     AND {_FIRST} FOR UPDATE OF e SKIP LOCKED
@@ -161,7 +156,7 @@ def _claiming(before: str, which: str) -> TextClause:
 
 
 _CLAIM_ONE = _claiming("", "SELECT id FROM escalations WHERE id = :id AND state = 'queued' FOR UPDATE SKIP LOCKED")
-_CLAIM_NEXT = _claiming(f"{_ME} {_FREE},", _NEXT)
+_CLAIM_NEXT = _claiming(_ME, _NEXT)
 
 
 @dataclass(frozen=True)
@@ -234,9 +229,9 @@ def _offering(now: datetime) -> dict[str, object]:
 
 _GIVEN_TO = text(
     f"""
-    WITH {_FREE}, e AS (SELECT * FROM escalations WHERE {_FIRST})
-    SELECT e.id, array_agg(me.id ORDER BY me.holds::float8 / me.capacity, me.id) AS csm_ids
-    FROM e CROSS JOIN free AS me WHERE {_OFFERED} GROUP BY e.id
+    WITH me AS MATERIALIZED (SELECT c.id, c.languages, c.skills, {_HOLDS}::float8 / c.capacity AS busy FROM {_FREE}),
+    e AS (SELECT * FROM escalations WHERE {_FIRST})
+    SELECT e.id, array_agg(me.id ORDER BY me.busy, me.id) AS csm_ids FROM e CROSS JOIN me WHERE {_OFFERED} GROUP BY e.id
     """  # noqa: S608  # made of constants
 )
 

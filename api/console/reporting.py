@@ -124,9 +124,10 @@ def period(first: str | None, last: str | None, company: Company, now: datetime)
 
 
 async def tables(session: AsyncSession, catalog: Catalog, chosen: Period, lang: str, now: datetime) -> list[Table]:
-    """All tables of a period; those of health are of today."""
+    """All tables of a period; those of health are of its last moment."""
     since, until = chosen.since, chosen.until
     ended = min(until, now)
+    last = min(until - timedelta(seconds=1), now)
     return [
         _volume(await bot.volume(session, since, until, chosen.zone), chosen),
         _decisions(await bot.turns(session, since, until), lang),
@@ -138,8 +139,8 @@ async def tables(session: AsyncSession, catalog: Catalog, chosen: Period, lang: 
         _csms(await people.csms(session, since, until)),
         _satisfaction(await bot.satisfaction(session, since, until), lang),
         *_kpis(await kpi.kpis(session, catalog, since, ended), lang),
-        _bands(await timeline.bands(session, now), lang),
-        _movers(await timeline.movers(session, now)),
+        _bands(await timeline.bands(session, last), lang),
+        _movers(await timeline.movers(session, last)),
     ]
 
 

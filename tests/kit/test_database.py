@@ -64,3 +64,25 @@ async def test_reading_leaves_no_transaction_open(database_url: str) -> None:
     async with made.read() as session:
         assert (await session.execute(text("SELECT to_regclass('written_in_vain')"))).scalar_one() is None
     await made.close()
+
+
+async def _failing(database: Database) -> None:
+    async with database.begin() as session:
+        module.hint(session, "hints", "undone")
+        raise ZeroDivisionError
+
+
+async def test_hints_are_given_once_the_work_is_committed(database_url: str) -> None:
+    """Several of one moment together; of what was rolled back, none."""
+    own = Database(database_url)
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as listening:
+        await listening.execute("LISTEN hints")
+        with pytest.raises(ZeroDivisionError):
+            await _failing(own)
+        async with own.begin() as session:
+            module.hint(session, "hints", "one")
+        async with own.at_once() as session:
+            module.hint(session, "hints", "two")
+        await own.close()
+        given = [notice.payload async for notice in listening.notifies(timeout=5, stop_after=2)]
+    assert given == ["one", "two"]
