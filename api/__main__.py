@@ -28,7 +28,7 @@ def main() -> None:
             http=BoundedProtocol,
             forwarded_allow_ips=settings.trusted_proxies,
             server_header=False,
-            ws="websockets",
+            ws="websockets-sansio",
             ws_max_size=128 * 1024,
             ws_per_message_deflate=False,  # its windows would take most of the memory of an open socket, for frames of a few hundred bytes
             timeout_graceful_shutdown=5,

@@ -6,7 +6,9 @@ Compared are: (a) `stock`, what `rasa init` lays down, with one trivial custom a
 with character features, a linear classifier and rules; (c) `help` and `account`, Kotae as a customer sees it: a message
 sent on the socket until the bot's message came back, kept durably, asked by a verified person, over the index of a real
 help centre; (d) the parts of (c), each alone. The runs take turns, so that a machine that slows down slows all alike.
-No question is asked twice, so that no answer comes out of a memory of answers.
+No text is sent twice (`asked` has how many were sent, and how many of them differ), so that nothing comes out of a memory of texts: real
+customers repeat each other, which would only make it quicker. Words do come again, as those of a help centre's subjects do. The stock
+bots, which remember no texts, are asked one question all the time.
 """
 
 from __future__ import annotations
@@ -86,6 +88,7 @@ class Subject:
     rates: dict[int, list[float]] = field(default_factory=dict)
     crowd_cpu: dict[int, list[float]] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
 
     def processes(self) -> list[psutil.Process]:
         """Every process that works for it."""
@@ -156,6 +159,8 @@ class Subject:
         made["memory_mb"] = self.megabytes()
         if self.kinds:
             made["answers"] = self.kinds
+        if self.asked:
+            made["asked"] = {"texts": self.asked.total(), "different": len(self.asked)}
         return made
 
 
@@ -251,10 +256,11 @@ class Kotae:
         """Its turns on one kind of question.
 
         Args:
-            questions: never the same twice.
+            questions: none the same as another.
             wanted: type of body that a third of the answers must have, or the benchmark measures something else.
         """
         kinds: dict[str, int] = {}
+        asked: Counter[str] = Counter()
 
         @asynccontextmanager
         async def customer() -> AsyncIterator[Ask]:
@@ -262,15 +268,19 @@ class Kotae:
             async with connect(address, additional_headers=headers) as socket:
 
                 async def ask() -> None:
-                    kind = await _turn(socket, next(questions))
+                    text = next(questions)
+                    asked[text] += 1
+                    kind = await _turn(socket, text)
                     kinds[kind] = kinds.get(kind, 0) + 1
 
                 yield ask
-            asked = sum(kinds.values())  # some titles are no questions: one conversation alone may have several of them
-            if asked >= CONVERSATIONS * CONVERSATION and kinds.get(wanted, 0) < asked / 3:
+            answered = sum(
+                kinds.values()
+            )  # some titles are no questions: one conversation alone may have several of them
+            if answered >= CONVERSATIONS * CONVERSATION and kinds.get(wanted, 0) < answered / 3:
                 raise RuntimeError(f"{name}: too few answers are of type {wanted}: {kinds}")
 
-        return Subject(name, self.pids, customer, kinds=kinds)
+        return Subject(name, self.pids, customer, kinds=kinds, asked=asked)
 
     async def _conversation(self) -> tuple[str, dict[str, str]]:
         """A new conversation: address of its socket, and the headers that open it."""
@@ -325,7 +335,7 @@ def kotae(bench: Path, home: Path, http: httpx.AsyncClient) -> Iterator[Kotae]:
         reloaded.raise_for_status()
         done = stack.kotae("token", "--account", ACCOUNT, "--person", PERSON)
         postmaster = int((home / "postgres" / "postmaster.pid").read_text().split()[0])
-        pids = {postmaster, *(child.pid for child in psutil.Process(stack.process.pid).children())}
+        pids = {postmaster, stack.process.pid, *(child.pid for child in psutil.Process(stack.process.pid).children())}
         yield Kotae(stack.url, home, stack.ports, sorted(pids), done.stdout.strip(), http)
 
 
@@ -336,12 +346,25 @@ def titles() -> list[str]:
     return [str(title) for title in found if title]
 
 
-_HELP = (
+_OPENINGS = (
+    "",
+    "hello, ",
+    "quick question: ",
+    "good morning, ",
+    "excuse me, ",
+    "just wondering, ",
+    "dear team, ",
+    "hi there, ",
+)
+_ASKS = (
     "what does the documentation say about {0}?",
     "I would like to know about {0}",
     "can you explain {0} to me",
     "where do I find {0}?",
+    "how does {0} work?",
+    "tell me more about {0}",
 )
+_HELP = tuple(opening + ask for opening in _OPENINGS for ask in _ASKS)
 _ACCOUNT = (
     "how many runs have I used this month? ({0})",
     "how much of our limits have we used, case {0}?",
@@ -350,11 +373,11 @@ _ACCOUNT = (
 
 
 def different(forms: Sequence[str], things: Sequence[object]) -> Iterator[str]:
-    """Questions without end, none twice."""
+    """Questions without end, none twice; each about another thing than the one before, in another form."""
     for number in itertools.count():
-        for thing in things:
-            for form in forms:
-                yield form.format(thing) + (f" [{number}]" if number else "")
+        for shift in range(len(forms)):
+            for place, thing in enumerate(things):
+                yield forms[(place + shift) % len(forms)].format(thing) + (f" [{number}]" if number else "")
 
 
 # -- the parts of Kotae's turn, each alone

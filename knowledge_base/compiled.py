@@ -36,6 +36,9 @@ LENGTH_STEP = 8
 WARM_LENGTH = 64
 """Word pieces up to which all lengths are made ready at start: few questions are longer."""
 WARM_BATCHES = (1, 2, 4, 8)
+ALONE = 24
+"""Word pieces of one question up to which it is read by a graph of just that shape, once it is made (`Compiled.warm`), for 75 MB. One
+for all shapes gets ready anew whenever the shape is another than before, which takes as long as half of the reading."""
 BATCH = 32
 _FORMAT = 2
 _SAMPLES = (
@@ -102,11 +105,14 @@ class Compiled:
             self._normalizer = self._tokenizer.normalizer
             self._marks = tuple(token.content for token in self._tokenizer.get_added_tokens_decoder().values())
             self._request = _compile(folder, threads)
+            self._folder, self._threads = folder, threads
         except (OSError, RuntimeError, ValidationError) as error:
             raise Untranslatable(_line(error)) from error
         self.described = described
         self.dimension = described.dimension
         self.longest = described.longest
+        self._short = min(ALONE, described.longest)
+        self._alone: Any = None
         self._lock = Lock()
 
     def questions(self, texts: Sequence[str]) -> list[Reading]:
@@ -125,11 +131,20 @@ class Compiled:
         return made
 
     def warm(self) -> None:
-        """Generates the code for the usual lengths and batches: the first of each kind is the slow one."""
+        """Generates the code for the usual lengths and batches: the first of each kind is the slow one.
+
+        Raises:
+            Untranslatable: the translation cannot be read any more.
+        """
+        try:
+            self._alone = _compile(self._folder, self._threads, (1, self._short))
+        except RuntimeError as error:
+            raise Untranslatable(_line(error)) from error
         for batch in WARM_BATCHES:
             for length in range(LENGTH_STEP, WARM_LENGTH + 1, LENGTH_STEP):
                 ids = np.full((batch, length), self.described.pad_id, np.int64)
                 self._infer(ids, np.ones_like(ids), np.zeros_like(ids))
+        self.questions(_SAMPLES[:1])
 
     def _read(self, texts: Sequence[str]) -> list[Reading]:
         made: dict[int, Reading] = {}
@@ -145,6 +160,8 @@ class Compiled:
     def _batch(self, encoded: Sequence[Any]) -> list[Reading]:
         longest = max(len(one.ids) for one in encoded)
         shape = (1 << (len(encoded) - 1).bit_length(), min(-(-longest // LENGTH_STEP) * LENGTH_STEP, self.longest))
+        if self._alone is not None and len(encoded) == 1 and longest <= self._short:
+            shape = (1, self._short)
         ids = np.full(shape, self.described.pad_id, np.int64)
         mask, types = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         for row in range(shape[0]):
@@ -161,8 +178,9 @@ class Compiled:
     ) -> tuple[Vectors, Vectors]:
         """Vectors of the texts, and of their word pieces."""
         given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+        request = self._alone if self._alone is not None and ids.shape == (1, self._short) else self._request
         with self._lock:
-            done = self._request.infer([given[name] for name in self.described.inputs], share_inputs=True)
+            done = request.infer([given[name] for name in self.described.inputs], share_inputs=True)
             return np.array(done[0], np.float32), np.array(done[1], np.float32)
 
 
@@ -263,16 +281,20 @@ def _tokenizer(folder: Path, described: Described) -> Any:
     return made
 
 
-def _compile(folder: Path, threads: int) -> Any:
+def _compile(folder: Path, threads: int, shape: tuple[int, int] | None = None) -> Any:
+    """A graph ready to run: for texts and word pieces of that number alone, or for any."""
     ov = _openvino()
     core = ov.Core()
+    model = core.read_model(folder / "model.xml")
+    if shape is not None:
+        model.reshape({given.any_name: list(shape) for given in model.inputs})
     native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "bf16" if native else "f32",
     }
-    return core.compile_model(core.read_model(folder / "model.xml"), "CPU", settings).create_infer_request()
+    return core.compile_model(model, "CPU", settings).create_infer_request()
 
 
 def _openvino() -> Any:

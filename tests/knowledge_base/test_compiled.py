@@ -14,7 +14,9 @@ from kit.settings import ROOT, Settings
 from knowledge_base import compiled
 from knowledge_base.encoders import CompiledEncoder, SentenceTransformersEncoder, load_encoder
 
-TEXTS = [" ".join(f"word{number}" for number in range(count)) for count in (1, 2, 7, 8, 9, 30, 64, 65, 200, 400)]
+TEXTS = [
+    " ".join(f"word{number}" for number in range(count)) for count in (1, 2, 7, 8, 9, 11, 12, 30, 64, 65, 200, 400)
+]
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +48,10 @@ def test_vectors_are_those_of_the_original_at_every_length(cache: Path, original
     wanted = original.questions(TEXTS)
     assert cosines(ours.questions(TEXTS), wanted).min() >= compiled.SAME
     assert cosines(ours.passages(TEXTS), original.passages(TEXTS)).min() >= compiled.SAME
-    alone = np.concatenate([ours.questions([text]) for text in TEXTS])
-    assert cosines(alone, wanted).min() >= compiled.SAME
+    for _ in range(2):  # before there is a graph for a short question alone, and with it
+        alone = np.concatenate([ours.questions([text]) for text in TEXTS])
+        assert cosines(alone, wanted).min() >= compiled.SAME
+        ours.warm()
 
 
 def test_more_texts_than_a_batch_keep_their_order(cache: Path) -> None:
