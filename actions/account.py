@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 from accounts.facts import CustomerFacts, InvoiceFacts, Usage
-from actions import help
+from actions import help, plans
 from actions.texts import TEXTS
 from actions.turn import Turn
 from conversations.bodies import Account, Body, Checklist, Citation, Fact, Step, Text
@@ -17,10 +17,13 @@ _PERIODS = {1: "month", 3: "quarter", 12: "year"}
 
 
 async def plan(turn: Turn) -> list[Body]:
-    """Which plan, for how many people, at what price, until when."""
+    """Which plan, for how many people, at what price, until when; or what it has of what the question names."""
     known = turn.customer
     if known is None:
         return await _sign_in(turn)
+    asked = plans.of_own(turn, known.plan.id)
+    if asked:
+        return [Account(text=TEXTS.say("plan", turn.lang, plan=known.plan.name), facts=asked)]
     facts = [_fact(turn, "plan", known.plan.name)]
     if known.plan.price is not None:
         facts.append(_fact(turn, "price", _price(turn, known)))
@@ -110,6 +113,8 @@ async def _sign_in(turn: Turn) -> list[Body]:
     if turn.account_away:
         return [Text(text=TEXTS.say("account_away", turn.lang))]
     found = await help.answer_text(turn, turn.text)
+    if turn.decision == "clarify":
+        return [Text(text=TEXTS.say("sign_in_only", turn.lang)), *found]
     if turn.decision != "answer":
         turn.decision = "answer"  # it was understood and answered: nothing is missing from the help content
         return [Text(text=TEXTS.say("sign_in_only", turn.lang))]

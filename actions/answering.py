@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from actions import account, arbitration, help
+from actions import account, arbitration, dialogue, help
 from actions.texts import TEXTS
 from actions.turn import Act, Turn
 from conversations.bodies import Body, Text
@@ -63,6 +63,8 @@ async def answer(turn: Turn, act: Act) -> list[Body]:
 async def _one(turn: Turn, act: Act) -> list[Body]:
     """One question: the intent's action, unless the help content has the better claim."""
     how = arbitration.asks_how(turn.text)
+    if _leans(turn):
+        return await help.answer(turn)
     settled = turn.intent not in arbitration.OWN and turn.intent != "cancel"
     if not settled and arbitration.needs_lookup(turn.intent, turn.confidence_of_intent, how):
         found = await help.look(turn, turn.text)
@@ -76,6 +78,14 @@ async def _one(turn: Turn, act: Act) -> list[Body]:
     if turn.intent in arbitration.OWN and turn.subject is None:
         turn.subject = {"question": turn.text, "intent": turn.intent}
     return bodies
+
+
+def _leans(turn: Turn) -> bool:
+    """Whether what seems to ask of the account is about the article of before: "how long is it valid?", 「それの有効期限は？」."""
+    kept = turn.slots.get("subject") or {}
+    of_help = kept.get("intent") == "help_question" and turn.intent in arbitration.OWN
+    pronoun = dialogue.follows(turn.text) and dialogue.points_back(turn.text)
+    return of_help and pronoun and turn.confidence_of_intent < arbitration.SURE
 
 
 async def _each(turn: Turn, parts: list[dict[str, Any]]) -> list[Body]:

@@ -29,7 +29,7 @@ def remember(bodies: Sequence[Body]) -> list[dict[str, Any]]:
     """The buttons that stand there now, and what a "yes" would accept; both forgotten where there are none."""
     shown = next((body for body in reversed(bodies) if isinstance(body, Choices)), None)
     choices = [choice.model_dump() for choice in shown.choices] if shown else None
-    offer = HUMAN if shown and any(choice.id == HUMAN for choice in shown.choices) else None
+    offer = HUMAN if shown and shown.choices[0].id == HUMAN else None
     return [SlotSet("choices", choices), SlotSet("offer", offer)]
 
 
@@ -55,6 +55,12 @@ def follows(text: str) -> bool:
 def points_back(text: str) -> bool:
     """Whether words name what they are about by a pronoun alone ("how do I undo it?"), and not "what about webhooks?"."""
     return _POINTS.search(text) is not None
+
+
+def mended(turn: Turn) -> str | None:
+    """The message with its slips of the keyboard mended, as the bot understood it; None where there were none."""
+    found = turn.understood.get("mended_text")
+    return str(found) if found and len(turn.understood.get("parts") or []) < 2 else None
 
 
 def wordless(text: str) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from actions import arbitration, dialogue, escalating, human
+from actions import arbitration, dialogue, escalating, human, plans
 from actions.texts import TEXTS
 from actions.turn import Act, Turn
 from conversations.bodies import Answer, Body, Choice, Choices, Citation, Text
@@ -46,10 +46,11 @@ async def _follow_up(turn: Turn, kept: Mapping[str, Any]) -> list[Body]:
     both, alone = await asyncio.gather(look(turn, together), look(turn, turn.text))
     if both is None or alone is None:
         return [_cannot_look_up(turn)]
-    if _stands_alone(turn.text, alone, both):
+    on_a_plan = plans.named(turn.rooms.catalog.plans, turn.text)  # a plan's name asks of the same thing on that plan
+    if not on_a_plan and (_changes_subject(turn.text, kept, alone, both) or _stands_alone(turn.text, alone, both)):
         return await show(turn, turn.text, alone)
     bodies = await show(turn, together, both)
-    turn.subject = {"question": kept["question"], "intent": kept["intent"]} if turn.subject else None
+    turn.subject = {**turn.subject, "question": kept["question"], "intent": kept["intent"]} if turn.subject else None
     return bodies
 
 
@@ -63,6 +64,17 @@ def _stands_alone(text: str, alone: AnswerReply, both: AnswerReply) -> bool:
     return (alone.confidence >= arbitration.SURE and (better or named)) or (named and both.decision != "answer")
 
 
+def _changes_subject(text: str, kept: Mapping[str, Any], alone: AnswerReply, both: AnswerReply) -> bool:
+    """Whether "what about X?", 「Xは？」 asks of something new: with the subject it finds but the article of before, alone another."""
+    if dialogue.points_back(text) or alone.decision == "abstain":
+        return False
+    before = kept.get("article")
+    others = {one.article_id for one in alone.choices} | ({alone.citation.article_id} if alone.citation else set())
+    return (
+        before is not None and both.citation is not None and both.citation.article_id == before and others != {before}
+    )
+
+
 async def answer_text(turn: Turn, text: str, article_id: str | None = None) -> list[Body]:
     """Answers some words from the help content.
 
@@ -70,14 +82,20 @@ async def answer_text(turn: Turn, text: str, article_id: str | None = None) -> l
         text: the question.
         article_id: the article the customer chose, where they did.
     """
-    try:
-        with tracing.stage("knowledge"):
-            found = await turn.rooms.knowledge_base.answer(
-                text, lang=turn.lang, asker=_asker(turn), values=_values(turn), article_id=article_id
-            )
-    except Unavailable:
-        return [_cannot_look_up(turn)]
-    return await show(turn, text, found)
+    found = await look(turn, text, article_id)
+    if found is not None and article_id is None and text == turn.text:
+        found = await _looked_again(turn, found)
+    return [_cannot_look_up(turn)] if found is None else await show(turn, text, found)
+
+
+async def _looked_again(turn: Turn, found: AnswerReply) -> AnswerReply:
+    """What was not answered, asked in other letters: slips mended where nothing was found, and what is meant by a plan's name."""
+    mended = dialogue.mended(turn) if found.decision == "abstain" else None
+    if mended:
+        found = await look(turn, mended) or found
+    clearer = plans.clearer(turn) if found.decision != "answer" else None
+    other = await look(turn, clearer) if clearer else None
+    return other if other is not None and (other.decision == "answer" or other.confidence > found.confidence) else found
 
 
 async def letter(turn: Turn, sentences: Sequence[str]) -> list[Body]:
@@ -99,12 +117,12 @@ async def letter(turn: Turn, sentences: Sequence[str]) -> list[Body]:
     return said
 
 
-async def look(turn: Turn, text: str) -> AnswerReply | None:
+async def look(turn: Turn, text: str, article_id: str | None = None) -> AnswerReply | None:
     """What the help content has to some words; None while it is away. Says nothing and decides nothing."""
     try:
         with tracing.stage("knowledge"):
             return await turn.rooms.knowledge_base.answer(
-                text, lang=turn.lang, asker=_asker(turn), values=_values(turn)
+                text, lang=turn.lang, asker=_asker(turn), values=_values(turn), article_id=article_id
             )
     except Unavailable:
         return None
@@ -123,18 +141,25 @@ async def show(turn: Turn, text: str, found: AnswerReply) -> list[Body]:
     route = arbitration.decide(turn.intent, turn.confidence_of_intent, how, found.decision, found.confidence)
     if route == "unknown" and not chosen:
         turn.decision = "abstain"
+    of_plans = None if chosen else plans.told(turn, text)
+    if of_plans is not None and turn.decision != "answer":
+        turn.decision = "answer"
+        turn.subject = {"question": text, "intent": "help_question"}
+        return [of_plans]
     if turn.decision == "abstain":
         return [await _abstain(turn)]
     if turn.decision == "clarify":
+        again = (turn.slots.get("subject") or {}).get("question") == text and bool(turn.slots.get("choices"))
         turn.subject = {"question": text, "intent": "help_question"}
-        return [_clarify(turn, found)]
-    return _quoted(turn, text, found)
+        return [_clarify(turn, found, again)]
+    other = of_plans is not None and turn.customer is not None  # whose own plan's values stand in the quote
+    return [*_quoted(turn, text, found), *([of_plans] if of_plans is not None and other else [])]
 
 
 def _quoted(turn: Turn, text: str, found: AnswerReply) -> list[Body]:
     turn.decision, turn.confidence = "answer", found.confidence
-    turn.subject = {"question": text, "intent": "help_question"}
     turn.article_id = found.citation.article_id if found.citation else None
+    turn.subject = {"question": text, "intent": "help_question", "article": turn.article_id}
     return [_quote(turn, found)]
 
 
@@ -182,10 +207,12 @@ async def _abstain(turn: Turn) -> Body:
     return Text(text=first if strange else TEXTS.say("abstain_again", turn.lang))
 
 
-def _clarify(turn: Turn, found: AnswerReply) -> Choices:
+def _clarify(turn: Turn, found: AnswerReply, again: bool) -> Choices:
+    """Asks which article is meant; the same words once more mean that none of them helped, so that a person stands there too."""
     choices = [Choice(id=f"{ARTICLE}{one.article_id}", label=one.title) for one in found.choices]
-    choices.append(Choice(id=NONE_OF_THESE, label=TEXTS.say("none_label", turn.lang)))
-    return Choices(text=TEXTS.say("clarify", turn.lang), choices=choices)
+    last = (dialogue.HUMAN, "talk_to_person") if again else (NONE_OF_THESE, "none_label")
+    choices.append(Choice(id=last[0], label=TEXTS.say(last[1], turn.lang)))
+    return Choices(text=TEXTS.say("clarify_again" if again else "clarify", turn.lang), choices=choices)
 
 
 def _quote(turn: Turn, found: AnswerReply) -> Body:

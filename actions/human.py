@@ -9,6 +9,7 @@ from actions.texts import TEXTS
 from actions.turn import Turn
 from conversations import log
 from conversations.bodies import Body, Choice, Choices, Text
+from escalations.queue import handover
 
 
 async def wish(turn: Turn) -> list[Body]:
@@ -21,6 +22,17 @@ async def decline(turn: Turn) -> list[Body]:
     """The customer does not want what was offered."""
     turn.substantive = False
     return [Text(text=TEXTS.say("declined", turn.lang))]
+
+
+async def greet(turn: Turn) -> list[Body]:
+    """A greeting is returned; who waits for a person asks with it whether somebody is there, and hears until when."""
+    from actions import escalating
+
+    turn.substantive = False
+    waits = await escalating.waiting(turn)
+    if waits is None:
+        return [Text(text=TEXTS.say("greet", turn.lang))]
+    return [Text(text=TEXTS.say("greet_waiting", turn.lang)), handover(waits, turn.rooms.company, turn.lang, turn.now)]
 
 
 async def need_help(turn: Turn) -> list[Body]:

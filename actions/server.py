@@ -51,6 +51,7 @@ ACTIONS: dict[str, Act] = {
     "action_complaint": human.complaint,
     "action_decline": human.decline,
     "action_need_help": human.need_help,
+    "action_greet": human.greet,
     "action_cancel": human.cancel,
     "action_callback": human.callback,
 }

@@ -299,10 +299,10 @@ def main() -> int:
 
 
 def _quiet_output() -> Any:
-    """Rasa prints to standard output, which belongs to the report."""
+    """What Rasa prints of its own goes nowhere: standard output belongs to the report, and a failure is one line."""
     import contextlib
 
-    return contextlib.redirect_stdout(sys.stderr)
+    return contextlib.redirect_stdout(io.StringIO())
 
 
 def _shown(value: Any) -> str:

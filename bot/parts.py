@@ -11,11 +11,15 @@ MOST = 3
 _ENDS = re.compile(r"(?<=[?？。])\s*|(?<=[a-z0-9])\.\s+(?=[A-Z])")
 _JOINED = re.compile(
     r",?\s+(?:and|also|plus)\s+(?:also\s+)?(?=(?:how|what|when|where|which|who|why|can|could|do|does|is|are)\b)"
+    r"|,\s+(?=how (?:much|many|do|can|long)\b|what(?:'s)?\b|where\b|which\b|who\b|(?:when|why) (?:do|does|is|are|will|can)\b)"
     r"|(?:それと|それから|あと|また)[、,]\s*",
     re.IGNORECASE,
 )
 _LINK = re.compile(r"^(?:and|also|plus)\s+(?:also\s+)?", re.IGNORECASE)
-_ASKS = re.compile(r"^(?:how|what|when|where|which|who|why|can|could|do|does|is|are|will|should)\b", re.IGNORECASE)
+_ASKS = re.compile(
+    r"^(?:how|what|where|which|who|why|can|could|do|does|is|are|will|should|when(?:'s)?(?! (?:i|we|it|you|they|he|she|the|my|our|a)\b))\b",
+    re.IGNORECASE,
+)
 _ASKS_JA = re.compile(r"(?:か|は|ですか|ますか|教えて(?:ください)?|ください|知りたい(?:です)?)[?？。]?$")
 _ASIDE = re.compile(
     r"^(?:no|nope|sorry|not that|wait|actually)?[\s,.:!-]*"

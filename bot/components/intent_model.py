@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, get_lapack_funcs
 from scipy.sparse import csr_matrix
+from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from bot.language import written_in
@@ -30,11 +31,18 @@ RIDGE = 0.05
 NEIGHBOURS = 3
 """Over how many nearest training sentences the similarity of a text to the known is averaged."""
 
-KEPT = 0.988
-"""Share of the rightly understood sentences that the threshold lets pass, each training sentence left out in turn.
+TOPICS = 3
+"""Groups of alike intents that are left out in turn, to see how strangers score."""
 
-Chosen on the validation split of CLINC150: accuracy inside and recall outside near their best sum.
+WORTH = 0.2
+"""What refusing a stranger is worth, where understanding a sentence that belongs to an intent is worth 1.
+
+A left-out topic lies nearer to what is known than most strangers do, so that they are refused more often than this
+says. Chosen by cross-validation (docs/decisions/intents.md).
 """
+
+MOST_REFUSED = 0.1
+"""Share of the rightly understood training sentences that the threshold refuses at most."""
 
 BUNCHED = 0.5
 """Mean similarity among the sentences of a language from which on their vectors are seen from their own centre.
@@ -115,12 +123,15 @@ class IntentModel:
             state["centres"] = centres_of(texts, vectors)
             state["vectors"] = centred(texts, vectors, state["centres"])
         model = cls(state)
-        kernel, near = model._kernel_of_training()
-        state["weights"], left_out = _solve(kernel, targets)
-        raw = model._raw(left_out, near)
-        right = (raw.argmax(1) == columns) & (names[columns] != outside)
-        passed = raw.max(1)[right]
-        state["threshold"] = float(max(np.quantile(passed, 1 - KEPT), 1e-6)) if len(passed) else 1e-6
+        topics = _topics(rows.toarray() if vectors is None else state["vectors"], columns, names == outside)
+        kernel, near, near_others = model._kernel_of_training(topics)
+        state["weights"], left_out, topic_left_out = _solve(kernel, targets, topics)
+        raw, strange = model._raw(left_out, near), model._raw(topic_left_out, near_others)
+        if outside in names:
+            strange[topics < 0] = raw[topics < 0]
+            strange[:, names == outside] = 0
+        understood = (raw.argmax(1) == columns) & (names[columns] != outside)
+        state["threshold"] = _threshold(raw.max(1)[understood], strange.max(1))
         return model
 
     @property
@@ -165,19 +176,21 @@ class IntentModel:
             return characters
         return (vectors @ self.state["vectors"].T + CHARACTERS * characters) / (1 + CHARACTERS)
 
-    def _kernel_of_training(self) -> Tuple[np.ndarray, np.ndarray]:
-        """The kernel among the training sentences, and how near each is to the others."""
+    def _kernel_of_training(self, topics: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The kernel among the training sentences, how near each is to the others, and to those of other topics."""
         rows, vectors = self.state["rows"], self.state["vectors"]
         count = rows.shape[0]
         kernel = np.empty((count, count), dtype=np.float32)
-        near = np.empty(count, dtype=np.float32)
+        near, near_others = np.empty((2, count), dtype=np.float32)
         for start in range(0, count, CHUNK):
             part = slice(start, min(start + CHUNK, count))
             similarity = self._similarity(rows[part], None if vectors is None else vectors[part])
             kernel[part] = _gaussian(similarity)
             similarity[np.arange(len(similarity)), np.arange(part.start, part.stop)] = -1.0
             near[part] = _near(similarity)
-        return kernel, near
+            similarity[topics[part, None] == topics[None]] = -1.0
+            near_others[part] = _near(similarity)
+        return kernel, near, near_others
 
 
 def _japanese(texts: Sequence[str]) -> np.ndarray:
@@ -212,18 +225,55 @@ def _near(similarity: np.ndarray) -> np.ndarray:
     return np.clip(nearest.mean(axis=1), 0.0, None)
 
 
-def _solve(kernel: np.ndarray, targets: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    """Kernel ridge regression and its predictions for each training row had it been left out.
+def _topics(features: np.ndarray, intents: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """Which group of alike intents each sentence belongs to; -1 where to none of the intents.
 
-    The latter are exact (Rasmussen & Williams, Gaussian Processes for Machine Learning, eq. 5.12): the target minus
-    the weight over the diagonal of the inverse. Overwrites `kernel`.
+    Args:
+        features: of the sentences, one row each.
+        intents: their numbers.
+        outside: for each intent, whether it stands for none of the others.
+    """
+    inside = np.flatnonzero(~outside)
+    centres = np.stack([features[intents == intent].mean(axis=0) for intent in inside])
+    centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-9)
+    groups = np.full(len(outside), -1)
+    groups[inside] = KMeans(min(TOPICS, len(inside)), n_init=5, random_state=0).fit_predict(centres)
+    return groups[intents]
+
+
+def _threshold(understood: np.ndarray, strange: np.ndarray) -> float:
+    """The score from which on an intent is believed: where understanding and refusing together are worth most.
+
+    Args:
+        understood: scores of the sentences whose intent was found, each left out of training.
+        strange: the highest scores of sentences whose topic was left out of training, or that belong to no intent.
+    """
+    if not len(understood):
+        return 1e-6
+    candidates = np.quantile(understood, np.linspace(0, MOST_REFUSED, 201))
+    refused = np.searchsorted(np.sort(strange), candidates) / max(len(strange), 1)
+    passed = 1 - np.searchsorted(np.sort(understood), candidates) / len(understood)
+    return float(max(candidates[np.argmax(passed + WORTH * refused)], 1e-6))
+
+
+def _solve(kernel: np.ndarray, targets: np.ndarray, topics: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Kernel ridge regression, its predictions for each training row had it been left out, and had its topic been.
+
+    The latter two are exact (Rasmussen & Williams, Gaussian Processes for Machine Learning, eq. 5.12, for one row and for
+    several): the target minus the weight over the inverse's block of what is left out. Overwrites `kernel`.
 
     Returns:
-        weights and left-out predictions, both of shape (n, intents).
+        weights and both kinds of predictions, each of shape (n, intents).
     """
     kernel[np.diag_indices_from(kernel)] += RIDGE
     factor = cho_factor(kernel.T, lower=True, overwrite_a=True, check_finite=False)
     weights = cho_solve(factor, targets, check_finite=False)
     invert = get_lapack_funcs("potri", (factor[0],))
     inverse, _ = invert(factor[0], lower=1, overwrite_c=1)
-    return weights, targets - weights / np.diag(inverse)[:, None]
+    topic_left_out = np.zeros_like(targets)
+    for topic in np.unique(topics[topics >= 0]):
+        own = np.flatnonzero(topics == topic)
+        block = cho_factor(inverse[np.ix_(own, own)], lower=True, overwrite_a=True, check_finite=False)
+        topic_left_out[own] = targets[own] - cho_solve(block, weights[own], check_finite=False)
+        topic_left_out[np.ix_(own, np.flatnonzero(targets[own].any(axis=0)))] = 0  # they would not exist
+    return weights, targets - weights / np.diag(inverse)[:, None], topic_left_out

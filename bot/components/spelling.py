@@ -101,7 +101,8 @@ class SpellingCorrector(Learner):
         """Adds the mended text."""
         for message in messages:
             if message.get(TEXT):
-                message.set(MENDED, self._speller.mend(message.get(TEXT)))
+                mended = self._speller.mend(message.get(TEXT))
+                message.set(MENDED, mended, add_to_output=mended != message.get(TEXT).lower())
         return messages
 
 

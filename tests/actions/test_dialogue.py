@@ -62,6 +62,12 @@ def test_what_was_shown_is_remembered_and_forgotten() -> None:
     assert gone == {"choices": None, "offer": None}
 
 
+def test_a_person_offered_beside_articles_is_no_offer_to_say_yes_to() -> None:
+    """ "Yes" to "which of these do you mean?" calls nobody."""
+    shown = Choices(text="?", choices=[Choice(id="article:a", label="A"), Choice(id="human", label="Talk to a person")])
+    assert {event["name"]: event["value"] for event in dialogue.remember([shown])}["offer"] is None
+
+
 @pytest.mark.parametrize(
     ("text", "leans"),
     [

@@ -36,6 +36,9 @@ def parts(root: Path) -> ModuleType:
         ("My flow is stuck. It says error 429. What should I do?", []),
         ("how do I rename and share a flow", []),
         ("hello", []),
+        ("when do we renew, how many runs are left", ["when do we renew", "how many runs are left"]),
+        ("when it fails, how do I retry", []),
+        ("what I need, where is it", ["what I need", "where is it"]),
     ],
 )
 def test_only_whole_questions_are_parted(parts: ModuleType, text: str, pieces: list[str]) -> None:

@@ -255,6 +255,83 @@ async def test_a_follow_up_that_names_its_own_subject_leaves_the_old_one(stack: 
     assert "webhook" in webhooks[0]["citations"][0]["article_id"]
 
 
+@pytest.mark.parametrize(
+    ("lang", "before", "asked", "article"),
+    [
+        ("ja", "Webhookが動きません", "APIキーは？", "ja/api-keys"),
+        ("ja", "APIキーの作り方を教えてください", "請求書の送付先は？", "ja/invoices"),
+        ("en", "How do I invite a colleague to my workspace?", "what about refunds", "en/refunds"),
+    ],
+)
+async def test_a_new_subject_in_few_words_is_answered(
+    stack: Stack, lang: str, before: str, asked: str, article: str
+) -> None:
+    """「Xは？」 does not cling to what was asked before."""
+    async with Customer(stack, lang=lang) as visitor:
+        await visitor.ask(before)
+        bodies = await visitor.ask(asked)
+    cited = [body["citations"][0]["article_id"] for body in bodies if body["type"] == "answer"]
+    assert cited == [article]
+
+
+async def test_another_plan_is_spoken_of_by_its_own_figures(stack: Stack) -> None:
+    """The list of plans says what the articles do not, and nobody reads their own plan's limits as those of another."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        moved = await customer.ask("can i switch to pro")
+        sso = (await customer.ask("does pro include sso?"))[-1]
+        (business,) = await customer.ask("and business?")
+        flows = await customer.ask("how many flows can i have on pro")
+    assert moved[0]["citations"][0]["article_id"] == "en/change-plan"
+    assert sso["facts"][0]["value"] == "not included; plans that have it: Business, Enterprise"
+    assert business["facts"][0]["value"] == "included"
+    assert {"label": "Pro: Flows", "value": "100", "used": None} in flows[-1]["facts"]
+
+
+async def test_two_questions_may_be_parted_by_a_comma(stack: Stack) -> None:
+    """Both are answered."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        bodies = await customer.ask("when do we renew, how many runs are left")
+    assert [body["type"] for body in bodies] == ["account", "account"]
+
+
+async def test_slips_of_the_keyboard_are_looked_up_mended(stack: Stack) -> None:
+    """What no article answers as it is written is asked again in the words it seems to mean."""
+    async with Customer(stack) as visitor:
+        bodies = await visitor.ask("hw do i invte a colegue")
+    assert bodies[0]["citations"][0]["article_id"] == "en/invite-your-team"
+
+
+async def test_the_same_question_once_more_finds_a_person_beside_the_articles(stack: Stack) -> None:
+    """What was asked back and is said again in the same words was not among them; a "yes" still calls nobody."""
+    async with Customer(stack) as visitor:
+        first = (await visitor.ask("change the owner"))[-1]
+        again = (await visitor.ask("change the owner"))[-1]
+        await visitor.ask("yes")
+        assert await _escalations(stack, visitor) == []
+    assert first["choices"][-1]["id"] == "none"
+    assert again["choices"][-1]["id"] == "human"
+    assert again["text"] != first["text"]
+
+
+async def test_asking_whom_one_talks_with_calls_nobody_and_hello_in_the_queue_hears_until_when(stack: Stack) -> None:
+    """A greeting of somebody who waits asks whether anybody is there."""
+    async with Customer(stack) as visitor:
+        who = await visitor.ask("who am i talking to?")
+        assert await _escalations(stack, visitor) == []
+        await visitor.ask("I want to talk to a person")
+        hello = await visitor.ask("hello?")
+    assert "support bot" in who[0]["text"]
+    assert [body["type"] for body in hello] == ["text", "handover"]
+
+
+async def test_a_visitor_who_asks_for_facts_of_an_account_is_asked_which_article(stack: Stack) -> None:
+    """Not only told to sign in."""
+    async with Customer(stack) as visitor:
+        bodies = await visitor.ask("limits")
+    assert [body["type"] for body in bodies] == ["text", "choices"]
+    assert "signed in" in bodies[0]["text"]
+
+
 async def test_asking_how_to_cancel_is_not_cancelling(stack: Stack) -> None:
     """The question is answered from the help content; the wish is taken up."""
     async with Customer(stack) as visitor:

@@ -1,0 +1,120 @@
+"""The plans that the company sells, asked about by name: "how much is Pro?", "does Business include SSO?"."""
+
+from __future__ import annotations
+
+import re
+
+from accounts.plans import Plan, Plans, Price
+from actions.dialogue import asks_price
+from actions.texts import TEXTS
+from actions.turn import Turn
+from conversations.bodies import Account, Fact
+from kit.company import Language
+
+_MOVES = re.compile(
+    r"\b(?:switch|move|moving|upgrade|downgrade|change|put (?:me|us)|go (?:up|down|back))\b|変更|変えたい|切り替|乗り換え|移行|グレード",
+    re.IGNORECASE,
+)
+
+
+def named(plans: Plans, text: str) -> list[Plan]:
+    """The plans whose names stand in a text, smallest first."""
+    return [plan for plan in plans.plans if _holds(text, plan.name)]
+
+
+def told(turn: Turn, question: str) -> Account | None:
+    """What the list of plans says to a question: price, limit or feature of each plan that the customer names.
+
+    Args:
+        question: the customer's words, with those they lean on.
+    Returns:
+        None where no plan is named, or something else is asked of it.
+    """
+    sold = turn.rooms.catalog.plans
+    about = named(sold, turn.text)
+    asked = question if about else turn.text  # the plan may be the one of before, but something must be asked
+    about = about or named(sold, question)
+    facts = [fact for plan in about for fact in _asked(sold, plan, asked, turn.lang)]
+    if not facts:
+        return None
+    listed = ("、" if turn.lang == "ja" else ", ").join(plan.name for plan in about)
+    return Account(text=TEXTS.say("plans_told", turn.lang, plans=listed), facts=facts)
+
+
+def of_own(turn: Turn, plan_id: str) -> list[Fact]:
+    """What the customer's own plan says to a question that names a limit or a feature; nothing where it names none."""
+    sold = turn.rooms.catalog.plans
+    plan = sold.get(plan_id)
+    return [] if plan is None else _contents(sold, plan, turn.text, turn.lang)
+
+
+def clearer(turn: Turn) -> str | None:
+    """A question that names a plan, such that the search knows what is meant: a move to it as the question how plans are changed,
+    else "Pro" as "Pro plan". None where no plan is named by its name alone."""
+    sold = turn.rooms.catalog.plans
+    if _MOVES.search(turn.text) and named(sold, turn.text):
+        return TEXTS.say("change_plan_question", turn.lang)
+    text = turn.text
+    for plan in named(sold, text):
+        alone = rf"(?i)(?<![a-z0-9]){re.escape(plan.name)}(?![a-z0-9]| ?(?:plan|プラン))"
+        text = re.sub(alone, f"{plan.name} plan", text)
+    return text if text != turn.text else None
+
+
+def _asked(sold: Plans, plan: Plan, question: str, lang: Language) -> list[Fact]:
+    facts = _contents(sold, plan, question, lang)
+    if not facts and asks_price(question):
+        label = TEXTS.say("label_price", lang)
+        facts = [Fact(label=f"{plan.name}: {label}", value=_price(plan.price, lang))]
+    return facts
+
+
+def _contents(sold: Plans, plan: Plan, question: str, lang: Language) -> list[Fact]:
+    facts = [_limit(sold, plan, limit, lang) for limit in plan.limits if _holds(question, _short(sold, limit, lang))]
+    if not facts:  # "API calls" are a limit, and not the feature "API"
+        features = {feature for one in sold.plans for feature in one.features}
+        facts = [
+            Fact(label=f"{plan.name}: {sold.feature_name(feature, lang)}", value=_included(sold, plan, feature, lang))
+            for feature in sorted(features)
+            if any(_holds(question, word) for word in _words(sold.feature_name(feature, lang)))
+        ]
+    return facts
+
+
+def _limit(sold: Plans, plan: Plan, limit: str, lang: Language) -> Fact:
+    value = plan.limits[limit]
+    return Fact(
+        label=f"{plan.name}: {sold.limit_name(limit, lang)}",
+        value=TEXTS.say("unlimited", lang) if value is None else f"{value:,}",
+    )
+
+
+def _included(sold: Plans, plan: Plan, feature: str, lang: Language) -> str:
+    if feature in plan.features:
+        return TEXTS.say("feature_included", lang)
+    others = ("、" if lang == "ja" else ", ").join(one.name for one in sold.with_feature(feature))
+    return TEXTS.say("feature_elsewhere", lang, plans=others)
+
+
+def _price(price: Price, lang: Language) -> str:
+    if price.amount is None or price.per == "contract":
+        return TEXTS.say("price_contract", lang)
+    return TEXTS.say(f"list_price_{price.per}", lang, amount=f"{price.amount:,.2f} {price.currency}")
+
+
+def _short(sold: Plans, limit: str, lang: Language) -> str:
+    """A limit's name without its unit: "Storage in GB", 「ストレージ（GB）」."""
+    return re.split(r" in |（", sold.limit_name(limit, lang))[0]
+
+
+def _words(name: str) -> list[str]:
+    """What a feature is called: "single sign-on (SSO)" has two names."""
+    return [word.strip().removeprefix("the ") for word in re.split(r"[()（）]", name) if word.strip()]
+
+
+def _holds(text: str, name: str) -> bool:
+    """Whether a name stands in a text as a word of its own; in Japanese, whose words are not parted, at all."""
+    plain = name.casefold()
+    if not plain.isascii():
+        return plain in text.casefold()
+    return re.search(rf"(?<![a-z0-9]){re.escape(plain.removesuffix('s'))}s?(?![a-z0-9])", text.casefold()) is not None

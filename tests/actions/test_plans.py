@@ -1,0 +1,83 @@
+"""What the list of plans says, where a plan is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from accounts.plans import Plans
+from actions import plans
+from kit.files import read_yaml
+
+
+@pytest.fixture(scope="module")
+def sold(root: Path) -> Plans:
+    """The sample company's plans."""
+    return read_yaml(root / "demo" / "plans.yml", Plans)
+
+
+def _turn(sold: Plans, text: str, lang: str) -> Any:
+    return SimpleNamespace(text=text, lang=lang, rooms=SimpleNamespace(catalog=SimpleNamespace(plans=sold)))
+
+
+def _facts(sold: Plans, text: str, question: str | None = None, lang: str = "en") -> dict[str, str]:
+    card = plans.told(_turn(sold, text, lang), question or text)
+    return {fact.label: fact.value for fact in card.facts} if card else {}
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("what does pro cost", {"Pro: Price": "45.00 USD a seat and month"}),
+        ("how much is enterprise?", {"Enterprise: Price": "agreed in a contract"}),
+        ("how many API calls are in Business", {"Business: API calls": "200,000"}),
+        ("how many seats does enterprise have", {"Enterprise: Seats": "unlimited"}),
+        ("does business have SSO?", {"Business: single sign-on (SSO)": "included"}),
+        (
+            "is the audit log in Pro",
+            {"Pro: the audit log": "not included; plans that have it: Business, Enterprise"},
+        ),
+        ("is pro cheaper, or what does starter cost", dict.fromkeys(("Starter: Price", "Pro: Price"))),
+        ("can i switch to pro", {}),
+        ("what does it cost", {}),
+        ("how do I improve my prose", {}),
+    ],
+)
+def test_price_limit_and_feature_of_a_named_plan(sold: Plans, text: str, facts: dict[str, str | None]) -> None:
+    """Nothing where no plan is named or something else is asked of it."""
+    found = _facts(sold, text)
+    assert found.keys() == facts.keys()
+    assert all(value is None or found[label] == value for label, value in facts.items())
+
+
+def test_a_follow_up_names_the_plan_and_the_question_before_what_is_asked(sold: Plans) -> None:
+    """ "Does Pro include SSO?" "And Business?" """
+    found = _facts(sold, "and business?", "does pro include sso? and business?")
+    assert found == {"Business: single sign-on (SSO)": "included"}
+    assert _facts(sold, "and how much?", "what of pro? and how much?") == {"Pro: Price": "45.00 USD a seat and month"}
+    assert _facts(sold, "did you get it?", "what does pro cost? did you get it?") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "clearer"),
+    [
+        ("can i switch to pro", "en", "How do I change my plan?"),
+        ("Businessに変更したい", "ja", "プランを変更するにはどうすればいいですか？"),
+        ("is pro any good", "en", "is Pro plan any good"),
+        ("the Pro plan, please", "en", None),
+        ("Proプランは？", "ja", None),
+        ("how do I move a flow", "en", None),
+    ],
+)
+def test_what_a_plans_name_means_is_said_more_clearly(sold: Plans, text: str, lang: str, clearer: str | None) -> None:
+    """So that the search knows it; nothing else is touched."""
+    assert plans.clearer(_turn(sold, text, lang)) == clearer
+
+
+def test_japanese_has_its_own_words(sold: Plans) -> None:
+    """Names stand without spaces between other words."""
+    assert _facts(sold, "Proプランはいくらですか", lang="ja") == {"Pro: 料金": "1シートあたり月額 45.00 USD"}
+    assert _facts(sold, "Businessのストレージは？", lang="ja") == {"Business: ストレージ（GB）": "200"}
