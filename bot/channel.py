@@ -6,9 +6,10 @@ import gc
 import inspect
 import logging
 import os
-from typing import Any, Awaitable, Callable, Dict, List, Optional
+from typing import Any, Awaitable, Callable, Dict, List, Mapping, Optional, Tuple
 
 import jwt
+import ujson
 from rasa.core.channels.channel import InputChannel, OutputChannel, UserMessage
 from rasa.shared.exceptions import RasaException
 from rasa.shared.nlu.constants import (
@@ -23,7 +24,7 @@ from sanic import Blueprint, response
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from bot import language, logs, parts, rasa_patches, spans
+from bot import language, logs, parts, rasa_patches, spans, turns_first
 
 logger = logging.getLogger(__name__)
 
@@ -108,13 +109,18 @@ class KotaeChannel(InputChannel):
         """The routes of the channel."""
         routes = Blueprint("kotae", inspect.getmodule(self).__name__)  # type: ignore[union-attr]  # it has a module
 
+        async def turn(app: Any, headers: Mapping[str, str], body: bytes) -> Tuple[int, bytes]:
+            return await self._guarded(self._answered(app, headers, body, on_new_message))
+
+        turns_first.serve("/webhooks/kotae/turn", turn)
+
         @routes.route("/turn", methods=["POST"])
-        async def turn(request: Request) -> HTTPResponse:
-            return await self._guarded(self._answered(request, on_new_message))
+        async def turn_by_sanic(request: Request) -> HTTPResponse:
+            return _response(*await turn(request.app, request.headers, request.body))
 
         @routes.route("/parse", methods=["POST"])
         async def parse(request: Request) -> HTTPResponse:
-            return await self._guarded(self._parsed(request))
+            return _response(*await self._guarded(self._parsed(request.app, request.headers, request.body)))
 
         @routes.listener("after_server_start")
         async def keep_loaded(*_: Any) -> None:
@@ -132,23 +138,27 @@ class KotaeChannel(InputChannel):
         return routes
 
     async def _answered(
-        self, request: Request, on_new_message: Callable[[UserMessage], Awaitable[Any]]
+        self,
+        app: Any,
+        headers: Mapping[str, str],
+        said: bytes,
+        on_new_message: Callable[[UserMessage], Awaitable[Any]],
     ) -> Dict[str, Any]:
-        body = _body_of(request)
-        claims = self._claims(request, AUDIENCE)
+        body = _body_of(said)
+        claims = self._claims(headers, AUDIENCE)
         if claims.get("conversation") != body["conversation"]:
             raise Unproved("the turn token is for another conversation")
-        return await _run(request, body, claims, on_new_message)
+        return await _run(app, headers.get(spans.HEADER), body, claims, on_new_message)
 
-    async def _parsed(self, request: Request) -> Dict[str, Any]:
-        body = request.json
+    async def _parsed(self, app: Any, headers: Mapping[str, str], said: bytes) -> Dict[str, Any]:
+        body = _json(said)
         if not isinstance(body, dict) or not isinstance(body.get("text"), str):
             raise BadTurn("text must be a text")
-        self._claims(request, PARSE_AUDIENCE)
+        self._claims(headers, PARSE_AUDIENCE)
         logs.turn_ids.set(None)  # a connection is used again, and its context with it
         text = harmless(body["text"])
         lang = body.get("lang") if body.get("lang") in ("en", "ja") else None
-        understood = await _understand(request, text, None, {"lang": lang})
+        understood = await _understand(app, text, None, {"lang": lang})
         return {
             "intent": _named(understood[INTENT]),
             "ranking": [_named(intent) for intent in understood.get(INTENT_RANKING_KEY) or []],
@@ -156,20 +166,20 @@ class KotaeChannel(InputChannel):
             "lang": _language(text, understood, lang),
         }
 
-    async def _guarded(self, answer: Awaitable[Dict[str, Any]]) -> HTTPResponse:
-        """The answer as JSON, or what went wrong with its status."""
+    async def _guarded(self, answer: Awaitable[Dict[str, Any]]) -> Tuple[int, bytes]:
+        """Status, and the answer or what went wrong as JSON."""
         try:
-            return response.json(await answer)
+            return 200, _dumped(await answer)
         except BadTurn as error:
-            return response.json({"error": str(error)}, status=400)
+            return 400, _dumped({"error": str(error)})
         except Unproved as error:
-            return response.json({"error": str(error)}, status=401)
+            return 401, _dumped({"error": str(error)})
         except Exception as error:  # the boundary: whatever it was, the caller must hear that it failed
             logger.exception("turn failed")
-            return response.json({"error": type(error).__name__}, status=500)
+            return 500, _dumped({"error": type(error).__name__})
 
-    def _claims(self, request: Request, audience: str) -> Dict[str, Any]:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    def _claims(self, headers: Mapping[str, str], audience: str) -> Dict[str, Any]:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unproved("a turn token is needed")
         try:
@@ -181,8 +191,23 @@ class KotaeChannel(InputChannel):
         return {**claims, "token": token}
 
 
-def _body_of(request: Request) -> Dict[str, Any]:
-    body = request.json  # sanic answers 400 by itself to what is not JSON
+def _response(status: int, said: bytes) -> HTTPResponse:
+    return response.raw(said, status, content_type="application/json")
+
+
+def _dumped(answer: Dict[str, Any]) -> bytes:
+    return bytes(ujson.dumps(answer, escape_forward_slashes=False), "ascii")
+
+
+def _json(said: bytes) -> Any:
+    try:
+        return ujson.loads(said)
+    except ValueError:
+        raise BadTurn("the body must be JSON") from None
+
+
+def _body_of(said: bytes) -> Dict[str, Any]:
+    body = _json(said)
     if not isinstance(body, dict):
         raise BadTurn("the body must be an object")
     if not isinstance(body.get("conversation"), str) or not body["conversation"]:
@@ -195,17 +220,18 @@ def _body_of(request: Request) -> Dict[str, Any]:
 
 
 async def _run(
-    request: Request,
+    app: Any,
+    traceparent: Optional[str],
     body: Dict[str, Any],
     claims: Dict[str, Any],
     on_new_message: Callable[[UserMessage], Awaitable[Any]],
 ) -> Dict[str, Any]:
     text = harmless(body["text"])
     logs.turn_ids.set({"conversation": body["conversation"], "turn": str(claims.get("turn"))})
-    clock = spans.Clock(request.headers.get(spans.HEADER))
+    clock = spans.Clock(traceparent)
     metadata = {"turn_token": claims["token"], "lang": claims.get("lang")}
     with clock.stage("understand"):
-        understood = await _understand(request, text, body.get("choice"), metadata)
+        understood = await _understand(app, text, body.get("choice"), metadata)
     lang = _language(text, understood, claims.get("lang"))
     metadata["lang"] = lang
     understood[ENTITIES] = [*understood[ENTITIES], {"entity": "lang", "value": lang, "extractor": "KotaeChannel"}]
@@ -244,13 +270,13 @@ def harmless(text: str) -> str:
     return f"／{stripped[1:]}" if stripped.startswith("/") else stripped
 
 
-async def _understand(request: Request, text: str, choice: Optional[str], metadata: Dict[str, Any]) -> Dict[str, Any]:
+async def _understand(app: Any, text: str, choice: Optional[str], metadata: Dict[str, Any]) -> Dict[str, Any]:
     """What Rasa makes of the text; a click needs no understanding."""
     if choice is not None:
         intent = {INTENT_NAME_KEY: CHOOSE, PREDICTED_CONFIDENCE_KEY: 1.0}
         clicked = {"entity": "choice", "value": choice, "extractor": "KotaeChannel"}
         return {TEXT: text, INTENT: intent, INTENT_RANKING_KEY: [intent], ENTITIES: [clicked]}
-    agent = getattr(request.app.ctx, "agent", None)
+    agent = getattr(app.ctx, "agent", None)
     if agent is None or not agent.is_ready():
         raise RasaException("no model is loaded")
 

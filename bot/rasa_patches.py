@@ -18,7 +18,8 @@
    conversation anew from its beginning, three times a turn.
 9. `RemoteAction._action_call_format` leaves out the events of the conversation while no form is active: only actions of forms read them.
 10. `Domain.is_empty` is answered once. The original writes the whole domain out for it, each turn.
-11. Nothing is copied for debug lines that nobody writes.
+11. Nothing is copied or put into words for debug lines that nobody writes.
+12. `DialogueStateTracker.copy` takes over what is known. The original tells the copy the whole conversation, for each action.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ from rasa.core.actions.action import ActionExecutionRejection, RemoteAction
 from rasa.core.policies.rule_policy import RulePolicy
 from rasa.engine.exceptions import GraphRunError
 from rasa.engine.runner.dask import DaskGraphRunner
-from rasa.shared.constants import DOCS_BASE_URL
+from rasa.shared.constants import DEFAULT_SENDER_ID, DOCS_BASE_URL
 from rasa.shared.core.constants import USER
 from rasa.shared.core.domain import Domain
-from rasa.shared.core.events import ActionExecuted, Event
-from rasa.shared.core.trackers import DialogueStateTracker, EventVerbosity
+from rasa.shared.core.events import ActionExecuted, Event, FollowupAction
+from rasa.shared.core.trackers import AnySlotDict, DialogueStateTracker, EventVerbosity
 from rasa.shared.exceptions import RasaException
 from rasa.shared.nlu.constants import TEXT
 from rasa.utils.endpoints import ClientResponseError, EndpointConfig, concat_url
@@ -74,6 +75,8 @@ _original_run = RemoteAction.run
 _original_request = EndpointConfig.request
 _original_states = Domain.states_for_tracker_history
 _original_is_empty = Domain.is_empty
+_original_copy = DialogueStateTracker.copy
+_original_format = RulePolicy.format_tracker_states
 _original_call_format = RemoteAction._action_call_format
 _original_resolve_by_type = Event.resolve_by_type
 
@@ -99,6 +102,8 @@ def apply() -> None:
     Domain.is_empty = _is_empty
     RemoteAction._action_call_format = _action_call_format
     rasa_processor.copy = rasa_rule_policy.copy = _ForDebugLines
+    RulePolicy.format_tracker_states = staticmethod(_format_tracker_states)
+    DialogueStateTracker.copy = _copy_tracker
     rasa_action.DEFAULT_REQUEST_TIMEOUT = float(os.environ.get("KOTAE_ACTION_TIMEOUT_SECONDS", ACTION_TIMEOUT_SECONDS))
 
 
@@ -284,7 +289,7 @@ async def _request(
         or not self.url.startswith("http:")
     ):
         return await _original_request(self, method, subpath, content_type, compress, **kwargs)
-    body = ujson.dumps(kwargs.get("json"), ensure_ascii=False, escape_forward_slashes=False).encode()
+    body = ujson.dumps(kwargs.get("json"), escape_forward_slashes=False).encode()
     try:
         status, said = await _lines(self, subpath).post(body, kwargs.get("timeout") or ACTION_TIMEOUT_SECONDS)
     except OSError as error:
@@ -338,11 +343,36 @@ def _states_for_tracker_history(
     """As the original: the state before each action, and the one now. They are the caller's own."""
     if ignore_rule_only_turns:
         return _original_states(self, tracker, omit_unset_slots, ignore_rule_only_turns, rule_only_data)
-    applied = tracker.applied_events()
+    applied = _applied_events(tracker)
     past = tracker.__dict__.get("_kotae_past")
     if past is None or not past.leads_to(self, omit_unset_slots, applied):
         past = tracker.__dict__["_kotae_past"] = _Past(self, omit_unset_slots, tracker.init_copy())
     return past.states(applied)
+
+
+def _applied_events(tracker: DialogueStateTracker) -> List[Event]:
+    """As the tracker gives them; asked several times between two events."""
+    last = tracker.events[-1] if tracker.events else None
+    kept = tracker.__dict__.get("_kotae_applied")
+    if kept is None or kept[0] is not last or kept[1] != len(tracker.events):
+        kept = tracker.__dict__["_kotae_applied"] = (last, len(tracker.events), tracker.applied_events())
+    return kept[2]
+
+
+def _copy_tracker(self: DialogueStateTracker) -> DialogueStateTracker:
+    """As the original: a tracker of its own that knows the same."""
+    if isinstance(self.slots, AnySlotDict) or any(isinstance(event, FollowupAction) for event in self.events):
+        return _original_copy(
+            self
+        )  # which forgets what was made up, and finds an action again that was followed up already
+    made = DialogueStateTracker.__new__(DialogueStateTracker)
+    made.__dict__.update({name: value for name, value in self.__dict__.items() if not name.startswith("_kotae")})
+    made.sender_id = self.sender_id or DEFAULT_SENDER_ID
+    made.events = self.events.copy()
+    made.slots = {name: copy.copy(slot) for name, slot in self.slots.items()}
+    made.active_loop = copy.copy(self.active_loop)
+    made.model_id = made.assistant_id = made.sender_source = None
+    return made
 
 
 class _Past:
@@ -371,6 +401,11 @@ class _Past:
     def _now(self) -> Any:
         state = self._domain.get_active_state(self._tracker, omit_unset_slots=self._omit_unset_slots)
         return self._domain._clean_state(state)
+
+
+def _format_tracker_states(states: List[Any]) -> Any:
+    """The states in words, which only a debug line reads."""
+    return _original_format(states) if logging.getLogger("rasa").isEnabledFor(logging.DEBUG) else ""
 
 
 class _ForDebugLines:

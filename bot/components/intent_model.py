@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, get_lapack_funcs
-from scipy.sparse import csr_matrix
+from scipy.sparse import csc_matrix, csr_matrix
 from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -60,7 +60,7 @@ def normalise(text: str) -> str:
 
 
 class Characters:
-    """The rows that a fitted `TfidfVectorizer` with `sublinear_tf` gives, one text at a time.
+    """What a fitted `TfidfVectorizer` with `sublinear_tf` makes of one text at a time.
 
     What it does for one text is quick; its checks and its sparse products, made for many, take most of the time.
     """
@@ -73,14 +73,14 @@ class Characters:
         self._columns = features.vocabulary_
         self._rarity = np.asarray(features.idf_, dtype=features.dtype)
 
-    def row(self, text: str) -> csr_matrix:
-        """As `transform([text])`."""
+    def weights(self, text: str) -> Tuple[np.ndarray, np.ndarray]:
+        """Of the row that `transform([text])` gives, the columns that are not zero, in their order, and what they hold."""
         counts = Counter(self._columns[gram] for gram in self._analyse(text) if gram in self._columns)
         columns = np.array(sorted(counts), dtype=np.int32)
         values = np.array([counts[column] for column in columns], dtype=self._rarity.dtype)
         values = (np.log(values) + 1) * self._rarity[columns]
         values /= np.sqrt(values @ values) or 1
-        return csr_matrix((values, columns, [0, len(columns)]), shape=(1, len(self._rarity)))
+        return columns, values
 
 
 class IntentModel:
@@ -142,9 +142,13 @@ class IntentModel:
     def confidences(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> np.ndarray:
         """How much speaks for each intent, shape (n, intents), from 0 to below 1; to be believed from 0.5 on."""
         plain = [normalise(text) for text in texts]
-        rows = self._characters.row(plain[0]) if len(plain) == 1 else self.state["features"].transform(plain)
-        moved = None if vectors is None else centred(texts, vectors, self.state["centres"])
-        similarity = self._similarity(rows, moved)
+        if len(plain) == 1:
+            characters = self._alike(plain[0])
+        else:
+            characters = self._alike_each(self.state["features"].transform(plain))
+        similarity = self._similarity(
+            characters, None if vectors is None else centred(texts, vectors, self.state["centres"])
+        )
         raw = self._raw(_gaussian(similarity) @ self.state["weights"], _near(similarity))
         return raw / (raw + self.state["threshold"])
 
@@ -167,14 +171,33 @@ class IntentModel:
             scores[:, stranger] = np.clip(against - for_best, 0.0, None)
         return scores * near[:, None]
 
-    def _similarity(self, rows: csr_matrix, vectors: Optional[np.ndarray]) -> np.ndarray:
+    @cached_property
+    def _known_by_column(self) -> csc_matrix:
+        return self.state["rows"].tocsc()
+
+    def _alike(self, text: str) -> np.ndarray:
+        """Similarity by characters of one text to every training sentence, shape (1, n), from the few columns that it has."""
+        known = self._known_by_column
+        columns, values = self._characters.weights(text)
+        starts = known.indptr[columns]
+        lengths = known.indptr[columns + 1] - starts
+        places = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
+        shares = known.data[places] * np.repeat(values, lengths)
+        return np.bincount(known.indices[places], shares, known.shape[0]).astype(np.float32)[None]
+
+    def _alike_each(self, rows: csr_matrix) -> np.ndarray:
+        """The same of many texts, shape (texts, n)."""
+        return (rows @ self.state["rows"].T).toarray()
+
+    def _similarity(self, characters: np.ndarray, vectors: Optional[np.ndarray]) -> np.ndarray:
         """Similarity to every training sentence, at most 1."""
-        known = self.state["rows"]
-        # One text, as in every turn: times a full column it needs no transposed copy of all training sentences.
-        characters = (known @ rows.T.toarray()).T if rows.shape[0] == 1 else (rows @ known.T).toarray()
         if vectors is None:
             return characters
-        return (vectors @ self.state["vectors"].T + CHARACTERS * characters) / (1 + CHARACTERS)
+        # A vector is zero in the blocks of encoders of other languages: those columns of all sentences need not be read.
+        used = np.flatnonzero(vectors.any(axis=0))
+        part = slice(used[0], used[-1] + 1) if len(used) else slice(0)
+        meaning = vectors[:, part] @ self.state["vectors"][:, part].T
+        return (meaning + CHARACTERS * characters) / (1 + CHARACTERS)
 
     def _kernel_of_training(self, topics: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The kernel among the training sentences, how near each is to the others, and to those of other topics."""
@@ -184,7 +207,7 @@ class IntentModel:
         near, near_others = np.empty((2, count), dtype=np.float32)
         for start in range(0, count, CHUNK):
             part = slice(start, min(start + CHUNK, count))
-            similarity = self._similarity(rows[part], None if vectors is None else vectors[part])
+            similarity = self._similarity(self._alike_each(rows[part]), None if vectors is None else vectors[part])
             kernel[part] = _gaussian(similarity)
             similarity[np.arange(len(similarity)), np.arange(part.start, part.stop)] = -1.0
             near[part] = _near(similarity)

@@ -97,14 +97,19 @@ class MoodModel:
 
     def scores(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> np.ndarray:
         """How much each text sounds like each mood, 0 to 1, shape (n, 6)."""
-        parts = self._parts(texts, vectors)
-        weights = np.split(self._weights, np.cumsum([part.shape[1] for part in parts])[:-1])
-        return expit(self._biases + sum(part @ own for part, own in zip(parts, weights, strict=True)))
+        first, rest = self._weights
+        if len(texts) == 1:
+            columns, values = self._characters.weights(normalise(texts[0]))
+            spoken = (values @ first[columns])[None]
+        else:
+            spoken = self.state["characters"].transform([normalise(text) for text in texts]) @ first
+        return expit(self._biases + CHARACTERS * spoken + np.hstack(self._full(texts, vectors)) @ rest)
 
     @cached_property
-    def _weights(self) -> np.ndarray:
-        """Of all regressions, shape (features, 6): one product for all, where scikit-learn checks its input for each."""
-        return np.column_stack([one.coef_[0] for one in self.state["moods"]])
+    def _weights(self) -> Tuple[np.ndarray, np.ndarray]:
+        """Of all regressions, shape (characters, 6) and (all others, 6): products for all, where scikit-learn checks its input for each."""
+        together = np.column_stack([one.coef_[0] for one in self.state["moods"]])
+        return tuple(np.split(together, [len(self.state["characters"].vocabulary_)]))
 
     @cached_property
     def _biases(self) -> np.ndarray:
@@ -115,14 +120,12 @@ class MoodModel:
         return Characters(self.state["characters"])
 
     def _features(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> csr_matrix:
-        return hstack([csr_matrix(part) for part in self._parts(texts, vectors)]).tocsr()
+        characters = CHARACTERS * self.state["characters"].transform([normalise(text) for text in texts])
+        return hstack([characters, *(csr_matrix(part) for part in self._full(texts, vectors))]).tocsr()
 
-    def _parts(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> List[Any]:
-        """The features in their order, in blocks of columns: sparse characters, and what is full."""
-        plain = [normalise(text) for text in texts]
-        characters = self._characters.row(plain[0]) if len(plain) == 1 else self.state["characters"].transform(plain)
+    def _full(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> List[np.ndarray]:
+        """The features beside characters in their order, in blocks of columns."""
         parts = [
-            CHARACTERS * characters,
             np.array([_loudness(text) for text in texts]),
             HEARD * np.array([heard(text) for text in texts]),
         ]

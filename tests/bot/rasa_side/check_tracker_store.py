@@ -23,6 +23,7 @@ from rasa.shared.core.events import (
     DefinePrevUserUtteredFeaturization,
     Event,
     FollowupAction,
+    LoopInterrupted,
     Restarted,
     SessionStarted,
     SlotSet,
@@ -47,6 +48,7 @@ DOMAIN = Domain.from_dict(
         "forms": {"form_c": {"required_slots": []}},
     }
 )
+ORIGINAL_COPY = DialogueStateTracker.copy
 ORIGINAL_STATES = Domain.states_for_tracker_history
 
 
@@ -109,6 +111,7 @@ class Conversations(unittest.TestCase):
                 for unset in (False, True):
                     states = DOMAIN.states_for_tracker_history(tracker, omit_unset_slots=unset)
                     self.assertEqual(ORIGINAL_STATES(DOMAIN, told, omit_unset_slots=unset), states)
+                self.same(ORIGINAL_COPY(tracker), tracker.copy())
                 await store.save(tracker)
                 fresh = await self.store().retrieve(sender_id)
                 self.assertEqual(state(fresh), state(tracker), f"turn {number}")
@@ -118,6 +121,28 @@ class Conversations(unittest.TestCase):
 
         for seed in range(60):
             asyncio.run(talk(random.Random(seed), f"talk {seed}"))
+
+    def same(self, one: DialogueStateTracker, other: DialogueStateTracker) -> None:
+        """Both know the same, and neither shares what changes."""
+        self.assertEqual(state(one), state(other))
+        self.assertEqual(set(vars(one)), set(vars(other)))
+        for name in sorted(set(vars(one)) - {"events", "slots", "active_loop"}):
+            self.assertEqual(vars(one)[name], vars(other)[name], name)
+        before = state(one)
+        for each in (SlotSet("subject", "changed"), ActiveLoop("form_c"), ActionExecuted("action_a")):
+            other.update(each)
+        self.assertEqual(before, state(one))
+
+    def test_a_copy_is_a_conversation_of_its_own(self) -> None:
+        tracker = DialogueStateTracker.from_events(
+            "copied", [ActiveLoop("form_c"), SlotSet("subject", 1)], DOMAIN.slots
+        )
+        before = state(tracker)
+        copied = tracker.copy()
+        for each in (SlotSet("subject", 2), LoopInterrupted(True), ActionExecuted("action_a")):
+            copied.update(each)
+        self.assertEqual(before, state(tracker))
+        self.assertNotEqual(before, state(copied))
 
     def test_what_another_process_wrote_is_noticed(self) -> None:
         async def talk() -> None:
