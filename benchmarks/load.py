@@ -232,7 +232,9 @@ def fill(url: str, first: int, last: int) -> None:
         first, last: their numbers.
     """
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica")  # rows that fit each other need no foreign key looked up
+        connection.execute(
+            "SET session_replication_role = replica"
+        )  # rows that fit each other need no foreign key looked up
         for start in range(first, last + 1, _AT_ONCE):
             given = {"first": start, "last": min(start + _AT_ONCE - 1, last)}
             with connection.transaction():
