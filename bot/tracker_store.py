@@ -16,6 +16,7 @@ import contextlib
 import json
 import logging
 import os
+import time
 from collections import OrderedDict
 from itertools import islice
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Protocol, Tuple
@@ -30,6 +31,8 @@ from rasa.shared.exceptions import ConnectionException
 logger = logging.getLogger(__name__)
 
 URL_VARIABLE = "KOTAE_TRACKER_URL"
+_RETURN_SECONDS, _RETRY_SECONDS = 2.0, 0.05
+"""PostgreSQL takes about a second to be there again after a crash."""
 
 KEPT_IN_MIND = 200
 """Conversations that a process has in mind, those of the latest turns; one of ten turns takes about 200 kB."""
@@ -177,14 +180,23 @@ class PostgresRows:
         )
 
     def _run(self, query: str, values: List[Any]) -> List[Any]:
-        """Runs one statement, on a new connection where the server has dropped the old one."""
-        try:
-            return self._once(query, values)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError):
-            logger.warning("the connection for conversations was lost; connecting again")
-            self._connection.close()
-            self._connection = self._connect()
-            return self._once(query, values)
+        """Runs one statement, on a new connection where the server has dropped the old one.
+
+        A server that is being started again is waited for, all turns with it: none could do without. Rasa would take
+        an error for a conversation that has just begun.
+        """
+        until = time.monotonic() + _RETURN_SECONDS
+        while True:
+            try:
+                if self._connection.closed:
+                    self._connection = self._connect()
+                return self._once(query, values)
+            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+                self._connection.close()
+                if time.monotonic() > until:
+                    raise
+                logger.warning("the connection for conversations was lost (%s); connecting again", type(error).__name__)
+            time.sleep(_RETRY_SECONDS)
 
     def _once(self, query: str, values: List[str]) -> List[Any]:
         with self._connection.cursor() as cursor:

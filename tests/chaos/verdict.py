@@ -16,8 +16,8 @@ from tests.chaos.colleagues import Colleague
 from tests.chaos.customers import Customer
 from tests.chaos.receiver import Receiver
 
-LONGEST_SILENCE_SECONDS = 120.0
-"""The most a customer may wait for any word: a database that hangs for 30 s, twice in a row at the worst, a lease of 15 s on the turn of
+LONGEST_SILENCE_SECONDS = 110.0
+"""The most a customer may wait for any word: a database that hangs for 30 s, twice in a row at the worst, a lease of 10 s on the turn of
 a process that died just then, one more such lease, and what processes take to come back on a busy machine."""
 
 _TURNS = text(

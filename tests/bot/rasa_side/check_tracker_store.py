@@ -1,6 +1,6 @@
 """Conversations are kept whole, whoever wrote the last turn. Run inside `.venv-bot` by `test_rasa_side.py`."""
 
-# ruff: noqa: PT009  # unittest: pytest is not in `.venv-bot`
+# ruff: noqa: PT009, PT027  # unittest: pytest is not in `.venv-bot`
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import random
+import time
 import unittest
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -265,6 +266,27 @@ class ConversationsInPostgres(Conversations):
         self.rows.put("lost", "[1]", None)
         self.run_sql(f"SELECT pg_terminate_backend({self.rows._connection.info.backend_pid}, 5000)")
         self.assertEqual((1, ["[1]"]), self.rows.whole("lost"))
+
+    def test_a_server_that_comes_back_is_waited_for(self) -> None:
+        self.rows.put("waited", "[1]", None)
+        refused = [psycopg2.OperationalError("refused"), psycopg2.OperationalError("starting up")]
+        connect = self.rows._connect
+
+        def away() -> object:
+            if refused:
+                raise refused.pop()
+            return connect()
+
+        with self.assertLogs("bot.tracker_store", "WARNING"), mock.patch.object(self.rows, "_connect", away):
+            self.run_sql(f"SELECT pg_terminate_backend({self.rows._connection.info.backend_pid}, 5000)")
+            self.assertEqual((1, ["[1]"]), self.rows.whole("waited"))
+        self.assertEqual([], refused)
+        with mock.patch.object(self.rows, "_connect", mock.Mock(side_effect=psycopg2.OperationalError("refused"))):
+            self.rows._connection.close()
+            began = time.monotonic()
+            with self.assertRaises(psycopg2.OperationalError):
+                self.rows.whole("waited")
+        self.assertLess(time.monotonic() - began, 4)
 
     def test_a_conversation_of_an_older_kotae_goes_on(self) -> None:
         self.run_sql("INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES ('old', '[1, 2]')")
