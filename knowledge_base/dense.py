@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from knowledge_base.encoders import Vectors
 
+Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
 EXACT_UP_TO = 20_000
@@ -22,6 +23,8 @@ _CLOSER = 400
 _SPARE = 2
 """Rows looked at closer for each wanted, where that is more."""
 _PART = 50_000
+_LEAST = 1e-6
+"""Length below which a vector has no direction."""
 
 
 class Dense:
@@ -62,6 +65,54 @@ class Dense:
         exact = self.vectors[found] @ asked[0]
         order = np.argsort(-exact, kind="stable")[:k]
         return exact[order], found[order]
+
+
+class Centred:
+    """Vectors as they are seen from their mean: what is common to all of them (a product's name, the manner of a help centre)
+    says nothing about any.
+
+    Args:
+        vectors: one row each (they may be mapped from a file).
+        centre: their mean.
+        distances: of each from it.
+    """
+
+    def __init__(self, vectors: Vectors, centre: Floats, distances: Floats) -> None:
+        self.vectors = vectors
+        self.centre = centre
+        self._distances = distances
+
+    @staticmethod
+    def write(file: Path, vectors: Vectors) -> None:
+        """Keeps beside the file of some vectors what `open` reads."""
+        centre = vectors.mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1], np.float32)
+        distances = np.zeros(len(vectors), np.float32)
+        for start in range(0, len(vectors), _PART):
+            distances[start : start + _PART] = np.linalg.norm(vectors[start : start + _PART] - centre, axis=1)
+        np.savez(file.with_suffix(".centre.npz"), centre=centre, distances=distances)
+
+    @classmethod
+    def open(cls, file: Path) -> Centred:
+        """The vectors of a file, mapped."""
+        with np.load(file.with_suffix(".centre.npz")) as kept:
+            return cls(mapped(file), kept["centre"], kept["distances"])
+
+    def alike(self, asked: Floats, rows: npt.NDArray[np.integer[Any]], vectors: Floats | None = None) -> Floats:
+        """The cosine of each vector with each of some rows, all seen from the centre.
+
+        Args:
+            asked: vectors, one row each.
+            rows: which.
+            vectors: of these rows, where they were fetched before.
+        Returns:
+            a line for each vector that is asked for.
+        """
+        towards: Floats = asked - self.centre
+        towards /= np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), _LEAST)
+        made: Floats = towards @ (self.vectors[rows] if vectors is None else vectors).T
+        made -= (towards @ self.centre)[:, None]
+        made /= np.maximum(self._distances[rows], _LEAST)
+        return made
 
 
 def mapped(file: Path) -> Vectors:

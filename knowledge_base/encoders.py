@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import structlog
+from threadpoolctl import threadpool_limits
 
 from kit.errors import UserError
 from kit.settings import Settings
@@ -283,6 +284,8 @@ class Encoders:
 
     def __init__(self, settings: Settings) -> None:
         other = settings.encoder_ja
+        # NumPy's matrices are small here, and on busy cores its threads wait for each other ten times as long as they work.
+        threadpool_limits(settings.threads, user_api="blas")
         self.general = load_encoder(settings.encoder, settings.threads, settings.encoder_cache)
         self.japanese = (
             self.general

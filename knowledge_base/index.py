@@ -31,7 +31,7 @@ from kit.errors import UserError
 from knowledge_base.articles import Article, Content, Passage
 from knowledge_base.decision import FILE as CALIBRATION_FILE
 from knowledge_base.decision import Calibration
-from knowledge_base.dense import Dense, build_codes, mapped
+from knowledge_base.dense import Centred, Dense, build_codes
 from knowledge_base.encoders import Encoder, Encoders, Vectors
 from knowledge_base.lexical import Lexical, terms_and_pairs, tokens
 from knowledge_base.passages import cut
@@ -39,7 +39,7 @@ from knowledge_base.pieces import FITTED_ON, ROWS_UP_TO, Basis, Pieces, Writer
 from knowledge_base.progress import Meter, Report, silent
 from knowledge_base.text import Language, windows
 
-FORMAT = 5
+FORMAT = 6
 """Raised whenever passages are cut, embedded or stored differently: an index of another format is built again."""
 WINDOW = 110
 """Words of a passage that get a vector of their own; a longer passage has several."""
@@ -137,9 +137,9 @@ class Shelf:
         passages: positions of the passages in the index, article by article.
         personal: for each passage on it 1 where it is a template.
         row_passage: for each row the passage it is from, as a position in `passages`; -1 for a question of the article.
+        dense, rows: the vectors of the rows, to be searched and to be looked at from their centre.
         titles: the vector of each article's title.
         headings, passage_heading: the vector of each path of headings under its title, and which of them each passage is below.
-        centres: the mean of all rows, of all titles and of all headings: what is common to everything here.
         pieces: of each row; None: its encoder tells none, or there are too many rows.
         whole, parts: BM25 over articles (words and pairs of words) and over passages.
     """
@@ -154,10 +154,10 @@ class Shelf:
     row_passage: Integers
     personal: Integers
     dense: Dense
-    titles: Vectors
-    headings: Vectors
+    rows: Centred
+    titles: Centred
+    headings: Centred
     passage_heading: Integers
-    centres: npt.NDArray[np.float32]
     pieces: Pieces | None
     whole: Lexical
     parts: Lexical
@@ -359,18 +359,15 @@ class _Builder:
             starts.append(len(passages))
         with_pieces = encoder.tells_pieces and len(texts) <= ROWS_UP_TO
         with Writer(folder, len(texts), self._bases.get(encoder.name)) if with_pieces else nullcontext() as pieces:
-            vectors = self._vectors(encoder, texts, folder / "vectors.npy", pieces)
+            self._vectors(encoder, texts, folder / "vectors.npy", pieces)
         if pieces is not None and pieces.basis is not None:
             self._bases[encoder.name] = pieces.basis
         build_codes(folder / "vectors.npy")
         titles = [self.content.articles[number].title for number in articles]
-        named = self._vectors(encoder, titles, folder / "titles.npy")
+        self._vectors(encoder, titles, folder / "titles.npy")
         above = [_above(self.content.articles[n], self.passages[at]) for n in articles for at in self._own(n)]
         paths, below = np.unique(np.array(above, dtype=object), return_inverse=True)
-        headed = self._vectors(encoder, paths.tolist(), folder / "headings.npy")
-        none = np.zeros(encoder.dimension, np.float32)
-        centres = [every.mean(axis=0) if len(every) else none for every in (vectors, named, headed)]
-        np.save(folder / "centres.npy", centres)
+        self._vectors(encoder, paths.tolist(), folder / "headings.npy")
         np.save(folder / "row_passage.npy", np.array(speaks_for, np.int32))
         np.savez(
             folder / "places.npz",
@@ -405,8 +402,8 @@ class _Builder:
         Lexical.build(whole).save(folder / "whole")
         Lexical.build(parts).save(folder / "parts")
 
-    def _vectors(self, encoder: Encoder, texts: list[str], file: Path, pieces: Writer | None = None) -> Vectors:
-        """Vectors of these texts, taken from the build before where it had them; kept with the hash of each text.
+    def _vectors(self, encoder: Encoder, texts: list[str], file: Path, pieces: Writer | None = None) -> None:
+        """Writes the vectors of these texts, taken from the build before where it had them; kept with the hash of each text.
 
         Args:
             pieces: gets those of each text; None: none are kept.
@@ -436,7 +433,7 @@ class _Builder:
         self.reused += len(texts) - len(missing)
         np.save(file, vectors)
         np.save(file.with_suffix(".keys.npy"), keys)
-        return vectors
+        Centred.write(file, vectors)
 
     @cached_property
     def _bases(self) -> dict[str, Basis]:
@@ -456,7 +453,7 @@ class _Builder:
             folder = cast(Index, self.before).build / shelf.name
             kept = shelf.pieces if shelf.pieces and self._bases.get(shelf.encoder) == shelf.pieces.basis else None
             # Rows last: of a text that is a title too, the row has the pieces.
-            named = (("titles", shelf.titles, None), ("headings", shelf.headings, None))
+            named = (("titles", shelf.titles.vectors, None), ("headings", shelf.headings.vectors, None))
             for name, vectors, pieces in (*named, ("vectors", shelf.dense.vectors, kept)):
                 keys = np.load(folder / f"{name}.keys.npy")
                 places = {bytes(key): _Place(vectors, pieces, row) for row, key in enumerate(keys)}
@@ -511,9 +508,9 @@ def _open_shelf(folder: Path, name: str) -> Shelf:
         encoder=about["encoder"],
         row_passage=row_passage,
         dense=dense,
-        titles=mapped(folder / "titles.npy"),
-        headings=mapped(folder / "headings.npy"),
-        centres=np.load(folder / "centres.npy"),
+        rows=Centred.open(folder / "vectors.npy"),
+        titles=Centred.open(folder / "titles.npy"),
+        headings=Centred.open(folder / "headings.npy"),
         pieces=pieces,
         whole=Lexical.open(folder / "whole", len(arrays["articles"])),
         parts=Lexical.open(folder / "parts", len(arrays["passages"])),

@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
-Packed = npt.NDArray[np.void]
-"""A vector of eight-bit numbers, and the scale they are multiples of."""
+Packed = npt.NDArray[np.int8]
+"""Vectors of length 1, in steps of 1/127."""
 
+_STEPS = 127
 ASKED = 64
 """Pieces of a question that are compared. What is longer is a log or a letter, and its subject line is looked for alone."""
 AXES = 128
@@ -31,8 +32,6 @@ FITTED_ON = 256
 many as could be now."""
 ROWS_UP_TO = 100_000
 """Rows up to which pieces are kept: a window takes about 20 kB, so these take 2 GB of disk, and as much to copy at each build."""
-_ALONE = 260_000
-"""Multiplications up to which OpenBLAS works in one thread. With more it waits for its others, ten times as long on busy cores."""
 FILE, PLACES = "pieces.bin", "pieces.npz"
 
 
@@ -58,37 +57,30 @@ def unit(vectors: npt.ArrayLike) -> Floats:
 
 
 def pack(vectors: Floats) -> Packed:
-    """Rows at eight bits, each with its own scale."""
-    made = np.zeros(len(vectors), _packed(vectors.shape[1]))
-    made["scale"] = np.maximum(np.abs(vectors).max(axis=1, initial=0), 1e-6) / 127
-    made["values"] = np.rint(vectors / made["scale"][:, None])
-    return made
+    """Rows of length 1 at eight bits."""
+    return np.rint(vectors * _STEPS).astype(np.int8)
 
 
-def best_matches(asked: Floats, texts: Sequence[Packed]) -> Floats:
+def best_matches(asked: Floats, stretches: Sequence[Packed], lengths: Integers) -> Floats:
     """How well each text has what is asked: the inner product of each piece of the question with the piece of the text most
     like it; 0 for a text without pieces.
 
     Args:
         asked: a row a piece of the question; at least one.
-        texts: their pieces.
+        stretches: pieces of the texts, one text after the other, in parts that are compared one at a time.
+        lengths: how many each text has.
     Returns:
         a row a text, a column a piece of the question.
     """
-    made = np.zeros((len(texts), len(asked)), np.float32)
-    filled = [number for number, text in enumerate(texts) if len(text)]
-    if not filled:
-        return made
-    # As bytes: NumPy copies records field by field, ten times slower.
-    packed = np.concatenate([texts[number].view(np.uint8) for number in filled]).view(texts[0].dtype)
-    likeness = np.empty((len(packed), len(asked)), np.float32)
-    step = max(1, _ALONE // asked.size)
-    for start in range(0, len(packed), step):  # few enough at once to stay in the processor's cache
-        values = packed["values"][start : start + step].astype(np.float32)
-        np.matmul(values, asked.T, out=likeness[start : start + step])
-    likeness *= packed["scale"][:, None]
-    starts = np.cumsum([0, *(len(texts[number]) for number in filled[:-1])])
-    made[filled] = np.maximum.reduceat(likeness, starts)
+    made = np.zeros((len(lengths), len(asked)), np.float32)
+    likeness = np.empty((int(lengths.sum()), len(asked)), np.float32)
+    end = 0
+    for stretch in stretches:
+        begin, end = end, end + len(stretch)
+        np.matmul(stretch.astype(np.float32), asked.T, out=likeness[begin:end])
+    filled = lengths > 0
+    if filled.any():
+        made[filled] = np.maximum.reduceat(likeness, (np.cumsum(lengths) - lengths)[filled]) / _STEPS
     return made
 
 
@@ -124,13 +116,13 @@ class Pieces:
 
     Args:
         packed: of all rows (it may be mapped from a file).
-        places: for each row where its pieces begin and end.
+        ends: where the pieces of each row end, which follow those of the row before.
         basis: in which they are kept.
     """
 
-    def __init__(self, packed: Packed, places: Integers, basis: Basis) -> None:
+    def __init__(self, packed: Packed, ends: Integers, basis: Basis) -> None:
         self._packed = packed
-        self._places = places
+        self._bounds = np.concatenate([[0], ends])
         self.basis = basis
 
     @classmethod
@@ -139,27 +131,30 @@ class Pieces:
         if not (folder / PLACES).exists():
             return None
         with np.load(folder / PLACES) as kept:
-            places, basis = kept["places"], Basis(kept["axes"], int(kept["rows"]))
-        kind, file = _packed(basis.axes.shape[1]), folder / FILE
-        packed: Packed = np.asarray(np.memmap(file, kind, mode="r")) if file.stat().st_size else np.zeros(0, kind)
-        return cls(packed, places, basis)
+            ends, basis = kept["ends"], Basis(kept["axes"], int(kept["rows"]))
+        return cls(_mapped(folder / FILE, basis), ends, basis)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._bounds) - 1
 
     def of(self, row: int) -> Packed:
         """The pieces of a row."""
-        begin, end = self._places[row]
-        return self._packed[begin:end]
+        return self._packed[self._bounds[row] : self._bounds[row + 1]]
 
-    def matches(self, asked: Sequence[Floats], rows: Sequence[int]) -> list[Floats]:
+    def matches(self, asked: Sequence[Floats], rows: Integers) -> list[Floats]:
         """How well each of these rows has what is asked (`best_matches`), for each part of a question.
 
         Args:
             asked: the pieces of the parts, as their encoder reads them; at least one in each.
+            rows: at least one.
         """
         parts = [part[:ASKED] for part in asked]
-        found = best_matches(self.basis.along(np.concatenate(parts)), [self.of(row) for row in rows])
+        # Rows that follow one another are one stretch of the file.
+        gaps = np.flatnonzero(np.diff(rows) != 1)
+        begins, ends = self._bounds[rows[np.append(0, gaps + 1)]], self._bounds[rows[np.append(gaps, -1)] + 1]
+        stretches = [self._packed[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+        lengths = self._bounds[rows + 1] - self._bounds[rows]
+        found = best_matches(self.basis.along(np.concatenate(parts)), stretches, lengths)
         return np.split(found, np.cumsum([len(part) for part in parts])[:-1], axis=1)
 
 
@@ -175,7 +170,7 @@ class Writer:
     def __init__(self, folder: Path, rows: int, basis: Basis | None) -> None:
         self.basis = basis
         self._folder = folder
-        self._places = np.zeros((rows, 2), np.int64)
+        self._places = np.zeros((rows, 2), np.int64)  # where those of each row begin and end: they come in any order
         self._waiting: dict[int, Floats] = {}
         self._written = 0
 
@@ -207,8 +202,26 @@ class Writer:
             self._flush()
         self._file.close()
         if self.basis is not None:
-            np.savez(self._folder / PLACES, places=self._places, axes=self.basis.axes, rows=self.basis.rows)
+            self._put_in_order(self.basis)
+            ends = np.cumsum(self._places[:, 1] - self._places[:, 0])
+            np.savez(self._folder / PLACES, ends=ends, axes=self.basis.axes, rows=self.basis.rows)
+
+    def _put_in_order(self, basis: Basis) -> None:
+        """Row after row, so that those of one article are read as one stretch."""
+        file = self._folder / FILE
+        if not self._written or np.array_equal(self._places[1:, 0], self._places[:-1, 1]):
+            return
+        mixed = _mapped(file, basis)
+        ordered = file.with_suffix(".ordered")
+        with ordered.open("wb") as out:
+            for begin, end in self._places.tolist():
+                out.write(mixed[begin:end].tobytes())
+        del mixed
+        ordered.replace(file)
 
 
-def _packed(axes: int) -> np.dtype[np.void]:
-    return np.dtype([("scale", np.float32), ("values", np.int8, (axes,))])
+def _mapped(file: Path, basis: Basis) -> Packed:
+    if not file.stat().st_size:
+        return np.zeros((0, basis.axes.shape[1]), np.int8)
+    # As a plain array: each slice of a `memmap` takes twice as long as the slice itself.
+    return np.asarray(np.memmap(file, np.int8, mode="r")).reshape(-1, basis.axes.shape[1])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +38,7 @@ POOL_ROWS = 200
 """Nearest rows that make their articles candidates."""
 POOL_ARTICLES = 50
 """Articles with the best lexical scores that become candidates too."""
-REREAD = 20
+REREAD = 10
 """Articles read more closely, word piece by word piece."""
 REREAD_ROWS = 12
 """Rows of each that are at most, the nearest: of a very long article not all."""
@@ -85,91 +86,44 @@ def rank(
     if not len(shelf.articles):
         return []
     vectors = np.stack([part.vector for part in asked])
-    worded = [shelf.whole.scores(terms_and_pairs(part)) for part in parts_of_question(text)]
+    parts_asked = parts_of_question(text)
+    terms = [tokens(part) for part in parts_asked]
+    worded = [shelf.whole.scores(terms_and_pairs(part)) for part in parts_asked]
     lexical = worded[0]
     pool = [place for place in _pool(shelf, vectors, lexical) if shelf.articles[place] not in without]
     if not pool:
         return []
     rows = _Rows(shelf, pool)
-    best, second = _best_rows(rows, vectors)
+    scores: Floats = vectors @ rows.vectors.T
+    best, second = _best_rows(rows, scores)
     dense = best + SECOND_ROW * second
-    parts = shelf.parts.scores(tokens(text))
-    floor = (1 + SECOND_ROW) * float((vectors @ shelf.centres[0]).mean())
-    sides = (dense, lexical[pool], _best_parts(shelf, pool, parts))
-    fused = fuse(sides, (floor, 0.0, 0.0), weights(_most_covered(shelf, text, lexical)))
-    fused, matches = _reread(shelf, asked, vectors, pool, fused)
+    parts = shelf.parts.scores(terms[0])
+    floor = (1 + SECOND_ROW) * float((vectors @ shelf.rows.centre).mean())
+    covered = float(shelf.whole.coverage(terms[0], [int(lexical.argmax())])[0])
+    fused = fuse((dense, lexical[pool], _best_parts(shelf, pool, parts)), (floor, 0.0, 0.0), weights(covered))
+    fused, matches = _reread(shelf, asked, rows, scores, fused)
     order = np.argsort(-fused, kind="stable")[: max(k, 10)]
-    signals = _Signals(shelf, text, vectors, np.sum(worded, axis=0), matches)
-    fits = signals.of([pool[n] for n in order])
+    close = _Rows(shelf, [pool[n] for n in order])
+    alike = shelf.rows.alike(vectors, close.numbers, close.vectors)
+    signals = _signals(shelf, close, alike, vectors, terms, np.sum(worded, axis=0), matches)
+    passages = _best_passages(shelf, close, alike[0], vectors[0], parts, personal=personal)
     found = [
         Candidate(
             article=int(shelf.articles[pool[n]]),
             place=pool[n],
-            passage=best_passage(shelf, pool[n], asked[0], parts, personal=personal),
+            passage=passage,
             score=float(fused[n]),
             dense=float(best[n]),
             lexical=float(lexical[pool[n]]),
             signals=fit,
         )
-        for n, fit in zip(order, fits, strict=True)
+        for n, passage, fit in zip(order, passages, signals, strict=True)
     ]
     if weigh is not None:
         found = _reweighed(index, found, weigh)
     found = found[:k]
-    crowd, alone = signals.crowd(found[0].place, rows), signals.alone([one.place for one in found])
+    crowd, alone = _crowd(shelf, found[0].place, rows), _alone([one.place for one in found], matches)
     return [replace(found[0], crowd=crowd, alone=alone), *found[1:]]
-
-
-class _Signals:
-    """What tells whether an article answers, apart from how it ranks.
-
-    Everything alike is measured from the centre of the help content: what all its articles share (a product's name, the
-    manner of a help centre) says nothing about any of them.
-    """
-
-    def __init__(
-        self, shelf: Shelf, text: str, vectors: Floats, lexical: Floats, matches: Mapping[int, Floats]
-    ) -> None:
-        self.shelf = shelf
-        self.matches = matches
-        self.terms = [tokens(part) for part in parts_of_question(text)]
-        self.asked, self.asked_title = (_from(centre, vectors) for centre in shelf.centres[:2])
-        self.lexical = lexical
-        self.mean, self.spread = float(lexical.mean()), max(float(lexical.std()), 1e-6)
-
-    def of(self, places: Sequence[int]) -> list[Signals]:
-        """Of several articles, all at once."""
-        rows = _Rows(self.shelf, places)
-        about = rows.best(self.asked @ _from(self.shelf.centres[0], rows.vectors).T).mean(axis=0)
-        titles = self.asked_title @ _from(self.shelf.centres[1], self.shelf.titles[places]).T
-        coverage = np.mean([self.shelf.whole.coverage(terms, places) for terms in self.terms], axis=0)
-        lexical = (self.lexical[places] - self.mean) / self.spread
-        read = [self.matches.get(place) for place in places]
-        matched = [own.mean() if own is not None else 0.0 for own in read]
-        unmatched = [(own < UNMATCHED).mean() if own is not None else 0.0 for own in read]
-        columns = zip(about, titles.mean(axis=0), coverage, lexical, matched, unmatched, strict=True)
-        return [Signals(*map(float, column)) for column in columns]
-
-    def alone(self, places: Sequence[int]) -> float:
-        """By how much the first of some articles matches the question's pieces better than all others, in the mean."""
-        others = [self.matches[place] for place in places[1:] if place in self.matches]
-        own = self.matches.get(places[0])
-        if own is None or not others:
-            return 0.0
-        return float(np.maximum(own - np.max(others, axis=0), 0).mean())
-
-    def crowd(self, place: int, pool: _Rows) -> float:
-        """How alike an article is to the ones nearest to it. A question no more alike to it than they are has only hit on
-        its subject (cross-domain similarity local scaling, Conneau et al. 2018)."""
-        seen = _from(self.shelf.centres[0], pool.vectors)
-        at = pool.places.index(place)
-        own = seen[pool.ends[at] - pool.lengths[at] : pool.ends[at]]
-        others = pool.lengths > 0
-        others[at] = False
-        if not len(own) or not others.any():
-            return 0.0
-        alike = pool.best((own @ seen.T).max(axis=0)[None])[0]
-        return float(np.sort(alike[others])[-NEIGHBOURS:].mean())
 
 
 class _Rows:
@@ -177,40 +131,90 @@ class _Rows:
 
     Attributes:
         places: the articles, by their places on the shelf.
-        vectors: their rows.
-        lengths, ends: how many rows each has, and where in `vectors` they end.
+        numbers, vectors: their rows.
+        lengths, starts: how many rows each has, and where in `vectors` they start.
     """
 
     def __init__(self, shelf: Shelf, places: Sequence[int]) -> None:
         self.places = list(places)
         first = shelf.article_rows[self.places]
         self.lengths = shelf.article_rows[np.add(self.places, 1)] - first
-        self.ends = np.cumsum(self.lengths)
+        self.starts = np.cumsum(self.lengths) - self.lengths
+        self.numbers = _stretches(first, self.lengths)
+        self.vectors: Floats = shelf.dense.vectors[self.numbers]
         self._there = self.lengths > 0
-        self._starts = (self.ends - self.lengths)[self._there]
-        # Where in the matrix each row is: the first of its article, and how many rows of it came before.
-        number = np.arange(self.ends[-1] if len(self.ends) else 0)
-        self.vectors: Floats = shelf.dense.vectors[number + np.repeat(first - (self.ends - self.lengths), self.lengths)]
+
+    def of(self, at: int) -> slice:
+        """Where in `vectors` those of one of the articles are."""
+        return slice(int(self.starts[at]), int(self.starts[at] + self.lengths[at]))
 
     def best(self, scores: Floats) -> Floats:
         """The best score of each article, for each line of scores of the rows; 0 where it has no row."""
         made: Floats = np.zeros((len(scores), len(self.places)), np.float32)
-        if len(self._starts):
-            made[:, self._there] = np.maximum.reduceat(scores, self._starts, axis=1)
+        if len(self.numbers):
+            made[:, self._there] = np.maximum.reduceat(scores, self.starts[self._there], axis=1)
         return made
 
 
-def _from(centre: Floats, vectors: Floats) -> Floats:
-    """Vectors as seen from there, of length 1."""
-    moved = vectors - centre
-    made: Floats = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-6)
+def _stretches(first: npt.NDArray[np.integer[Any]], lengths: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+    """The numbers from each first one on, as many as that length says."""
+    starts = np.cumsum(lengths) - lengths
+    made: npt.NDArray[np.int64] = np.arange(int(lengths.sum())) + np.repeat(first - starts, lengths)
     return made
 
 
-def _alike(centre: Floats, vectors: Floats, asked: Floats) -> Floats:
-    """How alike each is to one that is asked for, as seen from there."""
-    made: Floats = _from(centre, vectors) @ _from(centre, asked[None])[0]
-    return made
+def _signals(
+    shelf: Shelf,
+    rows: _Rows,
+    alike: Floats,
+    vectors: Floats,
+    terms: Sequence[Sequence[str]],
+    lexical: Floats,
+    matches: Mapping[int, Floats],
+) -> list[Signals]:
+    """What tells whether an article answers, apart from how it ranks.
+
+    Args:
+        rows: of the articles.
+        alike: each part of the question to these, as seen from the centre.
+        vectors, terms: of the parts of the question.
+        lexical: score of every article, by the words of all parts.
+        matches: of the question's pieces, by place (`_reread`).
+    """
+    places = rows.places
+    titles = shelf.titles.alike(vectors, np.array(places)).mean(axis=0)
+    coverage = np.mean([shelf.whole.coverage(own, places) for own in terms], axis=0)
+    standard = (lexical[places] - lexical.mean()) / max(float(lexical.std()), 1e-6)
+    matched, unmatched = np.zeros((2, len(places)))
+    read = [n for n, place in enumerate(places) if place in matches]
+    if read:
+        own = np.stack([matches[places[n]] for n in read])
+        matched[read], unmatched[read] = own.mean(axis=1), (own < UNMATCHED).mean(axis=1)
+    about = rows.best(alike).mean(axis=0)
+    columns = zip(about, titles, coverage, standard, matched, unmatched, strict=True)
+    return [Signals(*map(float, column)) for column in columns]
+
+
+def _alone(places: Sequence[int], matches: Mapping[int, Floats]) -> float:
+    """By how much the first of some articles matches the question's pieces better than all others, in the mean."""
+    others = [matches[place] for place in places[1:] if place in matches]
+    own = matches.get(places[0])
+    if own is None or not others:
+        return 0.0
+    return float(np.maximum(own - np.max(others, axis=0), 0).mean())
+
+
+def _crowd(shelf: Shelf, place: int, pool: _Rows) -> float:
+    """How alike an article is to the ones nearest to it. A question no more alike to it than they are has only hit on its
+    subject (cross-domain similarity local scaling, Conneau et al. 2018)."""
+    at = pool.places.index(place)
+    own = pool.vectors[pool.of(at)]
+    others = pool.lengths > 0
+    others[at] = False
+    if not len(own) or not others.any():
+        return 0.0
+    alike = pool.best(shelf.rows.alike(own, pool.numbers, pool.vectors).max(axis=0)[None])[0]
+    return float(np.sort(alike[others])[-NEIGHBOURS:].mean())
 
 
 def weights(covered: float) -> tuple[float, float, float]:
@@ -237,51 +241,49 @@ def fuse(sides: Sequence[Floats], floors: Sequence[float], weights: Sequence[flo
     return made
 
 
-def _most_covered(shelf: Shelf, text: str, lexical: Floats) -> float:
-    """Share of the question's words that the article with the best words has."""
-    return float(shelf.whole.coverage(tokens(text), [int(lexical.argmax())])[0])
-
-
 def _reread(
-    shelf: Shelf, asked: Sequence[Reading], vectors: Floats, pool: Sequence[int], fused: Floats
+    shelf: Shelf, asked: Sequence[Reading], pool: _Rows, scores: Floats, fused: Floats
 ) -> tuple[Floats, dict[int, Floats]]:
     """The best articles read more closely.
 
     Args:
         asked: the question and, where it has one, its subject line, which alone decides the rank.
-        vectors: of these.
-        pool: places of the candidates.
-        fused: their scores.
+        pool: rows of the candidates.
+        scores: of these rows, for each part of the question.
+        fused: scores of the candidates.
     Returns:
-        the scores, those of the best articles mixed with how well their rows match the question piece by piece; and what
+        the latter, those of the best articles mixed with how well their rows match the question piece by piece; and what
         the best row of each of these has of each piece of the whole question, by place.
     """
     parts = [part.pieces for part in asked if part.pieces is not None and len(part.pieces)]
     if shelf.pieces is None or len(parts) < len(asked):
         return fused, {}
     top = np.argsort(-fused, kind="stable")[:REREAD]
-    rows = [_nearest_rows(shelf, pool[n], vectors) for n in top]
-    has = shelf.pieces.matches(parts, [row for own in rows for row in own])
+    rows = [_nearest_rows(pool, int(n), scores) for n in top]
+    if not any(map(len, rows)):
+        return fused, {}
+    has = shelf.pieces.matches(parts, np.concatenate(rows))
     # Squared: a piece that is there as it was asked for says more than two that are somewhat like it.
-    scores = np.square(np.maximum(has[-1], 0)).mean(axis=1)
+    match = np.square(np.maximum(has[-1], 0)).mean(axis=1)
     best, matches = np.zeros(len(top), np.float32), {}
     end = 0
     for at, own in enumerate(rows):
         begin, end = end, end + len(own)
-        if own:
-            row = begin + int(scores[begin:end].argmax())
-            best[at], matches[pool[top[at]]] = scores[row], has[0][row]
+        if end > begin:
+            row = begin + int(match[begin:end].argmax())
+            best[at], matches[pool.places[top[at]]] = match[row], has[0][row]
     made: Floats = (1 - REREAD_WEIGHT) * fused
     made[top] += REREAD_WEIGHT * _scaled(best, float(best.min()))
     return made, matches
 
 
-def _nearest_rows(shelf: Shelf, place: int, vectors: Floats) -> list[int]:
-    first, last = int(shelf.article_rows[place]), int(shelf.article_rows[place + 1])
-    if last - first <= REREAD_ROWS:
-        return list(range(first, last))
-    nearest = np.argsort(-(vectors @ shelf.dense.vectors[first:last].T).max(axis=0), kind="stable")[:REREAD_ROWS]
-    return [first + int(row) for row in nearest]
+def _nearest_rows(pool: _Rows, at: int, scores: Floats) -> npt.NDArray[np.int64]:
+    """Of one of the articles, in their order."""
+    own = pool.of(at)
+    if pool.lengths[at] <= REREAD_ROWS:
+        return pool.numbers[own]
+    nearest = np.argsort(-scores[:, own].max(axis=0), kind="stable")[:REREAD_ROWS]
+    return pool.numbers[own][np.sort(nearest)]
 
 
 def _scaled(scores: Floats, floor: float) -> Floats:
@@ -293,41 +295,66 @@ def _scaled(scores: Floats, floor: float) -> Floats:
 
 
 def best_passage(shelf: Shelf, place: int, asked: Reading, parts: Floats, *, personal: bool) -> int:
-    """Position of the passage of one article that answers best; -1 where it has none."""
-    first, last = shelf.article_passages[place], shelf.article_passages[place + 1]
-    if first == last:
-        return -1
-    rows = slice(shelf.article_rows[place], shelf.article_rows[place + 1])
-    own = shelf.row_passage[rows] >= 0  # the article's questions say which article it is, not which passage
-    texts = _alike(shelf.centres[0], shelf.dense.vectors[rows][own], asked.vector)
-    scores = HEADING_IN_ARTICLE * _alike(
-        shelf.centres[2], shelf.headings[shelf.passage_heading[first:last]], asked.vector
-    )
-    best = np.full(last - first, -1.0, np.float32)
-    np.maximum.at(best, shelf.row_passage[rows][own] - first, texts)
-    scores += best
-    words = parts[first:last]
-    if words.max() > 0:
-        scores += LEXICAL_IN_ARTICLE * words / words.max()
+    """Position of the passage of one article that answers best; -1 where it has none.
+
+    Args:
+        parts: lexical scores of all passages.
+        personal: whether the asker has an account whose values articles may use.
+    """
+    rows = _Rows(shelf, [place])
+    alike = shelf.rows.alike(asked.vector[None], rows.numbers, rows.vectors)[0]
+    return _best_passages(shelf, rows, alike, asked.vector, parts, personal=personal)[0]
+
+
+def _best_passages(
+    shelf: Shelf, rows: _Rows, alike: Floats, asked: Floats, parts: Floats, *, personal: bool
+) -> list[int]:
+    """The same for several articles at once.
+
+    Args:
+        rows: of the articles.
+        alike: the question to each of these, as seen from the centre.
+        asked: its vector.
+    """
+    first = shelf.article_passages[rows.places]
+    lengths = shelf.article_passages[np.add(rows.places, 1)] - first
+    starts = np.cumsum(lengths) - lengths
+    numbers = _stretches(first, lengths)
+    texts = np.full(len(numbers), -1.0, np.float32)
+    passage = shelf.row_passage[rows.numbers]
+    own = passage >= 0  # the article's questions say which article it is, not which passage
+    np.maximum.at(texts, (passage + np.repeat(starts - first, rows.lengths))[own], alike[own])
+    scores = texts + HEADING_IN_ARTICLE * shelf.headings.alike(asked[None], shelf.passage_heading[numbers])[0]
     if personal:
-        scores += PERSONAL_IN_ARTICLE * shelf.personal[first:last]
-    return int(shelf.passages[first + int(np.argmax(scores))])
+        scores += PERSONAL_IN_ARTICLE * shelf.personal[numbers]
+    words = parts[numbers]
+    chosen = []
+    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+        here = slice(start, start + length)
+        most = float(words[here].max(initial=0.0))
+        gained = scores[here] + LEXICAL_IN_ARTICLE * words[here] / most if most > 0 else scores[here]
+        chosen.append(int(shelf.passages[numbers[start + int(gained.argmax())]]) if length else -1)
+    return chosen
 
 
 def _best_parts(shelf: Shelf, places: Sequence[int], parts: Floats) -> Floats:
     """Lexical score of the best passage of each article; 0 where it has none."""
-    bounds = ((shelf.article_passages[place], shelf.article_passages[place + 1]) for place in places)
-    return np.array([parts[first:last].max(initial=0.0) for first, last in bounds], np.float32)
+    first = shelf.article_passages[places]
+    lengths = shelf.article_passages[np.add(places, 1)] - first
+    made: Floats = np.zeros(len(places), np.float32)
+    numbers, there = _stretches(first, lengths), lengths > 0
+    if len(numbers):
+        made[there] = np.maximum.reduceat(parts[numbers], (np.cumsum(lengths) - lengths)[there])
+    return made
 
 
-def _best_rows(rows: _Rows, vectors: Floats) -> tuple[Floats, Floats]:
+def _best_rows(rows: _Rows, scores: Floats) -> tuple[Floats, Floats]:
     """For each article the score of its best row, the mean over the question's parts; and of its second best for the whole
     question (the best again, where it has one row). 0 where it has none."""
-    scores: Floats = vectors @ rows.vectors.T
     best = rows.best(scores)
     # The best row of each article out of the way, the second is the best: the first of those that reach the best is it.
     reached = np.flatnonzero(scores[0] == np.repeat(best[0], rows.lengths))
-    article = np.searchsorted(rows.ends, reached, side="right")
+    article = np.searchsorted(rows.starts + rows.lengths, reached, side="right")
     left = scores[:1].copy()
     left[0, reached[np.unique(article, return_index=True)[1]]] = -np.inf
     return best.mean(axis=0), np.where(rows.lengths > 1, rows.best(left)[0], best[0])

@@ -29,9 +29,11 @@ def test_each_piece_of_the_question_counts_with_its_best_match() -> None:
     random = np.random.default_rng(0)
     asked = unit(random.normal(size=(7, 384)))
     texts = [unit(random.normal(size=(length, 384)).reshape(length, 384)) for length in LENGTHS]
-    found = best_matches(asked, [pack(text) for text in texts])
+    lengths = np.array(LENGTHS)
+    found = best_matches(asked, [pack(text) for text in texts], lengths)
     assert found == pytest.approx(np.array([plainly(asked, text) for text in texts]), abs=1e-2)
-    assert best_matches(asked, [pack(texts[1])]).tolist() == [[0.0] * 7]
+    assert best_matches(asked, [pack(np.concatenate(texts))], lengths) == pytest.approx(found, abs=1e-6)
+    assert best_matches(asked, [pack(texts[1])], lengths[1:2]).tolist() == [[0.0] * 7]
 
 
 def test_a_text_that_has_every_word_matches_best() -> None:
@@ -43,8 +45,8 @@ def test_a_text_that_has_every_word_matches_best() -> None:
     ]
     asked = encoder.read_questions(["I forgot my password"])[0].pieces
     assert asked is not None
-    read = [one.pieces for one in encoder.read_passages(texts)]
-    scores = best_matches(asked, [pack(one) for one in read if one is not None]).mean(axis=1)
+    read = [pack(one.pieces) for one in encoder.read_passages(texts) if one.pieces is not None]
+    scores = best_matches(asked, read, np.array([len(one) for one in read])).mean(axis=1)
     assert int(np.argmax(scores)) == 0
     assert len(scores) == 3
 
@@ -77,7 +79,7 @@ def test_pieces_that_were_built_are_kept_by_the_next_build(content: Path, tmp_pa
     assert not np.array_equal(kept.pieces.basis.axes, made.pieces.basis.axes)
     asked = encoders.general.read_questions(["when do further runs start?"])[0].pieces
     assert asked is not None
-    rows = range(len(made.pieces))
+    rows = np.arange(len(made.pieces))
     assert kept.pieces.matches([asked], rows)[0] == pytest.approx(made.pieces.matches([asked], rows)[0], abs=0.1)
 
 
@@ -99,7 +101,7 @@ def test_what_is_longer_than_a_question_is_compared_in_part(small: Answerer) -> 
     kept = small.index.shelves["en"].pieces
     assert kept is not None
     random = unit(np.random.default_rng(0).normal(size=(pieces.ASKED + 30, 384)))
-    whole, part = (kept.matches([asked], range(3))[0] for asked in (random, random[: pieces.ASKED]))
+    whole, part = (kept.matches([asked], np.arange(3))[0] for asked in (random, random[: pieces.ASKED]))
     assert whole.tolist() == part.tolist()
 
 
