@@ -25,7 +25,9 @@ from kit.database import Database
 from kit.errors import KotaeError, UserError
 from kit.settings import load_settings
 
-app = typer.Typer(help="Accounts: import, look at, measure.", no_args_is_help=True)
+app = typer.Typer(
+    help="Accounts: import, look at, measure.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 SCORED_AT_ONCE = 10_000
 """Accounts of an import that are scored with it; the health of more is worked out in the night."""

@@ -19,7 +19,7 @@ from kit.errors import KotaeError, Unavailable, UserError
 from kit.files import read_text
 from kit.settings import ROOT, Settings, load_settings
 
-app = typer.Typer(help="The Rasa bot.", no_args_is_help=True)
+app = typer.Typer(help="The Rasa bot.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 CONVERSATIONS = "tests/bot/conversations"
 MOODS = "tests/bot/mood/sentences.csv"
 

@@ -33,7 +33,12 @@ from knowledge_base.progress import Progress as Reached
 from knowledge_base.progress import Report
 from knowledge_base.schemas import AnswerRequest, Asker, Values
 
-app = typer.Typer(help="Help content: build its index, search it, measure it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Help content: build its index, search it, measure it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 Index = Annotated[Path | None, typer.Option("--index", help="the index's folder; the served one where left out")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 

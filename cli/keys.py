@@ -13,7 +13,9 @@ from kit.clock import now
 from kit.database import Database
 from kit.settings import load_settings
 
-app = typer.Typer(help="API keys of the company's backend.", no_args_is_help=True)
+app = typer.Typer(
+    help="API keys of the company's backend.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 Name = Annotated[str, typer.Argument(help="what the key is for")]
 
 

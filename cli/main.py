@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,27 +13,50 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before any model library is impo
 
 import typer
 from sqlalchemy.exc import SQLAlchemyError
+from typer.core import TyperGroup
 
-from cli import accounts, bot, kb, keys, policy, queue
 from cli.output import notes, print_json, screen
 from kit.errors import KotaeError
 from kit.settings import Settings, load_settings
 
+ROOMS = {
+    "kb": ("kb", "app"),
+    "bot": ("bot", "app"),
+    "accounts": ("accounts", "app"),
+    "queue": ("queue", "app"),
+    "policy": ("policy", "app"),
+    "csm": ("queue", "csm"),
+    "key": ("keys", "app"),
+}
+"""Module and name of each room's commands."""
+
+
+class Commands(TyperGroup):
+    """All commands, those of the rooms read when they are asked for: they bring libraries that take seconds, and `kotae up` would keep them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every name."""
+        return [*super().list_commands(ctx), *ROOMS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or None."""
+        if cmd_name not in ROOMS:
+            return super().get_command(ctx, cmd_name)
+        module, name = ROOMS[cmd_name]
+        found = typer.main.get_command(getattr(import_module(f"cli.{module}"), name))
+        found.name = cmd_name
+        return found
+
+
 app = typer.Typer(
     name="kotae",
+    cls=Commands,
     help="A support chatbot that knows who is asking.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(kb.app, name="kb")
-app.add_typer(bot.app, name="bot")
-app.add_typer(accounts.app, name="accounts")
-app.add_typer(queue.app, name="queue")
-app.add_typer(policy.app, name="policy")
-app.add_typer(queue.csm, name="csm")
-app.add_typer(keys.app, name="key")
 
 Company = Annotated[Path | None, typer.Option("--company", help="the company's folder; demo where left out")]
 Account = Annotated[str | None, typer.Option("--account", help="ask as a customer of this account; else as a visitor")]
@@ -189,6 +213,9 @@ def run(arguments: list[str]) -> int:
         show = getattr(error, "format_message", None)
         if show is None:
             raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            notes.print(show(), markup=False, highlight=False, soft_wrap=True)
+            return 2
         path = getattr(getattr(error, "ctx", None), "command_path", "kotae")
         return _fail(f"{show()} See `{path} --help`.", int(getattr(error, "exit_code", 2)))
     return result if isinstance(result, int) else 0

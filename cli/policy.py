@@ -14,7 +14,7 @@ from escalations.policy import Facts, Policy
 from kit.company import load_company
 from kit.settings import load_settings
 
-app = typer.Typer(help="When a human comes in.", no_args_is_help=True)
+app = typer.Typer(help="When a human comes in.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 File = Annotated[Path | None, typer.Option("--policy", help="another escalation.yml than the one in force")]
 
 

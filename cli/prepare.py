@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import (
     BarColumn,
@@ -36,10 +36,11 @@ from kit.database import Database
 from kit.errors import Conflict, Unavailable
 from kit.files import read_yaml
 from kit.settings import ROOT, Settings
-from knowledge_base.index import BuildReport
-from knowledge_base.offline import build_index
 from knowledge_base.progress import Progress as Reached
 from migrations.upgrade import upgrade
+
+if TYPE_CHECKING:
+    from knowledge_base.index import BuildReport
 
 TRAINED_FROM = ("config.yml", "domain.yml", "bot")
 
@@ -137,6 +138,8 @@ def index(
         also: other content beside it.
         both_languages: articles of other content are found by questions in every language of the company, too.
     """
+    from knowledge_base.offline import build_index  # takes seconds to import, and memory that `kotae up` would keep
+
     task = show.add_task("Index of the help content", total=None, detail="")
 
     def tell(reached: Reached) -> None:

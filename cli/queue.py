@@ -26,8 +26,10 @@ from kit.database import Database
 from kit.errors import UserError
 from kit.settings import load_settings
 
-app = typer.Typer(help="Conversations that wait for a person.", no_args_is_help=True)
-csm = typer.Typer(help="Customer success managers.", no_args_is_help=True)
+app = typer.Typer(
+    help="Conversations that wait for a person.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+csm = typer.Typer(help="Customer success managers.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
 Id = Annotated[str, typer.Argument(help="id of the escalation, or of its conversation")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,27 @@ def test_every_command_explains_itself(home: Path) -> None:
         done = kotae(home, *words, "--help")
         assert done.returncode == 0
         assert "Usage: kotae" in done.stdout
+
+
+def test_a_room_without_a_command_shows_its_commands(home: Path) -> None:
+    """As they are read, and not squeezed into one line."""
+    for words, command in (([], "up "), (["key"], "add ")):
+        done = kotae(home, *words)
+        assert done.returncode == 2
+        assert f"\n  {command}" in done.stderr
+
+
+def test_what_runs_for_long_keeps_no_library_of_measuring() -> None:
+    """`kotae up` watches for as long as Kotae runs."""
+    heavy = "[name for name in ('sklearn', 'scipy', 'faiss', 'numpy', 'torch') if name in sys.modules]"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, cli.main, cli.up; print({heavy})"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_explaining_a_text_without_the_stack(home: Path) -> None:
