@@ -52,10 +52,14 @@ def clearer(turn: Turn) -> str | None:
     """A question that names a plan, such that the search knows what is meant: a move to it as the question how plans are changed,
     else "Pro" as "Pro plan". None where no plan is named by its name alone."""
     sold = turn.rooms.catalog.plans
-    if _MOVES.search(turn.text) and named(sold, turn.text):
-        return TEXTS.say("change_plan_question", turn.lang)
+    goals = named(sold, turn.text)
+    if goals and _MOVES.search(turn.text):
+        own = sold.rank(turn.customer.plan.id) if turn.customer else None
+        there = sold.rank(goals[-1].id)
+        way = "change" if own is None or there is None else "upgrade" if there > own else "downgrade"
+        return TEXTS.say(f"{way}_plan_question", turn.lang)
     text = turn.text
-    for plan in named(sold, text):
+    for plan in goals:
         alone = rf"(?i)(?<![a-z0-9]){re.escape(plan.name)}(?![a-z0-9]| ?(?:plan|プラン))"
         text = re.sub(alone, f"{plan.name} plan", text)
     return text if text != turn.text else None

@@ -19,8 +19,10 @@ def sold(root: Path) -> Plans:
     return read_yaml(root / "demo" / "plans.yml", Plans)
 
 
-def _turn(sold: Plans, text: str, lang: str) -> Any:
-    return SimpleNamespace(text=text, lang=lang, rooms=SimpleNamespace(catalog=SimpleNamespace(plans=sold)))
+def _turn(sold: Plans, text: str, lang: str, own: str | None = None) -> Any:
+    customer = SimpleNamespace(plan=sold.named(own)) if own else None
+    rooms = SimpleNamespace(catalog=SimpleNamespace(plans=sold))
+    return SimpleNamespace(text=text, lang=lang, customer=customer, rooms=rooms)
 
 
 def _facts(sold: Plans, text: str, question: str | None = None, lang: str = "en") -> dict[str, str]:
@@ -75,6 +77,12 @@ def test_a_follow_up_names_the_plan_and_the_question_before_what_is_asked(sold: 
 def test_what_a_plans_name_means_is_said_more_clearly(sold: Plans, text: str, lang: str, clearer: str | None) -> None:
     """So that the search knows it; nothing else is touched."""
     assert plans.clearer(_turn(sold, text, lang)) == clearer
+
+
+@pytest.mark.parametrize(("own", "way"), [("starter", "upgrade"), ("business", "downgrade"), ("gone", "change")])
+def test_a_customer_moves_up_or_down(sold: Plans, own: str, way: str) -> None:
+    """From the plan they have; from one that is no longer sold nobody can tell."""
+    assert plans.clearer(_turn(sold, "can you move us to pro please", "en", own)) == f"How do I {way} my plan?"
 
 
 def test_japanese_has_its_own_words(sold: Plans) -> None:
