@@ -24,9 +24,32 @@ _TROUBLE = re.compile(
     r"|届(?:かな|きませ|いていな|いていませ)|反映さ?れ?(?:な|ませ|てい)|足りな|不足|不明|知らな|困って|認識され|(?:額|金|料)が?多い|より.{0,8}(?:多い|高い)|はねられ|まだ(?:来|届|戻)|(?:何|二|三|2|3)?倍に|切れて|分まで",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"[.!?。！？\n]+")
+_REPORTS = re.compile(
+    r"\b(?:was|were|been|being|got|had|have|has|did|keeps?|took|withdrew|paid|sent|went|said|says|\w{3,}ed|not|never|nothing|nowhere|without|\w+n['’]t)\b"
+    r"|(?:た|ません|ない|ています|です|ている|てる|ました)$",
+    re.IGNORECASE,
+)
+"""Says what happened, or did not."""
+_ASKS = re.compile(
+    r"^\W*(?:how|where|when|which|what|who|can|could|may|do|does|is|are|will|would|should|please|show|send|tell|give|change|add|update)\b"
+    r"|\b(?:(?:want|need|like|plan|going) to|thanks?|how (?:do|can|to)|where (?:do|can)|do (?:you|we|i) (?:have|need)|if (?:we|i|the|our|my))\b"
+    r"|(?:か|たい|たいです|たいのですが|ください|下さい|教えて|お願いします|ほしい|欲しいです|でしょうか)$|ありがとう|場合",
+    re.IGNORECASE,
+)
+"""Asks for something, or how it is done, which most that is written about money does."""
+_SENTENCE = re.compile(r"[.!。！\n]+|(?<=[?？])")
 
 
 def payment_trouble(text: str) -> bool:
-    """Whether a sentence speaks of a payment that went wrong: declined, charged twice, too much, locked out over an unpaid invoice."""
-    return any(_MONEY.search(each) and _TROUBLE.search(each) for each in _SENTENCE.split(text))
+    """Whether a sentence speaks of a payment that went wrong: declined, charged twice, too much, locked out over an unpaid invoice.
+
+    It speaks of money and names a trouble, or says of money what happened rather than asking for something.
+    """
+    return any(
+        _MONEY.search(each) and (_TROUBLE.search(each) or (_REPORTS.search(each) and not _asks(each)))
+        for each in map(str.strip, _SENTENCE.split(text))
+    )
+
+
+def _asks(sentence: str) -> bool:
+    return bool(_ASKS.search(sentence.rstrip("?？")) or sentence.endswith(("?", "？")))

@@ -55,6 +55,10 @@ def test_the_default_rules_do_what_the_product_is_for(facts: Facts, rule: str | 
         ("Our bank says the transfer came back", True),
         ("請求額が契約と違うのですが", True),
         ("入金したのに反映されていません", True),
+        ("I paid yesterday and the plan has not changed.", True),
+        ("引き落とし日より早く引かれました", True),
+        ("What was charged in May?", False),
+        ("先月いくら払いましたか", False),
         ("Is there a refund policy?", False),
         ("Can two people receive the invoices?", False),
         ("支払い方法を変更したい", False),
@@ -67,7 +71,7 @@ def test_the_default_rules_do_what_the_product_is_for(facts: Facts, rule: str | 
     ],
 )
 def test_payment_trouble_is_heard_and_not_every_question_about_money(text: str, heard: bool) -> None:
-    """A payment and its trouble stand in one sentence."""
+    """A payment and its trouble stand in one sentence, or what happened to money is said and not asked."""
     assert hearing.payment_trouble(text) is heard
 
 

@@ -35,8 +35,14 @@
       const text = left < 0 ? fill("late_by", span(-left)) : left < SOON ? fill("due_in", span(Math.ceil(left))) : fill("due_at", moment(date, now));
       put(e, text, left < 0 ? "late" : left < BREAKING ? "breaking" : "fine");
     }
-    for (const e of all("time[data-waiting]")) put(e, fill("waiting", span((now - new Date(e.dataset.waiting)) / 60000)));
-    for (const e of all("time[data-since]")) put(e, span((now - new Date(e.dataset.since)) / 60000));
+    for (const e of all("time[data-waiting]")) {
+      const waited = (now - new Date(e.dataset.waiting)) / 60000;
+      put(e, waited < 1 ? texts.just_now : fill("waiting", span(waited)));
+    }
+    for (const e of all("time[data-since]")) {
+      const since = (now - new Date(e.dataset.since)) / 60000;
+      put(e, since < 1 ? texts.just_now : span(since));
+    }
     for (const e of all("time[data-at]")) {
       const date = new Date(e.dataset.at);
       put(e, moment(date, now));
