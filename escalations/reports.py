@@ -25,6 +25,7 @@ class Service:
         first_response, first_response_90: median and 90th percentile in seconds; None where nobody answered.
         resolved: closed as resolved; returned: handed back to the bot; resolution…: seconds from raised to closed.
         settled: resolved more than seven days ago; lasted: of those, not raised again within seven days.
+        waiting: not answered yet, and not late either.
     """
 
     conversations: int
@@ -39,6 +40,7 @@ class Service:
     resolution_90: float | None
     settled: int
     lasted: int
+    waiting: int
 
 
 @dataclass(frozen=True)

@@ -718,7 +718,8 @@ _SERVICE = text(
            count(*) FILTER (WHERE state = 'resolved'), count(*) FILTER (WHERE state = 'returned'),
            percentile_cont(0.5) WITHIN GROUP (ORDER BY closed_after) FILTER (WHERE state = 'resolved'),
            percentile_cont(0.9) WITHIN GROUP (ORDER BY closed_after) FILTER (WHERE state = 'resolved'),
-           count(*) FILTER (WHERE settled), count(*) FILTER (WHERE settled AND NOT came_back)
+           count(*) FILTER (WHERE settled), count(*) FILTER (WHERE settled AND NOT came_back),
+           count(*) FILTER (WHERE level = 1 AND answered_at IS NULL AND closed_at IS NULL AND due_at >= :now)
     FROM raised
     """  # noqa: S608  # made of constants
 )

@@ -144,24 +144,28 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10, options: Mapping[str, str] = MappingProxyType({})) -> None:
         self.url = url
         settings = {**CONNECTING, "options": " ".join(f"-c {name}={value}" for name, value in options.items())}
-        self.engine: AsyncEngine = create_async_engine(
-            async_url(url),
-            pool_size=pool_size,
-            max_overflow=pool_size,
-            hide_parameters=True,  # customers' words are among them, and errors are logged
-            pool_timeout=WAIT_SECONDS,
-            connect_args=settings,
-            json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
-            json_deserializer=orjson.loads,
-        )
+        arguments: dict[str, Any] = {
+            "pool_size": pool_size,
+            "max_overflow": pool_size,
+            "hide_parameters": True,  # customers' words are among them, and errors are logged
+            "pool_timeout": WAIT_SECONDS,
+            "connect_args": settings,
+            "json_serializer": lambda value: orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode(),
+            "json_deserializer": orjson.loads,
+        }
+        self.engine: AsyncEngine = create_async_engine(async_url(url), **arguments)
+        # Its connections stay as they are between units of work; none is opened before it is needed.
+        self._single: AsyncEngine = create_async_engine(async_url(url), isolation_level="AUTOCOMMIT", **arguments)
         self._connections = Connections(driver_url(url), settings, 2 * pool_size)
         self._hints: list[tuple[str, str]] = []
         self._hinting: asyncio.Task[None] | None = None
         self._hangs = False
         self._out: set[ConnectionPoolEntry] = set()
-        event.listen(self.engine.sync_engine, "checkin", self._back)
-        event.listen(self.engine.sync_engine, "checkout", self._test_if_idle)
+        for engine in (self.engine, self._single):
+            event.listen(engine.sync_engine, "checkin", self._back)
+            event.listen(engine.sync_engine, "checkout", self._test_if_idle)
         self.session = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._at_once = async_sessionmaker(self._single, expire_on_commit=False)
         self._reading = async_sessionmaker(
             self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
         )
@@ -178,7 +182,7 @@ class Database:
     async def at_once(self) -> AsyncIterator[AsyncSession]:
         """For a unit of work that is one statement: it is committed as it is done, without two round trips around it."""
         self._refuse_where_it_hangs()
-        async with self._reading() as session:
+        async with self._at_once() as session:
             yield session
         self._give_hints(session.info.get(_HINTS))
 
@@ -286,6 +290,7 @@ class Database:
         if self._hinting is not None:
             await self._hinting
         await self._connections.close()
+        await self._single.dispose()
         await self.engine.dispose()
 
 

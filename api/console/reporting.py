@@ -245,17 +245,22 @@ def _service(bot_alone: people.Alone, one: people.Service, lang: str) -> Table:
 
 def _speed(one: people.Service, lang: str) -> Table:
     """How fast, against the service levels."""
-    late = one.raised - one.in_time
+    late = one.raised - one.in_time - one.waiting
     rows: list[tuple[str, Cell, Cell, str]] = [
         ("in_time", one.in_time, _share(one.in_time, one.raised), "k4"),
         ("late", late, _share(late, one.raised), "k5"),
+        ("open_in_time", one.waiting, _share(one.waiting, one.raised), "k6"),
         ("first_response", minutes(one.first_response), None, ""),
         ("first_response_90", minutes(one.first_response_90), None, ""),
         ("resolution", minutes(one.resolution), None, ""),
         ("resolution_90", minutes(one.resolution_90), None, ""),
     ]
     named = [(TEXTS.say(f"col_{name}", lang), number, percent) for name, number, percent, _ in rows]
-    parts = [(TEXTS.say("col_in_time", lang), one.in_time, "k4"), (TEXTS.say("col_late", lang), late, "k5")]
+    parts = [
+        (TEXTS.say("col_in_time", lang), one.in_time, "k4"),
+        (TEXTS.say("col_late", lang), late, "k5"),
+        (TEXTS.say("col_open_in_time", lang), one.waiting, "k6"),
+    ]
     return Table("speed", ("what", "number", "percent"), named, charts.shares(parts), [each[3] for each in rows])
 
 

@@ -86,6 +86,9 @@ async def test_service_levels(session: AsyncSession) -> None:
     assert (found.conversations, found.raised, found.answered, found.in_time) == (4, 4, 2, 1)
     assert (found.first_response, found.resolved, found.returned) == (25 * 60, 2, 0)
     assert (found.resolution, found.settled, found.lasted) == (3600, 2, 1)
+    due = raised[2].due_at
+    for moment, waiting in ((due, 2), (due + timedelta(seconds=1), 0)):
+        assert (await reports.service(session, at, at + timedelta(hours=1), moment)).waiting == waiting
     (rule,) = await reports.rules(session, at, at + timedelta(hours=1))
     assert (rule.rule, rule.watch, rule.takeover) == ("wish", 0, 4)
     assert rule.reason["en"] == "The customer asks for a person"
