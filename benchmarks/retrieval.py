@@ -2,7 +2,8 @@
 
     python -m benchmarks.retrieval
 
-The sets are those of the evaluation folder that have a corpus, and the sample company's own questions. `passages.jsonl` has
+The sets are those of the evaluation folder that have a corpus, the sample company's own questions, and Japanese support articles
+that are asked for by the titles taken out of them, in Japanese and by the words of their English address. `passages.jsonl` has
 questions with the headings whose section answers them, as `article#anchor` (nothing after `#`: what is above the first heading).
 It was written from lists of headings alone, before any passage was looked at.
 """
@@ -10,6 +11,7 @@ It was written from lists of headings alone, before any passage was looked at.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,7 +72,30 @@ def figures(answerer: Answerer, questions: list[Labelled], ranking: Ranking) -> 
 def sets(settings: Settings) -> dict[str, Path]:
     """Folders with labelled questions, by name."""
     found = {"sample company": ROOT / "demo" / "questions"} if settings.index_dir.exists() else {}
+    articles = EVAL / "alchemy-ja" / "articles.jsonl"
+    if articles.exists():
+        found["alchemy-ja"] = alchemy(articles, settings.home / "evaluation" / "alchemy-ja-beir")
     return found | {path.parent.name: path.parent for path in sorted(EVAL.glob("*/corpus.jsonl"))}
+
+
+def alchemy(articles: Path, folder: Path) -> Path:
+    """Writes Japanese support articles as a BEIR folder: without their titles, which become questions, as do the words of their
+    English addresses. Every second article is asked for; the others are there to be mistaken for it."""
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    corpus, queries, labels = [], [], ["query-id\tcorpus-id\tscore"]
+    for number, line in enumerate(articles.read_text().splitlines()):
+        row = json.loads(line)
+        lines = row["text"].splitlines()
+        text = "\n".join(lines[1:] if lines[0].startswith("#") else lines).strip()
+        corpus.append({"_id": row["id"], "title": "", "text": text})
+        if number % 2 == 0 and text:
+            asked = {"ja": re.sub(r"^\d+\s+", "", row["title"]), "en": row["en_slug"].replace("-", " ")}
+            queries += [{"_id": f"{language}-{number}", "text": words} for language, words in asked.items()]
+            labels += [f"{language}-{number}\t{row['id']}\t1" for language in asked]
+    for name, rows in (("corpus", corpus), ("queries", queries)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    (folder / "qrels" / "test.tsv").write_text("\n".join(labels) + "\n")
+    return folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +167,11 @@ def main() -> int:
     for name, folder in sets(settings).items():
         questions = [question for question in evaluation.load_questions(folder) if question.right]
         answerer = offline.answerer_for(settings, folder)
-        for way in (lexical, dense, fused):
-            made = figures(answerer, questions, way)
-            table.add_row(name, str(len(questions)), way.__name__, *(f"{value:.3f}" for value in made))
+        for language in ("en", "ja"):
+            own = [question for question in questions if is_japanese(question.text) == (language == "ja")]
+            for way in (lexical, dense, fused) if own else ():
+                made = figures(answerer, own, way)
+                table.add_row(f"{name} ({language})", str(len(own)), way.__name__, *(f"{one:.3f}" for one in made))
     Console(width=100).print(table, passages(settings))
     return 0
 

@@ -32,6 +32,7 @@ from knowledge_base.gaps import Asked, find_gaps
 from knowledge_base.progress import Progress as Reached
 from knowledge_base.progress import Report
 from knowledge_base.schemas import AnswerRequest, Asker, Values
+from knowledge_base.text import clean_question
 
 app = typer.Typer(
     help="Help content: build its index, search it, measure it.",
@@ -114,6 +115,7 @@ def search(
     """The best articles for some words, and what would be decided: answer, clarify or abstain."""
     settings = load_settings()
     answerer = offline.open_index(settings, index)
+    text = clean_question(text)
     known = _asking(settings, account) if account else None
     asker = Asker(plan=known.plan.id, role=None, stage=known.stage) if known else None
     hits = answerer.search(text, lang, asker, k)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit.errors import NotFound, UserError
-from knowledge_base import markdown, templates
+from knowledge_base import markdown, tables, templates
 from knowledge_base.articles import Article
 from knowledge_base.decision import CHOICES, Candidate, Decision, Signals, decide, features
 from knowledge_base.encoders import Encoder, Encoders
@@ -83,7 +83,7 @@ class Answerer:
         """The best articles and what to do with them.
 
         Looks among the articles of the question's language; where those have no answer, among the ones that exist in the
-        other language only.
+        other language only, and goes by these where more comes of it.
 
         Args:
             text: the question.
@@ -105,7 +105,7 @@ class Answerer:
             return first
         for shelf in self.index.shelves_for(lang, self.encoders):
             found = self._find_on(shelf, text, lang, asker, k, personal, left_out)
-            if found.decision == "answer" or first.shelf is None:
+            if first.shelf is None or _worth(found) > _worth(first):
                 first = found
             if first.decision == "answer":
                 break
@@ -126,7 +126,7 @@ class Answerer:
 
     def search(self, text: str, lang: Language | None, asker: Asker | None, k: int) -> list[Hit]:
         """The best articles, each with its best passage."""
-        return [self._hit(candidate) for candidate in self.find(text, lang, asker, k).candidates]
+        return [self._hit(candidate, text) for candidate in self.find(text, lang, asker, k).candidates]
 
     def answer(self, request: AnswerRequest) -> AnswerReply:
         """The answer to one question.
@@ -202,21 +202,21 @@ class Answerer:
         return AnswerReply(
             decision="answer",
             confidence=found.chance,
-            quote=self._text(top, request.values),
+            quote=self._text(top, request.text, request.values),
             citation=self._citation(top),
             alternatives=[self._citation(c) for c in _near(found.candidates)[1 : ALTERNATIVES + 1]],
             restricted=_restriction(article, request.asker),
             other_language=article.lang != found.lang,
         )
 
-    def _text(self, candidate: Candidate, values: Values | None) -> str:
+    def _text(self, candidate: Candidate, question: str, values: Values | None) -> str:
         article: Article = self.index.articles[candidate.article]
         if candidate.passage < 0:
             return article.description or article.title
         passage = self.index.passages[candidate.passage]
         given = values.model_dump() if values is not None else None
         quote: str = templates.render(passage.quote, given, article.lang) if passage.template else passage.quote
-        return quote
+        return tables.shorten(quote, question, self._citation(candidate).url, article.lang)
 
     def _citation(self, candidate: Candidate) -> Citation:
         article: Article = self.index.articles[candidate.article]
@@ -235,7 +235,7 @@ class Answerer:
             source=article.source,
         )
 
-    def _hit(self, candidate: Candidate) -> Hit:
+    def _hit(self, candidate: Candidate, text: str) -> Hit:
         article: Article = self.index.articles[candidate.article]
         citation = self._citation(candidate)
         return Hit(
@@ -244,13 +244,18 @@ class Answerer:
             title=article.title,
             url=citation.url,
             heading=citation.heading,
-            quote=self._text(candidate, None),
+            quote=self._text(candidate, text, None),
             lang=article.lang,
             score=candidate.score,
             dense=candidate.dense,
             lexical=candidate.lexical,
             source=article.source,
         )
+
+
+def _worth(found: Found) -> tuple[int, float]:
+    """What to go by between shelves: what would be done, then how sure that is."""
+    return ("abstain", "clarify", "answer").index(found.decision), found.chance
 
 
 def _near(candidates: list[Candidate]) -> list[Candidate]:

@@ -150,7 +150,7 @@ def shipped() -> Calibration:
 
 
 def features(candidates: Sequence[Candidate]) -> tuple[float, ...]:
-    """What the decision rests on, in the order of `FEATURES`.
+    """What the decision rests on, in the order of `FEATURES`. An article without any other to compare it with stands out by nothing.
 
     Args:
         candidates: best first; at least one.
@@ -159,12 +159,12 @@ def features(candidates: Sequence[Candidate]) -> tuple[float, ...]:
     others = [one.signals for one in candidates[1:]]
     return (
         top.about,
-        top.about - max((one.about for one in others), default=0.0),
+        top.about - max((one.about for one in others), default=top.about),
         top.coverage,
         top.lexical,
-        top.title - max((one.title for one in others), default=0.0),
-        top.about - candidates[0].crowd,
-        top.matched - max((one.matched for one in others), default=0.0),
+        top.title - max((one.title for one in others), default=top.title),
+        top.about - candidates[0].crowd if others else 0.0,
+        top.matched - max((one.matched for one in others), default=top.matched),
         top.unmatched,
         candidates[0].alone,
     )

@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import date
@@ -75,7 +75,7 @@ class BuildReport:
     """What a build did.
 
     Attributes:
-        embedded, reused: vectors made, and taken from the build before.
+        embedded, reused: texts that were embedded, and that the build before had.
         unchanged: nothing had changed, so nothing was built.
         warnings: for the writer.
     """
@@ -239,7 +239,7 @@ def open_index(index: Path, encoders: Encoders) -> Index:
 
 
 def build_index(
-    content: Content, index: Path, encoders: Encoders, url: str = "", *, bilingual: bool | None = None,
+    content: Content, index: Path, encoders: Encoders, url: str = "", *, asked: Collection[Language] | None = None,
     report: Report = silent,
 ) -> BuildReport:  # fmt: skip
     """Builds the index of some content and switches to it.
@@ -251,24 +251,24 @@ def build_index(
         index: the folder.
         encoders: of this installation.
         url: where the content is published.
-        bilingual: whether articles of one language are to be found by questions in the other; None: if both occur.
+        asked: languages in which also the articles that exist in the other only are to be found; None: in both, if both occur.
         report: told of the progress.
     Raises:
         UserError: another build is at work on this index.
     """
     with _alone(index):
         before = _usable(index, encoders)
-        languages = {article.lang for article in content.articles}
-        bilingual = len(languages) > 1 if bilingual is None else bilingual
-        digest = _digest(content, url, bilingual)
+        written = {article.lang for article in content.articles}
+        across = tuple(sorted(written if asked is None and len(written) > 1 else asked or ()))
+        digest = _digest(content, url, across)
         if before is not None and before.meta.content == digest:
             meta = before.meta
             return BuildReport(meta.articles, meta.passages, 0, 0, unchanged=True, warnings=content.warnings)
-        return _Builder(content, index, encoders, url, bilingual, before, report).build(digest)
+        return _Builder(content, index, encoders, url, across, before, report).build(digest)
 
 
 class _Place(NamedTuple):
-    """Where the build before has a text."""
+    """Where a text has been embedded: in the build before, or in this one."""
 
     vectors: Vectors
     pieces: Pieces | None
@@ -282,13 +282,15 @@ class _Builder:
         index: Path,
         encoders: Encoders,
         url: str,
-        bilingual: bool,
+        across: Collection[Language],
         before: Index | None,
         report: Report,
     ) -> None:
         self.content, self.index, self.encoders, self.url = content, index, encoders, url
-        self.bilingual, self.before, self.report = bilingual, before, report
-        self.embedded = self.reused = 0
+        self.across, self.before, self.report = across, before, report
+        self.embedded = 0
+        self._taken: set[tuple[str, bytes]] = set()
+        self._made: dict[str, dict[bytes, _Place]] = {}
         self.passages: list[Passage] = []
         self.first: list[int] = [0]
 
@@ -312,7 +314,12 @@ class _Builder:
         _point(self.index, name)
         _sweep(self.index, {name, self.before.build.name if self.before else name})
         return BuildReport(
-            len(self.content.articles), len(self.passages), self.embedded, self.reused, False, self.content.warnings
+            len(self.content.articles),
+            len(self.passages),
+            self.embedded,
+            len(self._taken),
+            False,
+            self.content.warnings,
         )
 
     def _cut(self) -> None:
@@ -333,7 +340,7 @@ class _Builder:
             if own:
                 made.append((lang, lang, self.encoders.of(lang), own))
             lacking = [n for n, a in enumerate(self.content.articles) if a.lang == other and a.key not in keys[lang]]
-            if lacking and self.bilingual:
+            if lacking and lang in self.across:
                 # Only the encoder of Japanese reads both languages.
                 made.append((f"{lang}-other", other, self.encoders.japanese, lacking))
         return made
@@ -409,11 +416,11 @@ class _Builder:
             pieces: gets those of each text; None: none are kept.
         """
         keys = np.array([_key(encoder.name, text) for text in texts], dtype="S20")
-        known = self._known(encoder.name)
+        known, made = self._known(encoder.name), self._made.setdefault(encoder.name, {})
         vectors = np.zeros((len(texts), encoder.dimension), np.float32)
         missing: list[int] = []
         for row, key in enumerate(keys):
-            place = known.get(bytes(key))
+            place = made.get(bytes(key)) or known.get(bytes(key))
             if place is None or (pieces is not None and place.pieces is None):
                 missing.append(row)
                 continue
@@ -430,10 +437,13 @@ class _Builder:
                     pieces.add(row, read.pieces)
             meter.advance(len(batch))
         self.embedded += len(missing)
-        self.reused += len(texts) - len(missing)
+        self._taken |= {(encoder.name, bytes(key)) for key in keys if bytes(key) in known and bytes(key) not in made}
         np.save(file, vectors)
         np.save(file.with_suffix(".keys.npy"), keys)
         Centred.write(file, vectors)
+        # Another shelf with the same encoder may have the same texts, and many a heading path is a title.
+        for row in missing:
+            made.setdefault(bytes(keys[row]), _Place(vectors, None, row))
 
     @cached_property
     def _bases(self) -> dict[str, Basis]:
@@ -537,8 +547,8 @@ def _usable(index: Path, encoders: Encoders) -> Index | None:
         return None
 
 
-def _digest(content: Content, url: str, bilingual: bool) -> str:
-    made = hashlib.sha256(f"{FORMAT}\0{url}\0{bilingual}".encode())
+def _digest(content: Content, url: str, across: Collection[Language]) -> str:
+    made = hashlib.sha256(f"{FORMAT}\0{url}\0{' '.join(across)}".encode())
     for article in content.articles:
         made.update(orjson.dumps({f.name: getattr(article, f.name) for f in fields(article) if f.name != "path"}))
     return made.hexdigest()

@@ -59,10 +59,8 @@ def build_index(
         UserError: something is wrong with the content or the settings; says where.
     """
     loaded = join([imports.load(one, url, names) for one in (content, *also)])
-    bilingual = len(set(languages)) > 1 if languages else None
-    return indexes.build_index(
-        loaded, index or settings.index_dir, Encoders(settings), url, bilingual=bilingual, report=report
-    )
+    asked = (languages if len(set(languages)) > 1 else ()) if languages else None
+    return indexes.build_index(loaded, index or settings.index_dir, Encoders(settings), url, asked=asked, report=report)
 
 
 def open_index(settings: Settings, index: Path | None = None) -> Answerer:
@@ -181,8 +179,7 @@ def answerer_for(settings: Settings, folder: Path, index: Path | None = None, re
     place = (
         settings.home / "evaluation" / hashlib.sha256(f"{folder.resolve()}\0{encoders.name}".encode()).hexdigest()[:12]
     )
-    # A second shelf for the other language is worth its time only where some language has questions and no articles.
-    indexes.build_index(content, place, encoders, bilingual=not asked <= written, report=report)
+    indexes.build_index(content, place, encoders, asked=asked if len(asked | written) > 1 else (), report=report)
     return Answerer(indexes.open_index(place, encoders), encoders, _encode)
 
 

@@ -34,9 +34,9 @@ WORDS_APART = 0.4
 """… and the share of the words, by rarity, up to which it has none: the question is put in other words than the help content."""
 SECOND_ROW = 0.3
 """What an article's second best row counts: an article that is about the question throughout goes before one that mentions it."""
-POOL_ROWS = 200
+POOL_ROWS = 100
 """Nearest rows that make their articles candidates."""
-POOL_ARTICLES = 50
+POOL_ARTICLES = 30
 """Articles with the best lexical scores that become candidates too."""
 REREAD = 10
 """Articles read more closely, word piece by word piece."""

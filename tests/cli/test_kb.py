@@ -71,3 +71,22 @@ def test_a_mistake_is_one_line(tmp_path: Path, words: list[str], said: str) -> N
     assert said in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_whatever_is_typed_is_answered_or_refused_in_one_line(tmp_path: Path) -> None:
+    """A hundred thousand characters, signs alone, and nothing."""
+    content, index = tmp_path / "help", tmp_path / "index"
+    content.mkdir()
+    (content / "looms.md").write_text("# Looms\n\nA loom weaves cloth.")
+    where = ("--index", str(index))
+    run(tmp_path, "build", "--content", str(content), *where)
+    assert "Looms" in run(tmp_path, "search", "what weaves cloth " * 6_000, *where).stdout
+    assert run(tmp_path, "search", "🎉🎉", *where).stdout.startswith("abstain")
+    empty = run(tmp_path, "search", "", *where)
+    assert (empty.returncode, empty.stderr) == (1, "kotae: the question is empty: ask something\n")
+
+
+def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words), cwd=ROOT, env=environment(home), capture_output=True, text=True, timeout=DEADLINE, check=False
+    )
