@@ -30,6 +30,8 @@ def shorten(quote: str, question: str, url: str, lang: Language) -> str:
         url: where the whole table is.
         lang: of the words that say so.
     """
+    if "|" not in quote or quote.count("\n") < _HEADER + WHOLE:
+        return quote  # no table of so many lines: reading the Markdown took a seventh of an answer
     blocks = markdown.blocks(quote)
     if not any(_long(block) for block in blocks):
         return quote
