@@ -155,7 +155,8 @@ def _claiming(before: str, which: str) -> TextClause:
     return text(_CLAIM.format(before=before, which=which, holding=HOLDING, event=_EVENT))
 
 
-_CLAIM_ONE = _claiming("", "SELECT id FROM escalations WHERE id = :id AND state = 'queued' FOR UPDATE SKIP LOCKED")
+# Waits for whoever is at the same one: the bot, in the middle of a turn, is no reason to refuse a claim.
+_CLAIM_ONE = _claiming("", "SELECT id FROM escalations WHERE id = :id AND state = 'queued' FOR UPDATE")
 _CLAIM_NEXT = _claiming(_ME, _NEXT)
 
 
@@ -200,7 +201,7 @@ async def claim(session: AsyncSession, id_: str, by: Claim) -> Claimed | None:
     """One conditional write: of two CSMs at once, exactly one gets it.
 
     Returns:
-        None where it is queued no longer, or somebody is just taking it.
+        None where it is queued no longer.
     """
     return await _claimed(session, _CLAIM_ONE, {**by.given(), "id": id_})
 

@@ -80,6 +80,25 @@ async def test_parallel_raises_leave_one(database: Database) -> None:
         assert found.mode == "takeover"
 
 
+async def test_a_claim_waits_for_a_turn_that_is_under_way(database: Database) -> None:
+    """The bot has the same escalation in hand for a moment: the claim is made after it, and not refused."""
+    async with database.begin() as session:
+        conversation = await new_conversation(session)
+        raised = await raise_(session, conversation, "watch_at_risk")
+        csm = await new_csm(session, "Ana")
+
+    async def claim() -> str:
+        async with database.begin() as own:
+            return (await queue.claim(own, raised.escalation.id, csm, now())).state
+
+    async with database.begin() as turn:
+        await repository.lock_open(turn, conversation)
+        claiming = asyncio.create_task(claim())
+        done, _ = await asyncio.wait({claiming}, timeout=0.3)
+        assert not done
+    assert await claiming == "claimed"
+
+
 async def test_two_csms_cannot_both_have_it(database: Database) -> None:
     """Ten claims at once: one succeeds, nine are told."""
     async with database.begin() as session:
