@@ -27,7 +27,7 @@ from knowledge_base.schemas import (
     Restriction,
     Values,
 )
-from knowledge_base.text import Language, clean_question, has_words, is_japanese, parts_of_question
+from knowledge_base.text import Language, asks_for_a_way, clean_question, has_words, is_japanese, parts_of_question
 
 Encode = Callable[[Encoder, list[str]], list[Reading]]
 """Reads each part of a question."""
@@ -90,7 +90,7 @@ class Answerer:
             lang: of the conversation.
             asker: whose plan, role and stage.
             k: how many articles at most.
-            personal: whether values of an account are at hand, so that passages that use them are preferred.
+            personal: whether values of an account are at hand and asked for, so that passages that use them are preferred.
             without: ids of articles that are treated as if they were not there.
         Raises:
             UserError: the question is empty.
@@ -137,7 +137,7 @@ class Answerer:
         """
         if request.article_id is not None:
             return self._answer_from(request, request.article_id)
-        found = self.find(request.text, request.lang, request.asker, personal=request.values is not None)
+        found = self.find(request.text, request.lang, request.asker, personal=_wants_values(request))
         if found.decision == "answer":
             return self._quote(found, request)
         near = [self._citation(c) for c in _near(found.candidates)][:CHOICES]
@@ -190,9 +190,7 @@ class Answerer:
             if len(at := np.flatnonzero(shelf.articles == position))
         )
         asked = self.encode(self.encoders.named(shelf.encoder), [text])[0]
-        passage = best_passage(
-            shelf, place, asked, shelf.parts.scores(tokens(text)), personal=request.values is not None
-        )
+        passage = best_passage(shelf, place, asked, shelf.parts.scores(tokens(text)), personal=_wants_values(request))
         chosen = Candidate(position, place, passage, 1.0, 0.0, 0.0, Signals(0.0, 0.0, 0.0, 0.0))
         return self._quote(Found(lang, shelf, [chosen], 1.0, "answer"), request)
 
@@ -256,6 +254,10 @@ class Answerer:
 def _worth(found: Found) -> tuple[int, float]:
     """What to go by between shelves: what would be done, then how sure that is."""
     return ("abstain", "clarify", "answer").index(found.decision), found.chance
+
+
+def _wants_values(request: AnswerRequest) -> bool:
+    return request.values is not None and not asks_for_a_way(request.text)
 
 
 def _near(candidates: list[Candidate]) -> list[Candidate]:

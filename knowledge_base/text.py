@@ -16,6 +16,10 @@ _UNIT = re.compile(rf"{_JAPANESE.pattern}|[^\s]+?(?=\s|{_JAPANESE.pattern}|$)")
 JAPANESE_SHARE = 0.15
 """Share of Japanese characters among all letters from which a text counts as Japanese: Japanese help text is full of
 English product words, while an English text quotes a Japanese word at most."""
+_WAY = re.compile(
+    r"\b(how (do|does|can|could|should|would|to)|how's|where|why)\b|どこ|どうやって|どうすれば|どのように|方法|手順|やり方|仕方|なぜ|どうして",
+    re.IGNORECASE,
+)
 SUBJECT_WORDS = 3
 """Words from which the first line of a question says what it is about; "Hello," does not."""
 QUESTION_CHARACTERS = 4_000
@@ -31,6 +35,11 @@ def clean_question(text: str) -> str:
 def has_words(text: str) -> bool:
     """Whether there is a letter or digit in it at all."""
     return any(character.isalnum() for character in text)
+
+
+def asks_for_a_way(text: str) -> bool:
+    """Whether a question asks how, where or why rather than for a value: what an account has is no answer to it."""
+    return _WAY.search(text) is not None
 
 
 def parts_of_question(text: str) -> list[str]:

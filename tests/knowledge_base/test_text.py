@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge_base.text import QUESTION_CHARACTERS, clean_question, has_words, is_japanese, length, windows
+from knowledge_base.text import (
+    QUESTION_CHARACTERS,
+    asks_for_a_way,
+    clean_question,
+    has_words,
+    is_japanese,
+    length,
+    windows,
+)
 
 
 def test_scripts_are_told_apart() -> None:
@@ -13,6 +21,19 @@ def test_scripts_are_told_apart() -> None:
     assert not is_japanese("How do I write 東京 in a long English sentence of this kind?")
     assert not is_japanese("1234 🙂")
     assert not has_words("🙂 …")
+
+
+def test_asking_for_a_way_is_not_asking_for_a_value() -> None:
+    for way in ("Where do I see my invoices?", "how do i cancel", "請求書はどこで見られますか", "解約の方法を教えて"):
+        assert asks_for_a_way(way)
+    for value in (
+        "how many runs do I have",
+        "when does my plan renew",
+        "my run limit",
+        "いつ更新されますか",
+        "how long is it kept",
+    ):
+        assert not asks_for_a_way(value)
 
 
 def test_a_question_is_cleaned_and_cut() -> None:
