@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from accounts import models as m
 from accounts import repository
 from accounts.records import put_accounts, put_people
-from accounts.schemas import IngestResult, PutAccount, PutPerson, Rejected, SegmentMessage, clean, storable
+from accounts.schemas import IngestResult, PutAccount, PutPerson, Rejected, SegmentMessage, clean_all, storable
 
 AHEAD = timedelta(minutes=10)
 """How far a clock may be ahead and still be taken for drift."""
@@ -285,6 +285,9 @@ def _from_traits(model: type[In], known: Mapping[str, str], traits: Mapping[str,
 
 def _rows(messages: Sequence[_Message], homes: Mapping[str, str | None]) -> list[repository.Row]:
     """The raw events, in the order of ids: two batches with the same messages wait for each other, never in a circle."""
+    ordered = sorted(messages, key=lambda message: message.id)
+    # What identify and group say is on the person and the account, where it can be corrected and erased.
+    said = clean_all([message.said.properties if message.said.type in m.USE else {} for message in ordered])
     return [
         {
             "message_id": message.id,
@@ -293,8 +296,7 @@ def _rows(messages: Sequence[_Message], homes: Mapping[str, str | None]) -> list
             "account_id": homes[message.id],
             "person_id": message.person or None,
             "at": message.at,
-            # What identify and group say is on the person and the account, where it can be corrected and erased.
-            "properties": clean(message.said.properties) if message.said.type in m.USE else {},
+            "properties": properties,
         }
-        for message in sorted(messages, key=lambda message: message.id)
+        for message, properties in zip(ordered, said, strict=True)
     ]

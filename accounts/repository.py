@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, BIT
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import models as m
-from kit.database import Base, Database, rows
+from kit.database import Base, Database, driven, rows
 from kit.statements import Statement
 
 Row = Mapping[str, Any]
@@ -133,7 +133,8 @@ async def accounts_known(session: AsyncSession, ids: Collection[str]) -> set[str
 
 
 # One array, and not a condition with OR, so that the rows are found by the index.
-_HOLD = text("""
+_HOLD = Statement(
+    """
 WITH held AS (
   SELECT id FROM accounts
   WHERE id = ANY(ARRAY(SELECT account_id FROM people WHERE id = ANY(:people)) || CAST(:named AS text[]))
@@ -141,7 +142,9 @@ WITH held AS (
 )
 SELECT id AS account_id, NULL AS person_id FROM held
 UNION ALL SELECT account_id, id FROM people WHERE id = ANY(:people)
-""").bindparams(bindparam("people", type_=ARRAY(Text)))
+""",
+    people=ARRAY(Text),
+)
 
 
 async def hold_accounts(
@@ -154,9 +157,9 @@ async def hold_accounts(
     Returns:
         The accounts there are, and the account of each person who is known.
     """
-    rows = (await session.execute(_HOLD, {"named": list(named), "people": list(people)})).all()
-    return {row.account_id for row in rows if row.person_id is None}, {
-        row.person_id: row.account_id for row in rows if row.person_id is not None
+    found = await driven(session, _HOLD, {"named": list(named), "people": list(people)})
+    return {account for account, person in found if person is None}, {
+        person: account for account, person in found if person is not None
     }
 
 
@@ -317,7 +320,8 @@ days AS (
   WHERE people.id = latest.person_id AND (last_seen_at IS NULL OR last_seen_at < latest.at - interval '5 minutes')
 )"""  # noqa: S608  # made of constants
 _USE = f"type IN {m.USE}"
-_TAKE = text(f"""
+_TAKE = Statement(
+    f"""
 WITH taken AS (
   INSERT INTO events (message_id, type, name, account_id, person_id, at, received_at, properties)
   SELECT message_id, type, name, account_id, person_id, at, :now, properties FROM json_to_recordset(CAST(:rows AS json)) AS given(
@@ -327,7 +331,8 @@ WITH taken AS (
   SELECT * FROM taken WHERE account_id IS NOT NULL AND {_USE}
 ), {_ROLL_UP}
 SELECT message_id FROM taken
-""")  # noqa: S608
+"""  # noqa: S608
+)
 _CLAIM = text(f"""
 WITH used AS (
   UPDATE events SET account_id = people.account_id FROM people
@@ -350,8 +355,7 @@ async def take_events(session: AsyncSession, rows: Sequence[Row], now: datetime)
     """
     found: list[str] = []
     for chunk in chunks(rows):
-        result = await session.execute(_TAKE, {"rows": _json(chunk), "now": now})
-        found.extend(result.scalars())
+        found += [id_ for (id_,) in await driven(session, _TAKE, {"rows": _json(chunk), "now": now})]
     return found
 
 

@@ -9,12 +9,15 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.models import ApiKey
+from kit.database import Database, rows
 from kit.errors import Conflict, NotFound, Unauthenticated, UserError
 from kit.ids import hash_token, new_token
+from kit.statements import Statement
 
 SCOPES = ("accounts", "events", "erase")
 PREFIX = "ktk_"
 """Keys begin so: whoever finds one in a log knows what it is."""
+_FIND = Statement("SELECT name, scopes FROM api_keys WHERE hash = :hash")
 
 
 async def add(session: AsyncSession, name: str, scopes: Sequence[str], now: datetime) -> str:
@@ -57,13 +60,13 @@ async def everything(session: AsyncSession) -> Sequence[ApiKey]:
     return (await session.execute(select(ApiKey).order_by(ApiKey.name))).scalars().all()
 
 
-async def check(session: AsyncSession, key: str | None, scope: str) -> ApiKey:
-    """The key, if it may do this.
+async def check(at: Database | AsyncSession, key: str | None, scope: str) -> str:
+    """The name of the key, if it may do this. It is looked up each time, so that one that was taken away opens nothing.
 
     Raises:
         Unauthenticated: no key, none of ours, or without the scope; the three look alike.
     """
-    found = await session.get(ApiKey, hash_token(key)) if key else None
-    if found is None or scope not in found.scopes:
+    found = await rows(at, _FIND, {"hash": hash_token(key)}) if key else []
+    if not found or scope not in found[0]["scopes"]:
         raise Unauthenticated("no API key that may do this", "see kotae key add")
-    return found
+    return str(found[0]["name"])

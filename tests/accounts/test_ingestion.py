@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.ingestion import ingest
+from accounts.schemas import clean
 from kit.database import Database
 
 
@@ -126,6 +127,17 @@ async def test_a_bad_message_does_not_stop_the_others(session: AsyncSession, now
     assert "event" in result.rejected[0].reason
     kept = (await session.execute(text("SELECT properties FROM events"))).scalar_one()
     assert kept["ab"] == "c?"
+
+
+async def test_one_secret_among_many_is_masked_and_the_others_stay(session: AsyncSession, now: datetime) -> None:
+    """The properties of a batch are looked at together; what is kept is what each by itself would leave."""
+    bags = [{"n": n, "said": f"thing {n}"} for n in range(20)]
+    bags[7] |= {"said": "my card is 4242 4242 4242 4242", "password": "zq-Geheim9", "user_id": "4242424242424242"}
+    await ingest(session, [track(f"e{n:02}", now, properties=bag) for n, bag in enumerate(bags)], now)
+    kept = (await session.execute(text("SELECT properties FROM events ORDER BY name"))).scalars().all()
+    assert kept == [clean(bag) for bag in bags]
+    assert "4242 4242" not in str(kept[7])
+    assert "Geheim" not in str(kept[7])
 
 
 async def test_quantities_are_summed_by_name(session: AsyncSession, now: datetime) -> None:
