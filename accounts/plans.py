@@ -64,6 +64,9 @@ class Plans(_Frozen):
 
     plans: list[Plan] = Field(min_length=1)
     meters: dict[str, Meter] = Field(default_factory=dict)
+    plan_names: dict[Language, dict[str, str]] = Field(
+        default_factory=dict, description="what customers call a plan beside its name, as 「ビジネス」 for Business"
+    )
     limit_names: dict[Language, dict[str, str]] = Field(default_factory=dict)
     feature_names: dict[Language, dict[str, str]] = Field(default_factory=dict)
 
@@ -81,6 +84,11 @@ class Plans(_Frozen):
     def named(self, plan_id: str | None) -> Plan:
         """The plan of that id; for one that is not sold, a plan of that name about which nothing else is known."""
         return self.get(plan_id) or Plan(id=plan_id or "none", name=plan_id or "none")
+
+    def names_of(self, plan_id: str) -> list[str]:
+        """What a plan is called: its name, and what it is called in each language."""
+        called = [names[plan_id] for names in self.plan_names.values() if plan_id in names]
+        return [self.named(plan_id).name, *called]
 
     def with_feature(self, feature: str) -> list[Plan]:
         """The plans that have it, smallest first."""

@@ -24,6 +24,12 @@ _NUMBERS = {
 _ORDINALS = [(number, re.compile(_NUMBERS[number], re.IGNORECASE)) for number in (4, 3, 2, 1)]
 _LAST = re.compile(r"\b(?:last|latter)\b|最後|下", re.IGNORECASE)
 
+_DISPUTES = re.compile(
+    r"\b(?:wrong|incorrect|mistaken?|not (?:right|correct|true)|isn['’]t (?:right|correct)|too (?:high|much)|makes no sense)\b"
+    r"|違い?ます|違う|違って|間違|誤って|誤り|おかしい|高すぎ",
+    re.IGNORECASE,
+)
+
 
 def remember(bodies: Sequence[Body]) -> list[dict[str, Any]]:
     """The buttons that stand there now, and what a "yes" would accept; both forgotten where there are none."""
@@ -45,6 +51,19 @@ _FOLLOWS = re.compile(
 )
 _POINTS = re.compile(r"\b(?:that|it|this|those|them|there)\b|それ|これ|その|そちら", re.IGNORECASE)
 _PRICE = re.compile(r"\b(?:how much|price|cost)\b|いくら|料金|値段", re.IGNORECASE)
+_PRICE_ALONE = re.compile(
+    r"^\W*(?:(?:and|so|but|ok|okay)\W+)?(?:how much(?: (?:is|are|does|do|would|will) (?:it|that|this|they|those)(?: (?:cost|be))?)?"
+    r"|what (?:does|do|would|will) (?:it|that|this|they|those) cost|what(?:['’]s| is| are) the (?:price|cost)s?|(?:the )?(?:price|cost)s?)\W*$"
+    r"|^(?:それ(?:は|って)?|これは?|で)?[、\s]*(?:(?:料金|値段|価格|費用)(?:は|って)?)?(?:お?いくら)?(?:くらい|ぐらい)?(?:です|でしょう|かかります|します|になります)?か?[?？。]*$",
+    re.IGNORECASE,
+)
+_MONEY = re.compile(r"\d\s*(?:USD|EUR|GBP|JPY|円|€|ドル|ユーロ)|[$€£¥￥]\s*\d", re.IGNORECASE)
+_PLACE_ALONE = re.compile(
+    r"^\W*(?:(?:the|a|number|no|option|item|article|take|choose|pick|please|pls|one|two|three|four|first|second|third|fourth|1st|2nd|3rd|4th|[1-9]"
+    r"|last|latter|former|other|top|bottom|middle|i|i['’]d|i['’]ll|mean|meant|go|for|let['’]s|say|with)\b\W*)+$"
+    r"|^(?:[一二三四五1-9１-９](?:番目?|つ目|個目|つ)?|最初|最後|上|下|真ん中|前者|後者)(?:のやつ|の?方|のほう|のもの|の記事|の)?(?:で|を)?(?:お願いします|ください|です)?[。！!]*$",
+    re.IGNORECASE,
+)
 
 
 def follows(text: str) -> bool:
@@ -71,6 +90,26 @@ def wordless(text: str) -> bool:
 def asks_price(text: str) -> bool:
     """Whether words ask what something costs."""
     return _PRICE.search(text) is not None
+
+
+def asks_price_alone(text: str) -> bool:
+    """Whether words ask what it costs and name nothing that has a price: "how much does it cost", 「いくらですか」."""
+    return asks_price(text) and _PRICE_ALONE.search(text.strip()) is not None
+
+
+def tells_price(text: str) -> bool:
+    """Whether words hold an amount of money."""
+    return _MONEY.search(text) is not None
+
+
+def names_place_alone(text: str) -> bool:
+    """Whether words are nothing but a place in a list ("the last one"), and not "the last one is wrong"."""
+    return _PLACE_ALONE.search(text.strip()) is not None
+
+
+def disputes(text: str) -> bool:
+    """Whether words say that something is wrong."""
+    return _DISPUTES.search(text) is not None
 
 
 def keep_subject(turn: Turn) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from actions import arbitration, dialogue, escalating, human, plans
 from actions.texts import TEXTS
 from actions.turn import Act, Turn
-from conversations.bodies import Answer, Body, Choice, Choices, Citation, Text
+from conversations.bodies import Account, Answer, Body, Choice, Choices, Citation, Text
 from kit import tracing
 from kit.errors import Unavailable
 from knowledge_base.schemas import AnswerReply, Asker, Values
@@ -38,15 +38,23 @@ async def answer(turn: Turn) -> list[Body]:
 
 async def _follow_up(turn: Turn, kept: Mapping[str, Any]) -> list[Body]:
     """A question that leans on what was talked about: asked together with that, unless its own words are answered better."""
-    if kept["intent"] in arbitration.OWN and dialogue.asks_price(turn.text):
-        from actions import account  # which answers visitors from here
-
-        return await account.plan(turn)
     together = f"{kept['question']} {turn.text}"
+    on_a_plan = plans.named(turn.rooms.catalog.plans, turn.text)  # a plan's name asks of the same thing on that plan
+    if kept["intent"] in arbitration.OWN:
+        told = plans.told(turn, together) or plans.priced(turn) if on_a_plan else None
+        if told is not None:
+            return _told(turn, together, told)
+        if dialogue.asks_price(turn.text):
+            from actions import account  # which answers visitors from here
+
+            return await account.plan(turn)
+        if turn.intent in arbitration.STRANGE:  # a pronoun is no reason to read an article on the account's question
+            return await answer_text(turn, turn.text)
     both, alone = await asyncio.gather(look(turn, together), look(turn, turn.text))
     if both is None or alone is None:
         return [_cannot_look_up(turn)]
-    on_a_plan = plans.named(turn.rooms.catalog.plans, turn.text)  # a plan's name asks of the same thing on that plan
+    if dialogue.asks_price_alone(turn.text) and not dialogue.tells_price(both.quote or ""):
+        return await answer_text(turn, turn.text)  # what was talked about has no price of its own: the plans have
     if not on_a_plan and (_changes_subject(turn.text, kept, alone, both) or _stands_alone(turn.text, alone, both)):
         return await show(turn, turn.text, alone)
     bodies = await show(turn, together, both)
@@ -142,10 +150,8 @@ async def show(turn: Turn, text: str, found: AnswerReply) -> list[Body]:
     if route == "unknown" and not chosen:
         turn.decision = "abstain"
     of_plans = None if chosen else plans.told(turn, text)
-    if of_plans is not None and turn.decision != "answer":
-        turn.decision = "answer"
-        turn.subject = {"question": text, "intent": "help_question"}
-        return [of_plans]
+    if of_plans is not None and (turn.decision != "answer" or _leaves_price_open(text, found)):
+        return _told(turn, text, of_plans)
     if turn.decision == "abstain":
         return [await _abstain(turn)]
     if turn.decision == "clarify":
@@ -154,6 +160,17 @@ async def show(turn: Turn, text: str, found: AnswerReply) -> list[Body]:
         return [_clarify(turn, found, again)]
     other = of_plans is not None and turn.customer is not None  # whose own plan's values stand in the quote
     return [*_quoted(turn, text, found), *([of_plans] if of_plans is not None and other else [])]
+
+
+def _told(turn: Turn, text: str, card: Account) -> list[Body]:
+    """The list of plans answers by itself."""
+    turn.decision = "answer"
+    turn.subject = {"question": text, "intent": "help_question"}
+    return [card]
+
+
+def _leaves_price_open(text: str, found: AnswerReply) -> bool:
+    return dialogue.asks_price(text) and not dialogue.tells_price(found.quote or "")
 
 
 def _quoted(turn: Turn, text: str, found: AnswerReply) -> list[Body]:
@@ -188,7 +205,11 @@ async def choose(turn: Turn) -> list[Body]:
 
 
 async def _chosen_of_nothing(turn: Turn) -> list[Body]:
-    """ "The first one", and nothing to choose from stands there: the words may still be a question that is answered."""
+    """ "The first one", and nothing to choose from stands there: what says more than a place is a message like any other."""
+    if not dialogue.wordless(turn.text) and not dialogue.names_place_alone(turn.text):
+        disputed = dialogue.disputes(turn.text)
+        turn.intent = "complain" if disputed else "help_question"
+        return await human.complaint(turn) if disputed else await answer(turn)
     found = None if dialogue.wordless(turn.text) else await look(turn, turn.text)
     if found is not None and found.decision == "answer" and found.confidence >= arbitration.SURE:
         return await show(turn, turn.text, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from accounts.plans import Plan, Plans, Price
-from actions.dialogue import asks_price
+from actions import dialogue
 from actions.texts import TEXTS
 from actions.turn import Turn
 from conversations.bodies import Account, Fact
@@ -16,14 +16,17 @@ _MOVES = re.compile(
     re.IGNORECASE,
 )
 
+_KATAKANA = re.compile(r"[ァ-ヶー]+")
+
 
 def named(plans: Plans, text: str) -> list[Plan]:
     """The plans whose names stand in a text, smallest first."""
-    return [plan for plan in plans.plans if _holds(text, plan.name)]
+    return [plan for plan in plans.plans if any(_holds(text, name) for name in plans.names_of(plan.id))]
 
 
 def told(turn: Turn, question: str) -> Account | None:
-    """What the list of plans says to a question: price, limit or feature of each plan that the customer names.
+    """What the list of plans says to a question: price, limit or feature of each plan that the customer names; all prices where
+    they ask what it costs and name nothing ("how much does it cost").
 
     Args:
         question: the customer's words, with those they lean on.
@@ -34,11 +37,17 @@ def told(turn: Turn, question: str) -> Account | None:
     about = named(sold, turn.text)
     asked = question if about else turn.text  # the plan may be the one of before, but something must be asked
     about = about or named(sold, question)
+    if not about and dialogue.asks_price_alone(turn.text):
+        return _card(sold.plans, [_priced(plan, turn.lang) for plan in sold.plans], turn.lang)
     facts = [fact for plan in about for fact in _asked(sold, plan, asked, turn.lang)]
-    if not facts:
-        return None
-    listed = ("、" if turn.lang == "ja" else ", ").join(plan.name for plan in about)
-    return Account(text=TEXTS.say("plans_told", turn.lang, plans=listed), facts=facts)
+    return _card(about, facts, turn.lang) if facts else None
+
+
+def priced(turn: Turn) -> Account | None:
+    """The prices of the plans that the customer names, where nothing else is asked of them: "and Business?"."""
+    about = named(turn.rooms.catalog.plans, turn.text)
+    facts = [_priced(plan, turn.lang) for plan in about]
+    return _card(about, facts, turn.lang) if facts else None
 
 
 def of_own(turn: Turn, plan_id: str) -> list[Fact]:
@@ -67,10 +76,18 @@ def clearer(turn: Turn) -> str | None:
 
 def _asked(sold: Plans, plan: Plan, question: str, lang: Language) -> list[Fact]:
     facts = _contents(sold, plan, question, lang)
-    if not facts and asks_price(question):
-        label = TEXTS.say("label_price", lang)
-        facts = [Fact(label=f"{plan.name}: {label}", value=_price(plan.price, lang))]
+    if not facts and dialogue.asks_price(question):
+        facts = [_priced(plan, lang)]
     return facts
+
+
+def _card(about: list[Plan], facts: list[Fact], lang: Language) -> Account:
+    listed = ("、" if lang == "ja" else ", ").join(plan.name for plan in about)
+    return Account(text=TEXTS.say("plans_told", lang, plans=listed), facts=facts)
+
+
+def _priced(plan: Plan, lang: Language) -> Fact:
+    return Fact(label=f"{plan.name}: {TEXTS.say('label_price', lang)}", value=_price(plan.price, lang))
 
 
 def _contents(sold: Plans, plan: Plan, question: str, lang: Language) -> list[Fact]:
@@ -119,6 +136,11 @@ def _words(name: str) -> list[str]:
 def _holds(text: str, name: str) -> bool:
     """Whether a name stands in a text as a word of its own; in Japanese, whose words are not parted, at all."""
     plain = name.casefold()
+    if _KATAKANA.fullmatch(plain):  # 「プロ」 is no part of 「プロジェクト」
+        return (
+            re.search(rf"(?<![ァ-ヶー]){plain}(?![ァ-ヶー])|(?<![ァ-ヶー]){plain}(?=プラン)", text.casefold())
+            is not None
+        )
     if not plain.isascii():
         return plain in text.casefold()
     return re.search(rf"(?<![a-z0-9]){re.escape(plain.removesuffix('s'))}s?(?![a-z0-9])", text.casefold()) is not None

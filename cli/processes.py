@@ -18,6 +18,7 @@ from typing import BinaryIO, NoReturn
 
 import httpx
 
+from kit.company import load_company
 from kit.errors import Unavailable, UserError
 from kit.settings import LOOPBACK, ROOT, Settings
 
@@ -151,7 +152,11 @@ def stack(settings: Settings, url: str, model: Path) -> dict[str, Process]:
         knowledge_base(settings, common),
         Process("actions", [python, "-m", "actions"], settings.actions_port, "/readyz", common),
         Process(
-            "rasa", rasa_command(settings, model), settings.rasa_port, "/webhooks/kotae/readyz", rasa_env(settings, url)
+            "rasa",
+            rasa_command(settings, model),
+            settings.rasa_port,
+            "/webhooks/kotae/readyz",
+            {**rasa_env(settings, url), "KOTAE_CONTENT": str(load_company(settings.company).content_dir)},
         ),
         Process("api", [python, "-m", "api"], settings.api_port, "/healthz", common),
     ]

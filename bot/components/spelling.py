@@ -1,11 +1,14 @@
-"""Slips of the keyboard, mended towards the words of the training data."""
+"""Slips of the keyboard, mended towards the words of the training data and of the company's help content."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from functools import lru_cache
-from typing import Any, Dict, List
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Dict, Iterable, List, Mapping
 
 import numpy as np
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
@@ -19,7 +22,10 @@ from bot.components.learner import Learner
 MENDED = "mended_text"
 """Attribute of a message: its text as features are to see it. The text itself stays as it was written."""
 
-_WORD = re.compile(r"[a-z]+")
+CONTENT_VARIABLE = "KOTAE_CONTENT"
+"""Environment variable: the folder of the help articles. Read where the bot is served, so that another company's words need no training."""
+
+_WORD = re.compile(r"[a-z]+", re.IGNORECASE)
 
 SHORTEST = 5
 """Letters that a word must have to be mended: shorter ones have too many neighbours."""
@@ -32,35 +38,65 @@ REMEMBERED = 4096
 
 
 class Speller:
-    """Mends words that the vocabulary lacks to its nearest word with the same first letter, if one is near enough."""
+    """Mends words that the vocabulary lacks to its nearest word with the same first letter, if one is near enough. A name, which
+    stands with a capital inside a text, is left alone."""
 
-    def __init__(self, vocabulary: Dict[str, int]) -> None:
+    def __init__(self, vocabulary: Dict[str, int], content: Mapping[str, int] = MappingProxyType({})) -> None:
         """Args:
-        vocabulary: how often each known word occurs, in lower case.
+        vocabulary: how often each known word occurs in the training data, in lower case.
+        content: the same of the help content: such a word is known, and a slip is mended towards it where it is a single one;
+            with so many more words, two slips would often make one word of another.
         """
         self.vocabulary = vocabulary
+        self._content = content
         self._nearest = lru_cache(REMEMBERED)(self._find_nearest)
         self._by_first: Dict[str, List[str]] = {}
-        for word in sorted(vocabulary):
+        for word in sorted({*vocabulary, *content}):
             if len(word) >= SHORTEST:
                 self._by_first.setdefault(word[0], []).append(word)
 
     @classmethod
-    def of(cls, texts: List[str]) -> Speller:
+    def of(cls, texts: Iterable[str]) -> Speller:
         """A speller that knows the words of these texts."""
-        return cls(dict(Counter(word for text in texts for word in _WORD.findall(text.lower()))))
+        return cls(_counted(texts))
+
+    def knowing(self, texts: Iterable[str]) -> Speller:
+        """A speller that knows the words of this help content too."""
+        return Speller(self.vocabulary, _counted(texts))
 
     def mend(self, text: str) -> str:
         """The text in lower case with its slips mended. Only Latin letters are touched."""
-        return _WORD.sub(lambda match: self._nearest(match.group()), text.lower())
+        shouted = text.isupper()
+
+        def mend(match: re.Match) -> str:
+            word = match.group()
+            named = word[0].isupper() and not shouted and text[: match.start()].strip() != ""
+            return word if named else self._nearest(word.lower())
+
+        return _WORD.sub(mend, text).lower()
 
     def _find_nearest(self, word: str) -> str:
-        if len(word) < SHORTEST or word in self.vocabulary:
+        if len(word) < SHORTEST or word in self.vocabulary or word in self._content:
             return word
-        most = 2 if len(word) >= TWO_SLIPS else 1
-        near = [(slips(word, known, most), -self.vocabulary[known], known) for known in self._by_first.get(word[0], [])]
-        best = min((one for one in near if one[0] <= most), default=None)
-        return word if best is None else best[2]
+        near = []
+        for known in self._by_first.get(word[0], []):
+            most = 2 if len(word) >= TWO_SLIPS and known in self.vocabulary else 1
+            found = slips(word, known, most)
+            if found <= most:
+                near.append((found, -self.vocabulary.get(known, 0), -self._content.get(known, 0), known))
+        return min(near)[3] if near else word
+
+
+def _counted(texts: Iterable[str]) -> Counter:
+    return Counter(word for text in texts for word in _WORD.findall(text.lower()))
+
+
+def help_texts(environment: Mapping[str, str]) -> List[str]:
+    """The articles of the company, whole: the words of its product stand in titles, questions, headings and text."""
+    folder = environment.get(CONTENT_VARIABLE)
+    if not folder:
+        return []
+    return [path.read_text(encoding="utf-8", errors="replace") for path in sorted(Path(folder).rglob("*.md"))]
 
 
 def slips(one: str, other: str, most: int) -> int:
@@ -95,7 +131,8 @@ class SpellingCorrector(Learner):
         return self._keep({"words": np.array(words, dtype=str), "times": np.array(times, dtype=np.int64)})
 
     def _restore(self, learnt: Dict[str, Any]) -> None:
-        self._speller = Speller(dict(zip(learnt["words"].tolist(), learnt["times"].tolist(), strict=True)))
+        speller = Speller(dict(zip(learnt["words"].tolist(), learnt["times"].tolist(), strict=True)))
+        self._speller = speller.knowing(help_texts(os.environ))
 
     def process(self, messages: List[Message]) -> List[Message]:
         """Adds the mended text."""

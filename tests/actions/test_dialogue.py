@@ -123,3 +123,54 @@ def test_a_form_asks_again_once_and_then_waits() -> None:
     assert forms.runs_since(began) == 0
     assert forms.runs_since(began + run) == forms.NUDGES
     assert forms.runs_since(began + run + run) == forms.NUDGES + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "alone"),
+    [
+        ("the last one", True),
+        ("2", True),
+        ("number 3 please", True),
+        ("最後の", True),
+        ("二つ目でお願いします", True),
+        ("the last one is wrong", False),
+        ("the first invoice was never paid", False),
+        ("最後の請求書が間違っています", False),
+    ],
+)
+def test_a_place_alone_chooses_and_one_that_says_more_does_not(text: str, alone: bool) -> None:
+    """ "The last one is wrong" is no choice."""
+    assert dialogue.names_place_alone(text) is alone
+
+
+@pytest.mark.parametrize(
+    ("text", "alone"),
+    [
+        ("how much does it cost", True),
+        ("and what does it cost?", True),
+        ("how much is that?", True),
+        ("いくらですか？", True),
+        ("料金はいくらですか", True),
+        ("how much does a seat cost", False),
+        ("how much is Pro?", False),
+        ("請求書の料金が違います", False),
+        ("how much storage do I have", False),
+    ],
+)
+def test_a_price_of_nothing_named_is_told_from_that_of_something(text: str, alone: bool) -> None:
+    """ "How much does it cost" names nothing that has a price."""
+    assert dialogue.asks_price_alone(text) is alone
+
+
+@pytest.mark.parametrize(
+    ("text", "disputes"),
+    [
+        ("the last one is wrong", True),
+        ("that is not correct", True),
+        ("最後のは間違っています", True),
+        ("the last one please", False),
+    ],
+)
+def test_what_says_that_something_is_wrong_disputes_it(text: str, disputes: bool) -> None:
+    """Words alone tell."""
+    assert dialogue.disputes(text) is disputes

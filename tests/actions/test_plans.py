@@ -44,7 +44,8 @@ def _facts(sold: Plans, text: str, question: str | None = None, lang: str = "en"
         ),
         ("is pro cheaper, or what does starter cost", dict.fromkeys(("Starter: Price", "Pro: Price"))),
         ("can i switch to pro", {}),
-        ("what does it cost", {}),
+        ("what does it cost", dict.fromkeys(f"{plan}: Price" for plan in ("Starter", "Pro", "Business", "Enterprise"))),
+        ("how much does a seat cost", {}),
         ("how do I improve my prose", {}),
     ],
 )
@@ -53,6 +54,15 @@ def test_price_limit_and_feature_of_a_named_plan(sold: Plans, text: str, facts: 
     found = _facts(sold, text)
     assert found.keys() == facts.keys()
     assert all(value is None or found[label] == value for label, value in facts.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "prices"),
+    [("ビジネスはいくら？", ["Business"]), ("プロプランの料金は？", ["Pro"]), ("プロジェクトはいくら？", [])],
+)
+def test_a_plan_is_known_by_what_it_is_called_in_japanese(sold: Plans, text: str, prices: list[str]) -> None:
+    """「ビジネス」 is Business; 「プロジェクト」 is no plan."""
+    assert [label.split(":")[0] for label in _facts(sold, text, lang="ja")] == prices
 
 
 def test_a_follow_up_names_the_plan_and_the_question_before_what_is_asked(sold: Plans) -> None:

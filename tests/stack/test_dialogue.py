@@ -246,12 +246,14 @@ async def test_what_is_left_of_the_one_thing_asked_about(stack: Stack) -> None:
 
 
 async def test_a_follow_up_that_names_its_own_subject_leaves_the_old_one(stack: Stack) -> None:
-    """ "What about webhooks?" is about webhooks, whatever was asked before."""
+    """ "What about webhooks?" is about webhooks, and what costs is the plan, whatever was asked before."""
     async with Customer(stack) as visitor:
         await visitor.ask("How do I invite a colleague to my workspace?")
         price = await visitor.ask("how much does it cost")
         webhooks = await visitor.ask("what about webhooks")
-    assert price[0]["citations"][0]["article_id"] == "en/plans-and-limits"
+    assert [fact["label"] for fact in price[0]["facts"]] == [
+        f"{plan}: Price" for plan in ("Starter", "Pro", "Business", "Enterprise")
+    ]
     assert "webhook" in webhooks[0]["citations"][0]["article_id"]
 
 
@@ -285,6 +287,43 @@ async def test_another_plan_is_spoken_of_by_its_own_figures(stack: Stack) -> Non
     assert sso["facts"][0]["value"] == "not included; plans that have it: Business, Enterprise"
     assert business["facts"][0]["value"] == "included"
     assert {"label": "Pro: Flows", "value": "100", "used": None} in flows[-1]["facts"]
+
+
+@pytest.mark.parametrize(
+    ("lang", "before", "asked", "label"),
+    [
+        ("en", "what plan am i on", "and how much is business?", "Business: Price"),
+        ("en", "what plan am i on", "and business?", "Business: Price"),
+        ("ja", "今のプランは何ですか", "ビジネスは？", "Business: 料金"),
+        ("ja", "今のプランは何ですか", "Businessはいくら？", "Business: 料金"),
+    ],
+)
+async def test_another_plan_after_the_own_one_is_told_by_its_price(
+    stack: Stack, lang: str, before: str, asked: str, label: str
+) -> None:
+    """Nobody who asks what the next plan costs reads again what they pay."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy"), lang=lang) as customer:
+        await customer.ask(before)
+        (card,) = await customer.ask(asked)
+    assert [fact["label"] for fact in card["facts"]] == [label]
+    assert "79.00 USD" in card["facts"][0]["value"]
+
+
+async def test_a_place_in_no_list_that_says_more_is_a_message_of_its_own(stack: Stack) -> None:
+    """ "The last one is wrong" after the invoices is no choice: a person is offered, who can look into it."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        await customer.ask("show my invoices")
+        bodies = await customer.ask("the last one is wrong")
+    assert "I am sorry" in bodies[0]["text"]
+    assert _offers(bodies)
+
+
+async def test_words_that_lean_on_the_account_and_ask_nothing_repeat_no_article(stack: Stack) -> None:
+    """ "Did you get it?" is not about plans."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        await customer.ask("what plan am i on")
+        bodies = await customer.ask("did you get it?")
+    assert all(body["type"] not in ("answer", "account") for body in bodies)
 
 
 async def test_two_questions_may_be_parted_by_a_comma(stack: Stack) -> None:
