@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -39,8 +40,9 @@ from knowledge_base.pieces import FITTED_ON, ROWS_UP_TO, Basis, Pieces, Writer
 from knowledge_base.progress import Meter, Report, silent
 from knowledge_base.text import Language, windows
 
-FORMAT = 6
+FORMAT = 7
 """Raised whenever passages are cut, embedded or stored differently: an index of another format is built again."""
+_STEPS = re.compile(r"^ {0,3}1[.)] ", re.MULTILINE)
 WINDOW = 110
 """Words of a passage that get a vector of their own; a longer passage has several."""
 STRIDE = 90
@@ -136,6 +138,8 @@ class Shelf:
         article_rows, article_passages: where the rows and passages of each begin, with one more at the end.
         passages: positions of the passages in the index, article by article.
         personal: for each passage on it 1 where it is a template.
+        main: for each article the passage that its own questions ask for, counted from its first: the one that says step by
+            step what to do, or else the first.
         row_passage: for each row the passage it is from, as a position in `passages`; -1 for a question of the article.
         dense, rows: the vectors of the rows, to be searched and to be looked at from their centre.
         titles: the vector of each article's title.
@@ -153,6 +157,7 @@ class Shelf:
     passages: Integers
     row_passage: Integers
     personal: Integers
+    main: Integers
     dense: Dense
     rows: Centred
     titles: Centred
@@ -383,6 +388,7 @@ class _Builder:
             article_passages=np.array(starts, np.int32),
             passages=np.array(passages, np.int32),
             passage_heading=below.astype(np.int32),
+            main=np.array([self._main(number) for number in articles], np.int32),
             personal=np.array(
                 [self.passages[position].template and "{{" in self.passages[position].quote for position in passages],
                 np.int32,
@@ -390,6 +396,10 @@ class _Builder:
         )
         (folder / "shelf.json").write_text(json.dumps({"lang": lang, "encoder": encoder.name}), encoding="utf-8")
         self._write_words(folder, articles)
+
+    def _main(self, number: int) -> int:
+        steps = (place for place, at in enumerate(self._own(number)) if _STEPS.search(self.passages[at].quote))
+        return next(steps, 0)
 
     def _own(self, number: int) -> range:
         """Positions of an article's passages."""

@@ -56,6 +56,9 @@ LEXICAL_IN_ARTICLE = 0.15
 PERSONAL_IN_ARTICLE = 0.25
 """What a passage with values of the account gains within its article, where the asker has an account: "how many runs do I
 have" is then answered with their own number rather than with the general rule beside it."""
+MAIN_IN_ARTICLE = 0.15
+"""What the main passage of an article gains then where one of the article's own questions is more like what is asked than any heading or
+text of it."""
 COMMUNITY_PENALTY = 0.1
 """What a community topic loses in fused score against the company's own articles."""
 
@@ -324,13 +327,18 @@ def _best_passages(
     passage = shelf.row_passage[rows.numbers]
     own = passage >= 0  # the article's questions say which article it is, not which passage
     np.maximum.at(texts, (passage + np.repeat(starts - first, rows.lengths))[own], alike[own])
-    scores = texts + HEADING_IN_ARTICLE * shelf.headings.alike(asked[None], shelf.passage_heading[numbers])[0]
+    headed = shelf.headings.alike(asked[None], shelf.passage_heading[numbers])[0]
+    scores = texts + HEADING_IN_ARTICLE * headed
+    whole = np.full(len(rows.places), -1.0, np.float32)
+    np.maximum.at(whole, np.repeat(np.arange(len(rows.places)), rows.lengths)[~own], alike[~own])
     if personal:
         scores += PERSONAL_IN_ARTICLE * shelf.personal[numbers]
     words = parts[numbers]
     chosen = []
-    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+    for at, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
         here = slice(start, start + length)
+        if length and whole[at] > max(headed[here].max(), texts[here].max()):
+            scores[start + shelf.main[rows.places[at]]] += MAIN_IN_ARTICLE
         most = float(words[here].max(initial=0.0))
         gained = scores[here] + LEXICAL_IN_ARTICLE * words[here] / most if most > 0 else scores[here]
         chosen.append(int(shelf.passages[numbers[start + int(gained.argmax())]]) if length else -1)
