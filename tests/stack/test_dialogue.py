@@ -294,6 +294,7 @@ async def test_another_plan_is_spoken_of_by_its_own_figures(stack: Stack) -> Non
     [
         ("en", "what plan am i on", "and how much is business?", "Business: Price"),
         ("en", "what plan am i on", "and business?", "Business: Price"),
+        ("en", "does business have sso?", "how much is it", "Business: Price"),
         ("ja", "今のプランは何ですか", "ビジネスは？", "Business: 料金"),
         ("ja", "今のプランは何ですか", "Businessはいくら？", "Business: 料金"),
     ],
