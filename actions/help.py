@@ -54,7 +54,10 @@ async def _follow_up(turn: Turn, kept: Mapping[str, Any]) -> list[Body]:
     if both is None or alone is None:
         return [_cannot_look_up(turn)]
     if dialogue.asks_price_alone(turn.text) and not dialogue.tells_price(both.quote or ""):
-        return await answer_text(turn, turn.text)  # what was talked about has no price of its own: the plans have
+        told = plans.told(
+            turn, together
+        )  # what was talked about has no price of its own: the plan has that was named, or all have
+        return await answer_text(turn, turn.text) if told is None else _told(turn, together, told)
     if not on_a_plan and (_changes_subject(turn.text, kept, alone, both) or _stands_alone(turn.text, alone, both)):
         return await show(turn, turn.text, alone)
     bodies = await show(turn, together, both)

@@ -11,6 +11,9 @@ from conversations import log
 from conversations.bodies import Body, Choice, Choices, Text
 from escalations.queue import handover
 
+ASKED = "asked"
+"""Value of the slot `offer` once the bot has asked what a "yes" was for."""
+
 
 async def wish(turn: Turn) -> list[Body]:
     """The customer asks for a person; the policy says who and when, and what it says is what they read."""
@@ -22,6 +25,15 @@ async def decline(turn: Turn) -> list[Body]:
     """The customer does not want what was offered."""
     turn.substantive = False
     return [Text(text=TEXTS.say("declined", turn.lang))]
+
+
+async def go_on(turn: Turn) -> list[Body]:
+    """A "yes" where nothing was offered: what is wanted is asked once, and a person offered where that brings another "yes"."""
+    turn.substantive = False
+    if turn.slots.get("offer") == ASKED:
+        return [offer(turn, TEXTS.say("go_on_again", turn.lang))]
+    turn.events.append(SlotSet("offer", ASKED))
+    return [Text(text=TEXTS.say("go_on", turn.lang))]
 
 
 async def greet(turn: Turn) -> list[Body]:

@@ -50,6 +50,7 @@ ACTIONS: dict[str, Act] = {
     "action_human": human.wish,
     "action_complaint": human.complaint,
     "action_decline": human.decline,
+    "action_go_on": human.go_on,
     "action_need_help": human.need_help,
     "action_greet": human.greet,
     "action_cancel": human.cancel,
@@ -91,11 +92,12 @@ class Handler:
                 intent=(message.get("intent") or {}).get("name") or "",
                 slots=tracker.get("slots") or {},
                 understood=message,
+                wish=bool(message.get("wish")),
             )
             async with turn:
                 bodies = await self._answer(turn)
         return {
-            "events": [*turn.events, *dialogue.remember(bodies), dialogue.keep_subject(turn)],
+            "events": [*dialogue.remember(bodies), *turn.events, dialogue.keep_subject(turn)],
             "responses": [{"custom": body.model_dump(mode="json")} for body in bodies],
         }
 

@@ -35,6 +35,11 @@ PARSE_AUDIENCE = "parse"
 SWITCH_LANGUAGE = "switch_language"
 CAPABILITIES = "ask_capabilities"
 CHOOSE = "choose"
+ASK_HUMAN = "ask_human"
+KEPT_BESIDE_A_WISH = frozenset({"cancel", "complain"})
+"""Intents that a wish for a person in the same message does not replace: the escalation policy has rules of their own for them."""
+WISHED = 0.75
+"""Confidence of `ask_human` from which one sentence of several is a wish for a person."""
 
 rasa_patches.apply()
 
@@ -280,9 +285,12 @@ async def _understand(app: Any, text: str, choice: Optional[str], metadata: Dict
     if agent is None or not agent.is_ready():
         raise RasaException("no model is loaded")
 
+    known: Dict[str, Dict[str, Any]] = {}
+
     async def parse(words: str) -> Dict[str, Any]:
-        found: Dict[str, Any] = await agent.processor.parse_message(UserMessage(words, metadata=metadata))
-        return found
+        if words not in known:
+            known[words] = await agent.processor.parse_message(UserMessage(words, metadata=metadata))
+        return known[words]
 
     meant = parts.corrected(text)
     if meant is not None:
@@ -290,11 +298,24 @@ async def _understand(app: Any, text: str, choice: Optional[str], metadata: Dict
     found = await parse(text)
     if found[INTENT][INTENT_NAME_KEY] == SWITCH_LANGUAGE and language.asked_for(text) is None:
         return {**found, INTENT: {**found[INTENT], INTENT_NAME_KEY: CAPABILITIES}}  # which says what is spoken here
+    wish = await _wish(parse, text) if found[INTENT][INTENT_NAME_KEY] != ASK_HUMAN else None
+    if wish is not None:
+        kept = found[INTENT][INTENT_NAME_KEY] in KEPT_BESIDE_A_WISH
+        return {**found, "wish": True, INTENT: found[INTENT] if kept else wish}
     read = [await parse(one) for one in parts.questions(text)]
     if read and all(_asks(one) for one in read):
         listed = [{TEXT: one[TEXT], INTENT: one[INTENT]} for one in read]
         return {**found, INTENT: read[0][INTENT], "parts": listed}
     return found
+
+
+async def _wish(parse: Callable[[str], Awaitable[Dict[str, Any]]], text: str) -> Optional[Dict[str, Any]]:
+    """The intent of that sentence of several which asks for a person ("My sync is broken. I want to talk to someone"), or None."""
+    for one in parts.sentences(text):
+        heard = (await parse(one))[INTENT]
+        if heard[INTENT_NAME_KEY] == ASK_HUMAN and heard[PREDICTED_CONFIDENCE_KEY] >= WISHED:
+            return heard
+    return None
 
 
 def _asks(understood: Dict[str, Any]) -> bool:

@@ -8,6 +8,10 @@ from typing import List, Optional
 MOST = 3
 """Questions of one message that are answered one by one; with more of them it is a story, and read as one."""
 
+MOST_SENTENCES = 8
+"""Sentences of a message that are heard one by one for a wish; each costs an encoding."""
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _ENDS = re.compile(r"(?<=[?？。])\s*|(?<=[a-z0-9])\.\s+(?=[A-Z])")
 _JOINED = re.compile(
     r",?\s+(?:and|also|plus)\s+(?:also\s+)?(?=(?:how|what|when|where|which|who|why|can|could|do|does|is|are)\b)"
@@ -39,6 +43,12 @@ def questions(text: str) -> List[str]:
     if not 2 <= len(pieces) <= MOST or not all(_ASKS.search(one) or _ASKS_JA.search(one) for one in pieces):
         return []
     return pieces
+
+
+def sentences(text: str) -> List[str]:
+    """The sentences of a message that has several; none of one that has one, or is a long letter."""
+    pieces = [piece.strip() for piece in _SENTENCE.split(text) if piece.strip()]
+    return pieces if 2 <= len(pieces) <= MOST_SENTENCES else []
 
 
 def corrected(text: str) -> Optional[str]:

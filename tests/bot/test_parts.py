@@ -60,3 +60,18 @@ def test_only_whole_questions_are_parted(parts: ModuleType, text: str, pieces: l
 def test_a_correction_is_read_as_what_was_meant(parts: ModuleType, text: str, meant: str | None) -> None:
     """The rest is the new question."""
     assert parts.corrected(text) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("It is broken. I want to talk to someone.", ["It is broken.", "I want to talk to someone."]),
+        ("動きません。担当者と話したいです", ["動きません。", "担当者と話したいです"]),
+        ("I want to talk to someone.", []),
+        ("version 2.5 is broken", []),
+        ("No. " * 9, []),
+    ],
+)
+def test_the_sentences_of_a_message_that_has_several(parts: ModuleType, text: str, found: list[str]) -> None:
+    """None of one that has one, or is a long letter."""
+    assert parts.sentences(text) == found

@@ -294,6 +294,7 @@ async def test_another_plan_is_spoken_of_by_its_own_figures(stack: Stack) -> Non
     [
         ("en", "what plan am i on", "and how much is business?", "Business: Price"),
         ("en", "what plan am i on", "and business?", "Business: Price"),
+        ("en", "does business have sso?", "how much is it", "Business: Price"),
         ("ja", "今のプランは何ですか", "ビジネスは？", "Business: 料金"),
         ("ja", "今のプランは何ですか", "Businessはいくら？", "Business: 料金"),
     ],
@@ -416,6 +417,48 @@ async def test_a_mood_reaches_the_policy(stack: Stack) -> None:
     assert facts["anger"] >= 0.6
     assert facts["urgency"] >= 0.5
     assert facts["deadline"] < 0.5
+
+
+@pytest.mark.parametrize("said", ["nobody in our company can log in", "朝から何も動きません"])
+async def test_what_stops_a_whole_company_is_an_outage(stack: Stack, said: str) -> None:
+    """And a person comes to an at-risk account."""
+    async with Customer(stack, await stack.token("cedar-enterprise", "cedar-chika")) as customer:
+        bodies = await customer.ask(said)
+        assert await _escalations(stack, customer) == [("takeover", "queued")]
+    assert bodies[-1]["type"] == "handover"
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        ("en", "My sync is broken since yesterday. I want to talk to someone."),
+        ("en", "Thanks for the info. Now let me speak with a person, please."),
+        ("ja", "連携が昨日から動きません。至急、担当者と話したいです"),
+    ],
+)
+async def test_a_wish_for_a_person_is_heard_in_any_sentence(stack: Stack, lang: str, said: str) -> None:
+    """From a visitor as from anyone."""
+    async with Customer(stack, lang=lang) as visitor:
+        bodies = await visitor.ask(said)
+        assert await _escalations(stack, visitor) == [("takeover", "queued")]
+    assert bodies[-1]["type"] == "handover"
+
+
+async def test_a_second_yes_to_nothing_is_not_asked_the_same_again(stack: Stack) -> None:
+    """It hears that nothing was asked, and may have a person."""
+    async with Customer(stack) as visitor:
+        first = await visitor.ask("yes please")
+        second = await visitor.ask("yes please")
+        assert await _escalations(stack, visitor) == []
+    assert first != second
+    assert _offers(second)
+
+
+async def test_a_sigh_of_relief_is_no_goodbye(stack: Stack) -> None:
+    """ "Finally" ends nothing."""
+    async with Customer(stack) as visitor:
+        bodies = await visitor.ask("finally")
+    assert "Goodbye" not in bodies[0]["text"]
 
 
 async def test_with_the_knowledge_base_stopped_it_understands_and_says_so(stack: Stack) -> None:

@@ -49,6 +49,37 @@ class Quality(unittest.TestCase):
         self.assertEqual(learnt & judged, set())
 
 
+class WholeCompany(unittest.TestCase):
+    """What stops everybody is an outage however it is put; what speaks of everybody otherwise is none."""
+
+    SCORES = MoodModel.fit(*read(SENTENCES), None)
+
+    def outage(self, text: str) -> float:
+        return float(self.SCORES.scores([text], None)[0][MOODS.index("outage")])
+
+    def test_is_heard(self) -> None:
+        for said in (
+            "全員ログインできません",
+            "朝から何も動きません",
+            "nobody in our company can log in",
+            "everything has been down since this morning",
+            "our whole office gets an error on sign in",
+            "誰もアクセスできないんですが",
+        ):
+            with self.subTest(said=said):
+                self.assertGreaterEqual(self.outage(said), 0.6)
+                self.assertNotIn(said, read(SENTENCES)[0])
+
+    def test_is_not_heard_in_a_question(self) -> None:
+        for asked in (
+            "can everyone see my flow?",
+            "how do I stop everybody from editing",
+            "全員が編集できるようにしたい",
+        ):
+            with self.subTest(asked=asked):
+                self.assertLess(self.outage(asked), 0.5)
+
+
 class Words(unittest.TestCase):
     """What speaks of a mood, and what denies it."""
 
