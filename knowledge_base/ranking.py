@@ -58,7 +58,7 @@ PERSONAL_IN_ARTICLE = 0.25
 have" is then answered with their own number rather than with the general rule beside it."""
 MAIN_IN_ARTICLE = 0.15
 """What the main passage of an article gains then where one of the article's own questions is more like what is asked than any heading or
-text of it."""
+text of it, unless values of the account are preferred."""
 COMMUNITY_PENALTY = 0.1
 """What a community topic loses in fused score against the company's own articles."""
 
@@ -337,7 +337,7 @@ def _best_passages(
     chosen = []
     for at, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
         here = slice(start, start + length)
-        if length and whole[at] > max(headed[here].max(), texts[here].max()):
+        if length and not personal and whole[at] > max(headed[here].max(), texts[here].max()):
             scores[start + shelf.main[rows.places[at]]] += MAIN_IN_ARTICLE
         most = float(words[here].max(initial=0.0))
         gained = scores[here] + LEXICAL_IN_ARTICLE * words[here] / most if most > 0 else scores[here]

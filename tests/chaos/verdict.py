@@ -44,8 +44,11 @@ _UNTOLD = text(
 )
 _REMEMBERED = text(
     """
-    SELECT sender_id AS conversation, array_agg(event ->> 'message_id' ORDER BY place) AS turns
-    FROM rasa.rasa_trackers, jsonb_array_elements(events::jsonb) WITH ORDINALITY AS each (event, place)
+    SELECT sender_id AS conversation, array_agg(event ->> 'message_id' ORDER BY version, place) AS turns
+    FROM (
+        SELECT sender_id, 0 AS version, events FROM rasa.rasa_trackers
+        UNION ALL SELECT sender_id, version, events FROM rasa.rasa_tracker_turns) AS kept,
+    jsonb_array_elements(events::jsonb) WITH ORDINALITY AS each (event, place)
     WHERE sender_id = ANY(:ids) AND event ->> 'event' = 'user' GROUP BY sender_id
     """
 )
