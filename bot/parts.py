@@ -12,6 +12,7 @@ MOST_SENTENCES = 8
 """Sentences of a message that are heard one by one for a wish; each costs an encoding."""
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
+_WORD = re.compile(r"[^\W\d_]{2}")
 _ENDS = re.compile(r"(?<=[?？。])\s*|(?<=[a-z0-9])\.\s+(?=[A-Z])")
 _JOINED = re.compile(
     r",?\s+(?:and|also|plus)\s+(?:also\s+)?(?=(?:how|what|when|where|which|who|why|can|could|do|does|is|are)\b)"
@@ -46,8 +47,8 @@ def questions(text: str) -> List[str]:
 
 
 def sentences(text: str) -> List[str]:
-    """The sentences of a message that has several; none of one that has one, or is a long letter."""
-    pieces = [piece.strip() for piece in _SENTENCE.split(text) if piece.strip()]
+    """The sentences of a message that has several, without what is no word; none of one that has one, or is a long letter."""
+    pieces = [piece.strip() for piece in _SENTENCE.split(text) if _WORD.search(piece)]
     return pieces if 2 <= len(pieces) <= MOST_SENTENCES else []
 
 

@@ -69,6 +69,7 @@ def test_a_correction_is_read_as_what_was_meant(parts: ModuleType, text: str, me
         ("動きません。担当者と話したいです", ["動きません。", "担当者と話したいです"]),
         ("I want to talk to someone.", []),
         ("version 2.5 is broken", []),
+        ("how many runs have I used? (#4711)", []),
         ("No. " * 9, []),
     ],
 )
