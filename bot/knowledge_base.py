@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from base64 import b64decode
 from typing import List
 
 import numpy as np
@@ -45,7 +46,8 @@ class Encoder:
         if time.monotonic() < self._rests_until:
             raise EncoderUnavailable(f"{self.url}/embed: did not answer a moment ago")
         try:
-            vectors = np.asarray(ujson.loads(self._ask(texts, timeout))["vectors"], dtype=np.float32)
+            said = ujson.loads(self._ask(texts, timeout))
+            vectors = np.frombuffer(b64decode(said["packed"]), "<f4").astype(np.float32).reshape(-1, said["dimension"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             self._line.close()
             self._rests_until = time.monotonic() + REST_SECONDS
@@ -55,7 +57,7 @@ class Encoder:
         return vectors
 
     def _ask(self, texts: List[str], timeout: float) -> bytes:
-        status, said = self._line.post(json.dumps({"texts": texts}).encode(), timeout)
+        status, said = self._line.post(json.dumps({"texts": texts, "packed": True}).encode(), timeout)
         if status != 200:
             raise ConnectionError(f"status {status}")
         return said

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import asdict
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -75,8 +76,13 @@ def create_app(settings: Settings) -> ASGIApp:
         return JSONResponse(_rendered(error), error.status)
 
     async def embed(body: bytes) -> bytes:
-        made = await service.embed(EmbedRequest.model_validate_json(body).texts)
-        said = {"vectors": made.vectors, "dimension": made.vectors.shape[1], "model": made.model}
+        asked = EmbedRequest.model_validate_json(body)
+        made = await service.embed(asked.texts)
+        said: dict[str, Any] = {"dimension": made.vectors.shape[1], "model": made.model}
+        if asked.packed:
+            said["packed"] = b64encode(made.vectors.astype("<f4").tobytes()).decode()
+        else:
+            said["vectors"] = made.vectors
         return orjson.dumps(said, option=orjson.OPT_SERIALIZE_NUMPY)
 
     async def answer(body: bytes) -> bytes:

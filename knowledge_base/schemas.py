@@ -27,7 +27,15 @@ class Asker(_Schema):
 
 
 class EmbedRequest(_Schema):
+    """Texts to embed.
+
+    Attributes:
+        packed: the vectors are wanted as `packed`, little-endian 32-bit floats in base64: hundreds of numbers are longer written and read in
+            decimals than all the rest of the call.
+    """
+
     texts: list[str] = Field(max_length=1_024)
+    packed: bool = False
 
 
 class EmbedReply(_Schema):

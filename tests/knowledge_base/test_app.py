@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -78,6 +80,17 @@ async def test_it_answers_with_a_citation(kb: KnowledgeBase) -> None:
     assert str(made.citation.updated) == "2026-03-01"
     assert [hit.article_id for hit in await kb.search("run limit", k=1)] == ["en/run-limits"]
     assert (await kb.article("en", "run-limits")).title == "How many runs you have"
+
+
+async def test_vectors_are_packed_where_that_is_wanted(kb: KnowledgeBase) -> None:
+    """The same vectors, in a fraction of the bytes: Rasa asks so with every message."""
+    texts = ["hello", "こんにちは"]
+    plain = (await kb.embed(texts)).vectors
+    asked = json.dumps({"texts": texts, "packed": True}).encode()
+    packed = (await kb._http.request("POST", "/embed", asked, seconds=2)).json()
+    assert packed.keys() == {"packed", "dimension", "model"}
+    vectors = np.frombuffer(base64.b64decode(packed["packed"]), "<f4").reshape(-1, packed["dimension"])
+    assert vectors == pytest.approx(np.array(plain, np.float32), abs=1e-7)
 
 
 async def test_vectors_stand_in_the_block_of_their_language(kb: KnowledgeBase) -> None:
