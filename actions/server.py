@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from actions import account, answering, dialogue, escalating, forms, help, human
 from actions.rooms import Rooms, make
@@ -29,7 +29,7 @@ from actions.turn import Act, Turn, look_up, record
 from conversations import turns
 from conversations.bodies import Body, Choices, Text
 from escalations.queue import handover
-from kit import tracing
+from kit import asgi, tracing
 from kit.clock import now
 from kit.database import Json, wait_for_disk
 from kit.errors import Unavailable
@@ -229,24 +229,11 @@ class Webhook:
         if scope["type"] != "http" or scope["path"] != "/webhook" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        body = await _body(receive)
+        body = await asgi.body_of(receive)
         if (b"content-encoding", b"deflate") in scope["headers"]:
             body = zlib.decompress(body)
         status, answer = await self._server.call(body)
-        said = orjson.dumps(answer, option=orjson.OPT_NON_STR_KEYS)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(said)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": said})
-
-
-async def _body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    more = True
-    while more:
-        message: Message = await receive()
-        parts.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    return b"".join(parts)
+        await asgi.answer(send, status, orjson.dumps(answer, option=orjson.OPT_NON_STR_KEYS))
 
 
 def create(settings: Settings, url: str) -> ASGIApp:

@@ -73,7 +73,7 @@ class Line(asyncio.Protocol):
         self.used = 0.0
         self._transport: Any = None
         self._answer: Optional[_Answer] = None
-        self._waiting: Optional[asyncio.Future] = None
+        self._waiting: Optional[asyncio.Future[Tuple[int, bytes]]] = None
 
     def connection_made(self, transport: Any) -> None:
         self._transport, self.open = transport, True
@@ -106,9 +106,10 @@ class Line(asyncio.Protocol):
         """
         if not self.open:
             raise Broken("the connection was closed")
-        self._answer, self._waiting = _Answer(), asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[Tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+        self._answer, self._waiting = _Answer(), waiting
         self._transport.write(request)
-        return await self._waiting  # type: ignore[no-any-return]
+        return await waiting
 
     def close(self) -> None:
         self.open = False

@@ -553,7 +553,7 @@ async def delete_orphaned_trackers(session: AsyncSession, within: timedelta) -> 
     if not await _has_trackers(session):
         return 0
     statement = text(
-        f"DELETE FROM {_TRACKERS} t WHERE t.updated_at > now() - CAST(:within AS interval) "  # noqa: S608
+        f"DELETE FROM {_TRACKERS} t WHERE t.updated_at > now() - CAST(:within AS interval) "  # noqa: S608  # a constant
         "AND NOT EXISTS (SELECT FROM conversations c WHERE c.id = t.sender_id) RETURNING sender_id"
     )
     return len((await session.execute(statement, {"within": within})).all())

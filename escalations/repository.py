@@ -500,7 +500,7 @@ async def unread_replies(
 
 
 _ADD_EVENT = text(
-    f"WITH changed AS (SELECT * FROM escalations WHERE id = :id), {_EVENT} SELECT pg_notify(:channel, :told)"  # noqa: S608
+    f"WITH changed AS (SELECT * FROM escalations WHERE id = :id), {_EVENT} SELECT pg_notify(:channel, :told)"  # noqa: S608  # constants
 )
 
 

@@ -16,9 +16,9 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit import tracing
+from kit import asgi, tracing
 from kit.errors import KotaeError
 from kit.settings import Settings
 from knowledge_base.gaps import Asked, find_gaps
@@ -140,7 +140,7 @@ class Quick:
         if handler is None:
             await self._app(scope, receive, send)
             return
-        body = await _body(receive)
+        body = await asgi.body_of(receive)
         try:
             with _span(scope["path"], Headers(scope=scope).get(tracing.HEADER)):
                 status, said = 200, await handler(body)
@@ -149,9 +149,7 @@ class Quick:
             status, said = 422, orjson.dumps({"code": "invalid", "message": message[0]["msg"], "hint": ""})
         except KotaeError as error:
             status, said = error.status, orjson.dumps(_rendered(error))
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(said)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": said})
+        await asgi.answer(send, status, said)
 
 
 async def _traced(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -162,16 +160,6 @@ async def _traced(request: Request, go_on: Callable[[Request], Awaitable[Respons
 def _span(path: str, parent: str | None) -> AbstractContextManager[object]:
     """Of the trace a request belongs to; what belongs to none is none."""
     return nullcontext() if parent is None else tracing.span(f"knowledge_base {path}", parent=parent)
-
-
-async def _body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    more = True
-    while more:
-        message: Message = await receive()
-        parts.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    return b"".join(parts)
 
 
 def _rendered(error: KotaeError) -> dict[str, str]:

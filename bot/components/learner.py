@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Dict, Mapping, Optional, Tuple, TypeVar
 
 import numpy as np
@@ -79,9 +80,9 @@ class Learner(GraphComponent):
         """Leaves the training data as it is."""
         return training_data
 
+    @abstractmethod
     def _restore(self, learnt: Dict[str, Any]) -> None:
         """Takes up what `_keep` was given."""
-        raise NotImplementedError
 
     def _keep(self, learnt: Dict[str, Any]) -> Resource:
         """Stores what was learnt: arrays, texts, and estimators of scikit-learn."""
