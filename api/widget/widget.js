@@ -562,6 +562,8 @@ export class Thread {
   /** @type {{id: string, tries: number}|null} the message on its way */
   flight = null;
   busy = false;
+  /** When the customer last wrote something nobody could be told of. */
+  typedAt = 0;
   /** Whether the server knows the person. */
   known = false;
   holder = 'bot';
@@ -641,6 +643,7 @@ export class Thread {
    */
   send(text, choice) {
     const at = Math.max(Date.now(), (this.outbox.at(-1)?.at ?? 0) + 1);
+    this.typedAt = 0;
     this.queue({ client_id: uuid(), text, choice, at });
     if (!this.running) this.start();
     else if (this.status === 'offline') this.soon(0);
@@ -674,7 +677,8 @@ export class Thread {
    */
   tell(frame) {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(frame));
-    else if (this.state && frame.type !== 'typing') this.call('POST', `${this.path}/frames`, frame).catch(warn);
+    else if (frame.type === 'typing') this.typedAt = Date.now(); // told when the line opens, if that is soon
+    else if (this.state) this.call('POST', `${this.path}/frames`, frame).catch(warn);
   }
 
   /**
@@ -980,6 +984,7 @@ export class Thread {
       this.refusals = this.attempts = 0;
       this.say('online');
       this.beat();
+      if (Date.now() - this.typedAt < TIMING.typing) this.tell({ type: 'typing' });
       this.flush();
     });
     socket.onmessage = guard((event) => {

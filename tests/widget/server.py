@@ -128,6 +128,9 @@ class Server:
         self.weather = Weather()
         self.talks: dict[str, Talk] = {}
         self.answers = True
+        self.lines = asyncio.Event()
+        """A socket opens once this is set."""
+        self.lines.set()
         self.limit_next = 0
         self.refused: set[str] = set()
         """Texts that are refused, however often they are sent."""
@@ -291,6 +294,7 @@ def build(server: Server) -> FastAPI:
         if not server.weather.websocket:
             await socket.close()
             return
+        await server.lines.wait()
         offered = socket.scope["subprotocols"]
         talk = server.talks.get(id)
         await socket.accept(subprotocol="kotae")

@@ -195,6 +195,24 @@ def test_reading_marks_and_typing_are_shown(visit: Visit, server: Server) -> Non
     until(page, lambda: [one["type"] for one in talk.told if one["type"] == "typing"] == ["typing"])
 
 
+def test_typing_begun_before_the_line_opens_is_told_when_it_does(visit: Visit, server: Server) -> None:
+    page = visit()
+    page.evaluate("kotae.open()")
+    ask(page, "hello")
+    expect(page.get_by_text("You said: hello")).to_be_visible()
+    talk = talk_of(page, server)
+    talk.told.clear()
+    server.lines.clear()
+    page.reload()
+    page.wait_for_function("window.kotae?.thread")
+    page.evaluate("kotae.open()")
+    expect(page.get_by_text("You said: hello")).to_be_visible()
+    page.get_by_role("textbox", name="Your message").type("I am typing")
+    assert not talk.told
+    server.loop.call_soon_threadsafe(server.lines.set)  # type: ignore[union-attr]
+    until(page, lambda: {"type": "typing"} in talk.told)
+
+
 def test_one_sees_who_one_talks_with(visit: Visit) -> None:
     page = visit()
     page.evaluate("kotae.open()")
