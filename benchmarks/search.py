@@ -125,7 +125,7 @@ def make_shelf(folder: Path, size: int, terms: bool) -> tuple[Shelf, float]:
     rows = Centred.open(folder / "vectors.npy")
     shelf = Shelf(
         name="en", lang="en", encoder="minilm", articles=places[:count], article_rows=starts, article_passages=starts,
-        passages=places, row_passage=places, personal=np.zeros(size, np.int32), dense=Dense.open(folder / "vectors.npy"),
+        passages=places, row_passage=places, personal=np.zeros(size, np.int32), main=np.zeros(count, np.int32), dense=Dense.open(folder / "vectors.npy"),
         rows=rows, titles=rows, headings=rows, passage_heading=places, pieces=Pieces.open(folder) if terms else None,
         whole=nothing or Lexical.open(folder / "whole", count), parts=nothing or Lexical.open(folder / "parts", size),
     )  # fmt: skip
