@@ -39,7 +39,7 @@ class Customer(HttpUser):
             raise StopUser
         made = answer.json()
         self.last = made["messages"][-1]["seq"]
-        address = f"{self.host.replace('http', 'ws', 1)}/v1/conversations/{made['conversation_id']}/stream"
+        address = f"{str(self.host).replace('http', 'ws', 1)}/v1/conversations/{made['conversation_id']}/stream"
         header = [f"Authorization: Bearer {made['token']}"]
         self.socket = create_connection(f"{address}?after={self.last}", header=header, timeout=PATIENCE_SECONDS)
 
@@ -51,7 +51,8 @@ class Customer(HttpUser):
     @task
     def ask(self) -> None:
         """One turn: from pressing send to reading the first word back."""
-        began, problem = time.perf_counter(), None
+        began = time.perf_counter()
+        problem: Exception | None = None
         frame = {"type": "message", "client_id": str(uuid.uuid4()), "text": random.choice(QUESTIONS)}
         try:
             self.socket.send(json.dumps(frame))

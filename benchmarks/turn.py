@@ -250,7 +250,7 @@ class Kotae:
     @property
     def database_url(self) -> str:
         """Where its processes keep their data."""
-        return next(url for pid in self.pids if (url := psutil.Process(pid).environ().get("DATABASE_URL")))
+        return next(str(url) for pid in self.pids if (url := psutil.Process(pid).environ().get("DATABASE_URL")))
 
     def subject(self, name: str, questions: Iterator[str], wanted: str) -> Subject:
         """Its turns on one kind of question.
@@ -453,7 +453,7 @@ class Parts:
         async with self._database.begin() as session:
             await log.append(session, conversation, "customer", Text(text=turn.text), now())
         async with self._database.begin() as session:
-            return await log.settle(session, turn.id, bodies, "answered", now(), intent="greet")
+            return await log.settle(session, turn.id, bodies, "answered", now(), intent="greet") is not None
 
 
 # -- the whole

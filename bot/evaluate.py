@@ -257,7 +257,7 @@ def judge(label: str, parsed: Dict[str, Any]) -> Judged:
         parsed: what the pipeline returned, with `intent` and `intent_ranking`.
     """
     known = [one for one in parsed["intent_ranking"] if one["name"] not in (OUTSIDE, NOT_UNDERSTOOD)]
-    best = known[0] if known else {"name": None, "confidence": 0.0}
+    best: Dict[str, Any] = known[0] if known else {"name": None, "confidence": 0.0}
     right = label if best["name"] == _intent(label) else best["name"]
     return Judged(label, right, best["confidence"], parsed["intent"]["name"] == best["name"])
 

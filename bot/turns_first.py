@@ -38,7 +38,7 @@ def serve(path: str, handler: Handler) -> None:
             "Install the pinned version, or read its HttpProtocol again and say so in WRITTEN_FOR."
         )
     _handlers[f"POST {path} HTTP/1.1\r\n".encode()] = handler
-    sanic.app.HttpProtocol = First
+    setattr(sanic.app, "HttpProtocol", First)  # noqa: B010  # where sanic's server takes it from, not sanic's to export
 
 
 class First(HttpProtocol):
@@ -49,12 +49,12 @@ class First(HttpProtocol):
     def __init__(self, **given: Any) -> None:
         """As sanic."""
         super().__init__(**given)
-        self._busy: Optional[asyncio.Task] = None
+        self._busy: Optional[asyncio.Task[None]] = None
         self._held = b""
 
     def data_received(self, data: bytes) -> None:
         """Takes a whole request for a handler; leaves all else to sanic. What comes before the answer waits for it."""
-        if self._busy is not None:
+        if self._busy is not None and self.transport is not None:
             self._held += data
             self.transport.pause_reading()
             return

@@ -37,7 +37,7 @@ class SupportIntentClassifier(Learner, RasaIntentClassifier):
     """
 
     @classmethod
-    def required_components(cls) -> List[Type]:
+    def required_components(cls) -> List[Type[Any]]:
         """What must come before it."""
         return [Featurizer]
 
@@ -63,9 +63,10 @@ class SupportIntentClassifier(Learner, RasaIntentClassifier):
         if len(set(labels)) < 2:
             raise RasaException("Training needs examples of at least two intents.")
         vectors = [vector_of(example) for example in examples]
+        known = [vector for vector in vectors if vector is not None]
         self._models = {SPARSE: IntentModel.fit(texts, labels, None, self._config["outside"])}
-        if all(vector is not None for vector in vectors):
-            self._models[DENSE] = IntentModel.fit(texts, labels, np.concatenate(vectors), self._config["outside"])
+        if len(known) == len(vectors):
+            self._models[DENSE] = IntentModel.fit(texts, labels, np.concatenate(known), self._config["outside"])
         return self._keep({kind: model.state for kind, model in self._models.items()})
 
     def _restore(self, learnt: Dict[str, Any]) -> None:

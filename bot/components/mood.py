@@ -10,7 +10,7 @@ import csv
 import re
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
+from typing import Any, Dict, List, Optional, Pattern, Sequence, Tuple, Type
 
 import numpy as np
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
@@ -109,7 +109,8 @@ class MoodModel:
     def _weights(self) -> Tuple[np.ndarray, np.ndarray]:
         """Of all regressions, shape (characters, 6) and (all others, 6): products for all, where scikit-learn checks its input for each."""
         together = np.column_stack([one.coef_[0] for one in self.state["moods"]])
-        return tuple(np.split(together, [len(self.state["characters"].vocabulary_)]))
+        characters = len(self.state["characters"].vocabulary_)
+        return together[:characters], together[characters:]
 
     @cached_property
     def _biases(self) -> np.ndarray:
@@ -133,7 +134,7 @@ class MoodModel:
 
 
 @lru_cache(maxsize=1)
-def _cues() -> List[Tuple[int, re.Pattern]]:
+def _cues() -> List[Tuple[int, Pattern[str]]]:
     with CUES.open(encoding="utf-8", newline="") as file:
         lines = file.read().splitlines()[1:]
     return [(MOODS.index(mood), re.compile(words)) for mood, words in (line.split("|", 1) for line in lines)]
@@ -168,7 +169,7 @@ class MoodScorer(Learner):
     """Adds `mood` to what is understood of a message. Touches neither intent nor entities."""
 
     @classmethod
-    def required_components(cls) -> List[Type]:
+    def required_components(cls) -> List[Type[Any]]:
         """What must come before it."""
         return [Featurizer]
 

@@ -8,7 +8,7 @@ from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Dict, Iterable, List, Mapping
+from typing import Any, Dict, Iterable, List, Mapping, Match
 
 import numpy as np
 from rasa.engine.recipes.default_recipe import DefaultV1Recipe
@@ -68,7 +68,7 @@ class Speller:
         """The text in lower case with its slips mended. Only Latin letters are touched."""
         shouted = text.isupper()
 
-        def mend(match: re.Match) -> str:
+        def mend(match: Match[str]) -> str:
             word = match.group()
             named = word[0].isupper() and not shouted and text[: match.start()].strip() != ""
             return word if named else self._nearest(word.lower())
@@ -87,7 +87,7 @@ class Speller:
         return min(near)[3] if near else word
 
 
-def _counted(texts: Iterable[str]) -> Counter:
+def _counted(texts: Iterable[str]) -> Counter[str]:
     return Counter(word for text in texts for word in _WORD.findall(text.lower()))
 
 

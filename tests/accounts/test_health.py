@@ -74,7 +74,7 @@ def test_nothing_known_is_no_score() -> None:
 )
 def test_a_band_is_left_only_past_the_margin(score: float, before: str | None, band: str) -> None:
     """Below, at and above each border, from each side."""
-    assert Bands().of(score, before) == band  # type: ignore[arg-type]
+    assert Bands().of(score, before) == band
 
 
 def test_the_curve_is_straight_between_and_level_outside() -> None:

@@ -19,7 +19,13 @@ from kit.database import Database
 
 def track(event: str, at: datetime, user: str | None = "u", group: str | None = "g", **more: Any) -> dict[str, Any]:
     """A message as Segment's client sends it."""
-    made = {"type": "track", "event": event, "timestamp": at.isoformat(), "userId": user, "properties": {}}
+    made: dict[str, Any] = {
+        "type": "track",
+        "event": event,
+        "timestamp": at.isoformat(),
+        "userId": user,
+        "properties": {},
+    }
     return made | {"context": {"groupId": group} if group else {}, "messageId": f"{event}{at}{user}"} | more
 
 

@@ -50,7 +50,7 @@ class Server:
     def run(self, statement: str) -> None:
         """A statement of the owner."""
         with psycopg.connect(self.admin, autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[call-overload]  # no values of others are in it
+            connection.execute(statement)  # no values of others are in it
 
     def freeze(self) -> None:
         """Stops it where it is, with all its processes: it closes nothing and answers nothing."""

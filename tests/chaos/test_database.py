@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -216,7 +217,8 @@ async def test_more_than_can_be_answered_is_refused_with_a_time_to_come_back(doo
     """The queue is bounded: beyond it nothing is taken; when it is shorter everything is, and every answer comes."""
     conversations = [await door.open() for _ in range(12)]
     bot.seconds = 1.5
-    refused, taken = [], []
+    refused: list[Any] = []
+    taken: list[Any] = []
     try:
         async with asyncio.timeout(30):
             while not refused:

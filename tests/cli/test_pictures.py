@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,8 @@ from kit.errors import UserError
 
 def report() -> FitReport:
     calibration = [Bin(predicted=0.1, observed=0.0, customers=40), Bin(predicted=0.7, observed=0.75, customers=40)]
-    return FitReport.model_construct(outcome="Churn", auc=0.9, brier=0.1, rows=80, calibration=calibration)
+    shown: dict[str, Any] = {"outcome": "Churn", "auc": 0.9, "brier": 0.1, "rows": 80}
+    return FitReport.model_construct(calibration=calibration, **shown)
 
 
 @pytest.mark.parametrize(("name", "begins"), [("c.png", b"\x89PNG"), ("c.svg", b"<?xml")])

@@ -34,7 +34,7 @@ async def test_customer_and_csm_talk_while_pages_reload(
     desk = await sign_in(ana)
     await desk.goto(f"{site}/console/conversation/{id_}")
     await expect(desk.locator(".talk-title")).to_contain_text("You are on it")
-    customer = await desk.context.browser.new_page(locale="en-GB")  # type: ignore[union-attr]
+    customer = await desk.context.browser.new_page(locale="en-GB")
     customer.set_default_timeout(10_000)
     try:
         await customer.goto(f"{site}/conversation#{id_}:{token}")

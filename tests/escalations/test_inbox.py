@@ -36,8 +36,8 @@ async def said(session: AsyncSession, words: str, lang: str = "en") -> str:
 
 
 async def look(session: AsyncSession, csm: Csm, **wanted: object) -> list[str]:
-    found = await inbox.look(session, csm, Wanted(**wanted))  # type: ignore[arg-type]
-    assert await inbox.number(session, csm, Wanted(**wanted)) == len(found)  # type: ignore[arg-type]
+    found = await inbox.look(session, csm, Wanted(**wanted))
+    assert await inbox.number(session, csm, Wanted(**wanted)) == len(found)
     return [one.conversation.id for one in found]
 
 

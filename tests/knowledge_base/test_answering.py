@@ -14,7 +14,7 @@ from knowledge_base.schemas import AnswerReply, AnswerRequest, Asker, Values
 
 
 def ask(answerer: Answerer, text: str, **fields: object) -> AnswerReply:
-    return answerer.answer(AnswerRequest(text=text, **fields))  # type: ignore[arg-type]
+    return answerer.answer(AnswerRequest(text=text, **fields))
 
 
 def values(plan: str, runs: int | None) -> Values:

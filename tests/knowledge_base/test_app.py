@@ -148,7 +148,7 @@ async def test_it_says_why_it_is_not_ready_and_picks_up_an_index_that_appears(
         path.write_text("# Looms\n\nA loom weaves cloth from warp and weft threads.")
         indexes.build_index(load_folder(content), settings.index_dir, encoders)
         answers = [client.answer("what is my run limit") for _ in range(8)]
-        reloaded, *made = await asyncio.gather(client.reload(), *answers)
+        reloaded, made = await asyncio.gather(client.reload(), asyncio.gather(*answers))
         # Whether this call switched or the service had noticed by itself: that is done, and there is nothing more to switch to.
         assert not (await client.reload()).changed
         assert reloaded.build != first.build

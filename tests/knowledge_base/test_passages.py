@@ -14,7 +14,7 @@ WORDS = " ".join(["word"] * 120)
 
 
 def passages(body: str, **fields: object) -> list[Passage]:
-    article = Article(id="en/a", title="A", body=body, url="https://h.example/en/a", **fields)  # type: ignore[arg-type]
+    article = Article(id="en/a", title="A", body=body, url="https://h.example/en/a", **fields)
     return cut(article, {"en/b": "https://h.example/en/b", "en/a": article.url}, "https://h.example")
 
 

@@ -120,7 +120,7 @@ async def test_only_its_own_kind_of_frame_is_taken(door: Door) -> None:
         await socket.send(
             json.dumps({"type": "message", "client_id": "c", "text": "hi", "sender": "csm", "name": "Boss"})
         )
-        said = {}
+        said: dict[str, Any] = {}
         while said.get("client_id") != "c" or said.get("type") != "message":
             said = json.loads(await socket.recv())
     assert (said["sender"], said["name"]) == ("customer", None)

@@ -61,11 +61,11 @@ async def test_only_the_companys_website_reads_answers_and_opens_sockets(
     mine = begun(shop)
     address = f"{shop.url.replace('http', 'ws')}/v1/conversations/{mine['conversation_id']}/stream?after=1"
     if allowed:
-        async with connect(address, origin=origin, additional_headers=bearer(mine["token"])) as line:  # type: ignore[arg-type]
+        async with connect(address, origin=origin, additional_headers=bearer(mine["token"])) as line:
             await line.send('{"type": "ping"}')
             assert "pong" in str(await line.recv())
     else:
-        async with connect(address, origin=origin, additional_headers=bearer(mine["token"])) as line:  # type: ignore[arg-type]
+        async with connect(address, origin=origin, additional_headers=bearer(mine["token"])) as line:
             with pytest.raises(ConnectionClosedError) as closed:
                 await line.recv()  # nothing of the conversation comes before the end
         assert closed.value.rcvd is not None
@@ -82,7 +82,7 @@ async def test_the_console_opens_no_socket_to_other_pages(shop: Door, email: str
         for origin in (EVIL, SHOP, "null"):
             address = f"{shop.url.replace('http', 'ws')}/console/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
             with pytest.raises(InvalidStatus):
-                await connect(address, origin=origin, additional_headers={"Cookie": cookie})  # type: ignore[arg-type]
+                await connect(address, origin=origin, additional_headers={"Cookie": cookie})
             for path in (polling, "/console/reports.csv?table=csms", "/console/?view=queue"):
                 assert (await browser.get(path, headers={"Origin": origin})).status_code == 403
 

@@ -23,7 +23,7 @@ NONSENSE = (
 
 
 def _offers(bodies: list[dict[str, object]]) -> bool:
-    return any(body["type"] == "choices" and body["choices"][0]["id"] == "human" for body in bodies)  # type: ignore[index]
+    return any(body["type"] == "choices" and body["choices"][0]["id"] == "human" for body in bodies)
 
 
 async def test_a_follow_up_keeps_the_subject(stack: Stack) -> None:

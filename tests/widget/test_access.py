@@ -39,7 +39,7 @@ def test_axe_finds_nothing(browser: Browser, visit: Visit, server: Server, path:
     """Launcher, chat with every body, menu, article, search, survey, greeting: zero violations."""
     context = browser.new_context(
         viewport=SIZES[size], color_scheme=scheme, has_touch=size == "phone", reduced_motion="reduce"
-    )  # type: ignore[arg-type]
+    )
     page = visit(f"/site/{path}.html", within=context)
     check(page)
     show_everything(page)

@@ -209,7 +209,7 @@ def test_typing_begun_before_the_line_opens_is_told_when_it_does(visit: Visit, s
     expect(page.get_by_text("You said: hello")).to_be_visible()
     page.get_by_role("textbox", name="Your message").type("I am typing")
     assert not talk.told
-    server.loop.call_soon_threadsafe(server.lines.set)  # type: ignore[union-attr]
+    server.loop.call_soon_threadsafe(server.lines.set)
     until(page, lambda: {"type": "typing"} in talk.told)
 
 

@@ -51,7 +51,7 @@ def test_one_click_signs_in_and_another_switches(visit: Visit, server: Server) -
     assert (
         question.bounding_box()["x"] + question.bounding_box()["width"]
         <= page.get_by_role("dialog").bounding_box()["x"]
-    )  # type: ignore[index]
+    )
 
 
 def test_a_visitor_asks_by_one_click(visit: Visit) -> None:
@@ -62,7 +62,7 @@ def test_a_visitor_asks_by_one_click(visit: Visit) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_site_is_accessible_in_both_languages(browser: Browser, visit: Visit, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, locale="ja")  # type: ignore[arg-type]
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, locale="ja")
     page = visit("/demo/", within=context)
     expect(page.get_by_role("heading", level=1)).to_have_text("社内のツールを、一枚の布に。")
     page.get_by_role("button", name="サインイン", exact=True).click()

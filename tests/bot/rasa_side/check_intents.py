@@ -58,9 +58,9 @@ class OneText(unittest.TestCase):
 
     def alike(self, understand: object, given: np.ndarray | None) -> None:
         """Each text alone has what it has among the others."""
-        together = understand(ASKED, given)  # type: ignore[operator]
+        together = understand(ASKED, given)
         for row, text in enumerate(ASKED):
-            alone = understand([text], None if given is None else given[row : row + 1])  # type: ignore[operator]
+            alone = understand([text], None if given is None else given[row : row + 1])
             np.testing.assert_allclose(alone[0], together[row], rtol=1e-4, atol=1e-6, err_msg=text)
 
     def test_a_text_without_any_known_character_has_no_weights(self) -> None:

@@ -65,7 +65,15 @@ BAD = [
 ]
 ANSWER = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
 NAMES = [one["properties"]["event"]["const"] for one in EVENTS_SCHEMA["items"]["oneOf"]]
-FIELDS = {"name": "email", "value": None, "entities": [], "timestamp": 1.0, "text": 7, "policy": None, "data": []}
+FIELDS: dict[str, Any] = {
+    "name": "email",
+    "value": None,
+    "entities": [],
+    "timestamp": 1.0,
+    "text": 7,
+    "policy": None,
+    "data": [],
+}
 
 
 class Validation(unittest.TestCase):

@@ -64,7 +64,7 @@ class First(unittest.TestCase):
                 turns_first.serve(PATH, handler)
                 Sanic.test_mode = True
                 app = Sanic(f"check-{id(talk)}", configure_logging=False)
-                app.config.KEEP_ALIVE_TIMEOUT = keep_alive
+                app.config.update_config({"KEEP_ALIVE_TIMEOUT": keep_alive})
 
                 @app.post(PATH)
                 async def by_sanic(asked: Request) -> HTTPResponse:
