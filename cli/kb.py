@@ -19,7 +19,7 @@ from accounts import facts
 from accounts.catalog import load_catalog
 from accounts.facts import CustomerFacts
 from cli import prepare
-from cli.output import print_json, screen, with_database
+from cli.output import print_figures, print_json, screen, with_database
 from conversations import questions
 from kit.clock import now
 from kit.company import load_company
@@ -155,8 +155,7 @@ def evaluate(
     if json:
         print_json(found.metrics)
         return
-    for name, value in found.metrics.items():
-        screen.print(f"{name:18} {value}")
+    print_figures(found.metrics)
 
 
 def _said(settings: Settings) -> list[Said]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -32,6 +32,25 @@ def print_json(value: object) -> None:
 def _plain(value: object) -> Any:
     dump = getattr(value, "model_dump", None)
     return dump(mode="json") if dump is not None else str(value)
+
+
+def print_figures(figures: Mapping[str, Any], indent: int = 0) -> None:
+    """Figures for people, a line each: those within others under their name, the points of a curve on one line."""
+    for name, value in figures.items():
+        label = f"{'  ' * indent}{name:{18 - 2 * indent}}"
+        if not isinstance(value, Mapping):
+            screen.print(f"{label} {_figure(value)}")
+        elif all(key.replace(".", "").isdigit() for key in value):
+            screen.print(f"{label} {'  '.join(f'{key}: {_figure(point)}' for key, point in value.items())}")
+        else:
+            screen.print(label.rstrip())
+            print_figures(value, indent + 1)
+
+
+def _figure(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "–", True: "yes", False: "no"}[value]
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:

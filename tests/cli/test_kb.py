@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -84,6 +85,28 @@ def test_whatever_is_typed_is_answered_or_refused_in_one_line(tmp_path: Path) ->
     assert run(tmp_path, "search", "🎉🎉", *where).stdout.startswith("abstain")
     empty = run(tmp_path, "search", "", *where)
     assert (empty.returncode, empty.stderr) == (1, "kotae: the question is empty: ask something\n")
+
+
+def test_eval_prints_one_document_or_a_line_each(tmp_path: Path) -> None:
+    """The names others read, with `--json`; figures for people, and the curve as a picture, without."""
+    folder, picture = tmp_path / "beir", tmp_path / "curve.png"
+    (folder / "qrels").mkdir(parents=True)
+    corpus = [
+        {"_id": "1", "text": "A loom weaves cloth from threads."},
+        {"_id": "2", "text": "Invoices are sent monthly."},
+    ]
+    asked = [{"_id": "a", "text": "what weaves cloth"}, {"_id": "b", "text": "do you sell shoes"}]
+    for name, rows in (("corpus", corpus), ("queries", asked)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\na\t1\t1\n")
+    made = json.loads(run(tmp_path, "eval", str(folder), "--json").stdout)
+    names = {"n", "hit@1", "hit@3", "hit@10", "mrr@10", "ndcg@10", "answerable_auroc", "selective", "ms_per_query"}
+    assert names <= made.keys()
+    assert (made["n"], made["hit@1"]) == (2, 1)
+    shown = run(tmp_path, "eval", str(folder), "--plot", str(picture)).stdout
+    assert "hit@1              1\n" in shown
+    assert "\n  coverage         " in shown
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
