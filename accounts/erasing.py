@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -40,21 +41,40 @@ async def forget_events(session: AsyncSession, before: datetime, limit: int) -> 
     return await repository.delete_events(session, before, limit)
 
 
+async def leave_conversations(session: AsyncSession, conversation_ids: Sequence[str]) -> None:
+    """Lets go of conversations that are removed: no greeting and no survey leads to them any more, and what a visitor wrote goes with them."""
+    await repository.leave_conversations(session, conversation_ids)
+
+
 INTERNAL = ("health_scores", "account_notes", "greetings")
 """Tables of which the customer was never told."""
 
 
-async def export(
-    session: AsyncSession, *, account_id: str | None = None, person_id: str | None = None
+async def export_account(
+    session: AsyncSession, account_id: str, conversation_ids: Sequence[str]
 ) -> dict[str, list[Any]]:
-    """Every row that is kept of an account or of a person, by table."""
-    column, id_ = ("account_id", account_id) if account_id is not None else ("person_id", person_id)
-    return dict(await repository.rows_of(session, column, id_ or ""))
+    """Every row that is kept of an account, of its people and of these conversations, by table."""
+    people = [person.id for person in await repository.people_of(session, account_id)]
+    return await repository.rows_of(session, accounts=[account_id], people=people, conversations=conversation_ids)
 
 
-async def mentions(session: AsyncSession, account_id: str, words: list[str]) -> list[int]:
-    """Notes of CSMs about an account that hold one of these words. They are the CSMs' own text: a person must correct them."""
-    return await repository.notes_with(session, account_id, words)
+async def export_person(session: AsyncSession, person_id: str, conversation_ids: Sequence[str]) -> dict[str, list[Any]]:
+    """Every row that is kept of a person and of these conversations, by table, and the notes of their account that name them."""
+    rows = await repository.rows_of(session, people=[person_id], conversations=conversation_ids)
+    return {**rows, "account_notes": await _naming(session, person_id)}
+
+
+async def mentions(session: AsyncSession, person_id: str) -> list[int]:
+    """Notes of CSMs about the account of a person that name that person. They are the CSMs' own text: a person must correct them."""
+    return [note["id"] for note in await _naming(session, person_id)]
+
+
+async def _naming(session: AsyncSession, person_id: str) -> list[Any]:
+    person = await repository.person(session, person_id)
+    if person is None or person.account_id is None:
+        return []
+    names = [person_id, *filter(None, (person.email, person.name))]
+    return list(await repository.notes_with(session, person.account_id, names))
 
 
 async def addresses(session: AsyncSession, account_id: str) -> list[str]:

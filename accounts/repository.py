@@ -762,31 +762,49 @@ async def erase_person(session: AsyncSession, person_id: str, stand_in: str) -> 
         await session.execute(text(query), wanted)
 
 
-_WHOSE = {("people", "person_id"): "id", ("greetings", "person_id"): "visitor", ("accounts", "account_id"): "id"}
-"""Which column of a table names the person or the account, where it is not called so."""
+_WHOSE = {
+    "accounts": {"accounts": ["id"]},
+    "people": {"people": ["id"], "greetings": ["visitor"], "onboarding_marks": ["done_by"]},
+    "conversations": {"greetings": ["conversation_id", "visitor"]},
+}
+"""Which columns of a table name an account, a person or a conversation, where they are not called so."""
+_CALLED = {"accounts": "account_id", "people": "person_id", "conversations": "conversation_id"}
 
 
-async def rows_of(session: AsyncSession, column: str, id_: str) -> dict[str, list[Row]]:
-    """Every row of this room's tables that belongs to an account or a person, by table, as plain data.
+async def rows_of(session: AsyncSession, **whose: Sequence[str]) -> dict[str, list[Row]]:
+    """Every row of this room's tables that belongs to one of these, by table, as plain data.
 
     Args:
-        column: `account_id` or `person_id`.
+        whose: ids of `accounts`, `people` and `conversations`.
     """
     found: dict[str, list[Row]] = {}
     for model in vars(m).values():
         if isinstance(model, type) and issubclass(model, Base) and model.__module__ == m.__name__:
             table = _table(model)
-            name = _WHOSE.get((table.name, column), column)
-            if name in table.c:
-                query = text(f"SELECT to_jsonb(t) FROM {table.name} t WHERE t.{name} = :id ORDER BY 1")  # noqa: S608
-                found[table.name] = list((await session.execute(query, {"id": id_})).scalars())
+            named = {kind: _WHOSE[kind].get(table.name, [_CALLED[kind]]) for kind in whose}
+            owned = [f"t.{each} = ANY(:{kind})" for kind, names in named.items() for each in names if each in table.c]
+            if owned:
+                query = text(f"SELECT to_jsonb(t) FROM {table.name} t WHERE {' OR '.join(owned)} ORDER BY 1")  # noqa: S608
+                given = {kind: list(ids) for kind, ids in whose.items() if f":{kind}" in query.text}
+                found[table.name] = list((await session.execute(query, given)).scalars())
     return found
 
 
-async def notes_with(session: AsyncSession, account_id: str, words: Collection[str]) -> list[int]:
-    """Ids of an account's notes that hold one of these words, in any case."""
+async def leave_conversations(session: AsyncSession, ids: Sequence[str]) -> None:
+    """Takes the ids of conversations that go out of what stays, and what a visitor wrote of one; scores and greetings still count."""
+    for query in (
+        "UPDATE surveys SET conversation_id = NULL, comment = CASE WHEN person_id IS NULL THEN NULL ELSE comment END "
+        "WHERE conversation_id = ANY(:ids)",
+        "UPDATE greetings SET conversation_id = NULL, visitor = CASE WHEN visitor = conversation_id THEN id ELSE visitor END "
+        "WHERE conversation_id = ANY(:ids)",
+    ):
+        await session.execute(text(query), {"ids": list(ids)})
+
+
+async def notes_with(session: AsyncSession, account_id: str, words: Collection[str]) -> list[Row]:
+    """An account's notes that hold one of these words, in any case, as plain data."""
     query = text(
-        "SELECT id FROM account_notes WHERE account_id = :account "
+        "SELECT to_jsonb(n) FROM account_notes n WHERE account_id = :account "
         "AND EXISTS (SELECT FROM unnest(CAST(:words AS text[])) AS w WHERE strpos(lower(text), lower(w)) > 0) ORDER BY id"
     )
     return list((await session.execute(query, {"account": account_id, "words": list(words)})).scalars())

@@ -120,6 +120,17 @@ async def erase(kind: Literal["people", "accounts"], id_: str, request: Request,
     return Response(status_code=204)
 
 
+@router.get("/{kind}/{id_}/export", status_code=200)
+async def export(
+    kind: Literal["people", "accounts"], id_: str, request: Request, services: ServicesDep
+) -> dict[str, Any]:
+    """All that is kept of a person or an account, `internal` apart; needs a key with the scope `export`."""
+    subject: personal_data.Kind = "person" if kind == "people" else "account"
+    async with services.database.begin() as session:
+        key = await keys.check(session, bearer(request), "export")
+        return await personal_data.export(session, subject, id_, f"key: {key}", now())
+
+
 @router.post("/accounts:import", status_code=200)
 async def import_accounts(request: Request, services: ServicesDep) -> dict[str, int]:
     """Many accounts at once, `{"accounts": [{"id": …, …}]}`: all or nothing."""

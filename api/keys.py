@@ -14,7 +14,7 @@ from kit.errors import Conflict, NotFound, Unauthenticated, UserError
 from kit.ids import hash_token, new_token
 from kit.statements import Statement
 
-SCOPES = ("accounts", "events", "erase")
+SCOPES = ("accounts", "events", "export", "erase")
 PREFIX = "ktk_"
 """Keys begin so: whoever finds one in a log knows what it is."""
 _FIND = Statement("SELECT name, scopes FROM api_keys WHERE hash = :hash")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -27,12 +28,14 @@ class Erased:
     Attributes:
         conversations: how many, each with its messages, turns, notes, escalations, notifications and Rasa's memory.
         mentions: ids of CSMs' notes about the account that still name the person: free text, for a person to correct.
+        articles: ids of articles that were drafted from replies in these conversations: files of the company, for a person to read.
     """
 
     kind: Kind
     id: str
     conversations: int
     mentions: list[int] = field(default_factory=list)
+    articles: list[str] = field(default_factory=list)
 
 
 async def erase(session: AsyncSession, kind: Kind, id_: str, by: Csm | str, now: datetime) -> Erased:
@@ -44,37 +47,46 @@ async def erase(session: AsyncSession, kind: Kind, id_: str, by: Csm | str, now:
         NotFound: nothing is kept of them.
     """
     found = await _conversations(session, kind, id_)
-    person = await known.person(session, id_) if kind == "person" else None
-    await escalations.erase(session, found)
-    await conversations.erase(session, found)
+    mentions = await accounts.mentions(session, id_) if kind == "person" else []
+    articles = [kept["article"] for kept in await conversations.export_good_replies(session, found) if kept["article"]]
+    await remove_conversations(session, found)
     try:
         await (accounts.erase_person if kind == "person" else accounts.erase_account)(session, id_)
     except NotFound:
         if not found:
             raise
-    names: list[str] = [id_, *filter(None, (person.email, person.name))] if person else []
-    at = person.account_id if person else None
-    mentions = await accounts.mentions(session, at, names) if at is not None else []
     await audit.record(session, "erase", by, now, what=kind, subject=_subject(kind, id_), conversations=len(found))
-    return Erased(kind, id_, len(found), mentions)
+    return Erased(kind, id_, len(found), mentions, articles)
+
+
+async def remove_conversations(session: AsyncSession, ids: Sequence[str]) -> None:
+    """Removes conversations in every room: what was said and decided in them, what was told of them, and what leads to them."""
+    await escalations.erase(session, ids)
+    await accounts.leave_conversations(session, ids)
+    await conversations.erase(session, ids)
 
 
 async def export(session: AsyncSession, kind: Kind, id_: str, by: Csm | str, now: datetime) -> dict[str, Any]:
     """Everything that is kept of a person or an account, as one document; a line in the audit log says that it was taken.
 
     Returns:
-        `facts` and `conversations` are what the customer may be given; `internal` is for the company alone.
+        `facts` and `conversations` are what the customer has seen or said; `internal` is what the company wrote, worked out or
+        remembers of it. That is personal data too: who asks for theirs may have a right to it, so it is all here, apart, for
+        somebody to read before it is handed on.
     Raises:
         NotFound: nothing is kept of them.
     """
     found = await _conversations(session, kind, id_)
-    rows = await accounts.export(session, **{f"{kind}_id": id_})
+    rows = await (accounts.export_person if kind == "person" else accounts.export_account)(session, id_, found)
     if not found and not any(rows.values()):
         raise NotFound(f"there is no {kind} {id_}", "check the id")
     internal = {name: rows.pop(name) for name in accounts.INTERNAL if name in rows}
     internal["escalations"] = await escalations.export(session, found)
     internal["turns"] = await conversations.export_facts(session, found)
     internal["notes"] = await conversations.export_notes(session, found)
+    internal["good_replies"] = await conversations.export_good_replies(session, found)
+    internal["dialogues"] = await conversations.export_dialogues(session, found)
+    internal["notifications"] = await escalations.export_notifications(session, found)
     await audit.record(session, "export", by, now, what=kind, subject=_subject(kind, id_), conversations=len(found))
     return {
         "kind": kind,

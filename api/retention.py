@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import erasing as accounts
-from api import audit
+from api import audit, personal_data
 from conversations import erasing as conversations
 from escalations import erasing as escalations
 from escalations import sessions
@@ -71,6 +71,5 @@ async def _in_parts(database: Database, work: Forget, before: datetime) -> int:
 
 async def _conversations(session: AsyncSession, before: datetime, limit: int) -> int:
     found = await conversations.older(session, before, limit)
-    await escalations.erase(session, found)
-    await conversations.erase(session, found)
+    await personal_data.remove_conversations(session, found)
     return len(found)

@@ -23,7 +23,7 @@ Name = Annotated[str, typer.Argument(help="what the key is for")]
 def add(
     name: Name,
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", help="accounts, events or erase; may be repeated")
+        list[str] | None, typer.Option("--scope", help="accounts, events, export or erase; may be repeated")
     ] = None,
 ) -> None:
     """Make a key; it is shown once."""

@@ -32,6 +32,8 @@ def erase(person: str | None, account: str | None, *, json: bool) -> None:
     if done.mentions:
         listed = ", ".join(map(str, done.mentions))
         notes.print(f"Notes of the account that still name the person, for you to correct: {listed}", markup=False)
+    if done.articles:
+        notes.print(f"Articles drafted from replies to them, for you to read: {', '.join(done.articles)}", markup=False)
 
 
 def export(person: str | None, account: str | None) -> None:

@@ -63,6 +63,16 @@ async def export_notes(session: AsyncSession, conversation_ids: Sequence[str]) -
     return await repository.notes_of(session, conversation_ids)
 
 
+async def export_good_replies(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Which replies in these conversations CSMs kept as good ones, and the articles drafted from them. Internal."""
+    return await repository.kept_replies_of(session, conversation_ids)
+
+
+async def export_dialogues(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """What Rasa keeps of these conversations: what it understood and did, event by event. Internal."""
+    return await repository.dialogues_of(session, conversation_ids)
+
+
 async def export_facts(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
     """What the escalation policy was told of each turn. Internal."""
     return await repository.facts_of(session, conversation_ids)

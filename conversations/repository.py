@@ -503,6 +503,7 @@ async def thumbs(session: AsyncSession, since: datetime, until: datetime) -> tup
 # --- erasure and export
 
 _TRACKERS = "rasa.rasa_trackers"
+_TRACKER_TURNS = "rasa.rasa_tracker_turns"
 """Rasa's memory of each conversation, by its id: `bot/tracker_store.py` makes the table when Rasa first starts."""
 
 
@@ -593,6 +594,32 @@ async def notes_of(session: AsyncSession, ids: Sequence[str]) -> list[dict[str, 
     """The internal notes beside these conversations, as plain data."""
     query = text("SELECT to_jsonb(n) FROM notes n WHERE conversation_id = ANY(:ids) ORDER BY created_at, id")
     return list((await session.execute(query, {"ids": list(ids)})).scalars())
+
+
+async def kept_replies_of(session: AsyncSession, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The good replies of these conversations, as plain data."""
+    query = text("SELECT to_jsonb(g) FROM good_replies g WHERE conversation_id = ANY(:ids) ORDER BY created_at, seq")
+    return list((await session.execute(query, {"ids": list(ids)})).scalars())
+
+
+_DIALOGUES = text(
+    f"""
+    SELECT jsonb_build_object(
+        'conversation', t.sender_id, 'version', t.version, 'updated_at', t.updated_at,
+        'events', CAST(t.events AS jsonb) || coalesce(
+            (SELECT jsonb_agg(e.event ORDER BY u.version, e.place)
+             FROM {_TRACKER_TURNS} u, jsonb_array_elements(CAST(u.events AS jsonb)) WITH ORDINALITY AS e (event, place)
+             WHERE u.sender_id = t.sender_id), '[]'))
+    FROM {_TRACKERS} t WHERE t.sender_id = ANY(:ids) ORDER BY t.updated_at, t.sender_id
+    """  # noqa: S608  # made of constants
+)
+
+
+async def dialogues_of(session: AsyncSession, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """What Rasa keeps of these conversations, each with its events in order, as plain data."""
+    if not await _has_trackers(session):
+        return []
+    return list((await session.execute(_DIALOGUES, {"ids": list(ids)})).scalars())
 
 
 _UNANSWERED = text(

@@ -21,6 +21,11 @@ async def forget_notifications(session: AsyncSession, before: datetime, limit: i
     return await repository.delete_settled_notifications(session, before, limit)
 
 
+async def export_notifications(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """What was told of conversations, to whom and when, sent or not. Internal."""
+    return await repository.notifications_of(session, conversation_ids)
+
+
 async def export(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
     """The escalations of conversations, each with everything that happened to it. Internal."""
     return await repository.exported(session, conversation_ids)

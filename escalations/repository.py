@@ -661,6 +661,14 @@ async def delete_notifications(session: AsyncSession, conversation_ids: Sequence
     await session.execute(delete(OutboxItem).where(OutboxItem.payload["conversation"].astext.in_(conversation_ids)))
 
 
+async def notifications_of(session: AsyncSession, conversation_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The notifications of these conversations, as plain data."""
+    query = text(
+        "SELECT to_jsonb(o) FROM outbox o WHERE o.payload->>'conversation' = ANY(:ids) ORDER BY created_at, id"
+    )
+    return list((await session.execute(query, {"ids": list(conversation_ids)})).scalars())
+
+
 async def delete_settled_notifications(session: AsyncSession, before: datetime, limit: int) -> int:
     """Removes notifications that were sent or given up, made before a moment."""
     old = select(OutboxItem.id).where(OutboxItem.state != "waiting", OutboxItem.created_at < before).limit(limit)

@@ -3,8 +3,9 @@
 It is masked once, where a text is taken in, the log's as well as a ticket's or an event's: Rasa, the knowledge base, the console, e-mails and
 backups get what is stored. The rules want evidence, so that order numbers, telephone numbers and ids stay as they are:
 
-- **card**: 13 to 19 digits, alone or in groups by single blanks or hyphens, beginning as a card scheme's numbers do (2 to 6), with the
-  length that scheme has and a right check digit (Luhn, ISO/IEC 7812-1). The last four stay, by which people know their card.
+- **card**: 13 to 19 digits of any script, alone or in groups by blanks, hyphens or what cannot be seen, beginning as a card scheme's numbers do
+  (2 to 6), with the length that scheme has and a right check digit (Luhn, ISO/IEC 7812-1); where more digits follow or go before, as a
+  security code does, in the groups in which cards are printed. The last four stay, by which people know their card.
 - **key**: begins as keys of a known kind do (`sk_live_`, `ktk_`, `ghp_`, `AKIA`, `xoxb-` …), is a JWT, a private key in PEM, or follows
   `Bearer`; a plain long random text is not enough, as ids are such texts. The first characters stay, by which its kind is known.
 - **password**: one word after `password`, `passwort`, `パスワード` and their like with a colon, an equals sign or "is" / "は" between; what
@@ -14,6 +15,7 @@ backups get what is stored. The rules want evidence, so that order numbers, tele
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 import orjson
@@ -21,12 +23,34 @@ import orjson
 DOT = "•"
 _KEEP = 4
 
-_CARD = re.compile(r"(?<![A-Za-z0-9_.#/-])[2-6](?:[ -]?\d){12,18}(?![A-Za-z0-9_/-]|[.,]\d)")
-_LENGTHS = {"2": (16,), "34": (15,), "37": (15,), "30": (14,), "36": (14,), "38": (14,), "35": (16, 19), "4": (13, 16, 19),
+_DIGITS = re.compile(r"[0-9](?:[ -]{0,3}[0-9]){12,}+")
+"""A row of digits in groups. It gives nothing back, so that no text takes long."""
+_GROUP = re.compile(r"[0-9]+")
+_SHAPES = ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (13,), (14,), (15,), (16,), (19,))
+"""How cards are printed: groups of so many digits."""
+_BESIDE = 9
+"""So many digits may stand in a row with a card: until when it is valid and the security code. More is a row of figures."""
+_NOT_BEFORE, _NOT_AFTER = re.compile(r"[A-Za-z0-9_.#/-]"), re.compile(r"[A-Za-z0-9_/-]")
+_COUNTRY = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\Z")
+_LENGTHS = {**{str(start): (16,) for start in range(22, 28)}, "34": (15,), "37": (15,), "30": (14,), "36": (14,), "38": (14,), "35": (16, 19), "4": (13, 16, 19),
             "5": (16,), "6": (16, 17, 18, 19)}  # fmt: skip
 """Of a scheme's numbers, by how they begin: Mastercard's new range, American Express, Diners, JCB, Visa, Mastercard, Discover and UnionPay."""
 
-_NARROW = str.maketrans("０１２３４５６７８９\u3000\u00a0－‐–—", "0123456789  ----")
+
+def _plain_form(char: str) -> str | None:
+    """The plain character that another is written for: a digit of any script, a letter of full width, a blank, a hyphen."""
+    kind = unicodedata.category(char)
+    if kind == "Nd":
+        return str(unicodedata.decimal(char))
+    if kind in ("Zs", "Cf"):  # Cf: what is there and is not seen, such as a blank of no width
+        return " "
+    if kind == "Pd" or char == "\u2212":
+        return "-"
+    return chr(ord(char) - 0xFEE0) if "\uff01" <= char <= "\uff5e" else None
+
+
+_PLAIN = {code: plain for code in range(0x80, 0x20000) if (plain := _plain_form(chr(code))) is not None}
+"""One character each, so that places stay the same."""
 
 _KEYS = re.compile(
     r"""(?<![A-Za-z0-9])(?:
@@ -66,8 +90,8 @@ def mask(text: str) -> str:
         text = _USER.sub(DOT * 8, text)
     if "=" in text:
         text = _IN_ADDRESS.sub(rf"\g<name>{DOT * 8}", text)
-    if _HINTS.search(text):
-        text = _PASSWORD.sub(_password, text)
+    if _HINTS.search(_plain(text)):
+        text = _passwords(text)
     return _cards(text)
 
 
@@ -105,15 +129,14 @@ def _key(match: re.Match[str]) -> str:
     return f"{head}{DOT * 8}"
 
 
-def _password(match: re.Match[str]) -> str:
-    """The match with its word masked; in Japanese the sentence goes on right behind it, in other letters."""
-    word = match["word"]
+def _secret(match: re.Match[str]) -> tuple[int, int]:
+    """Where the word to mask begins and ends; in Japanese the sentence goes on right behind it, in other letters."""
+    word, start = match["word"], match.start("word")
     latin = _LATIN.match(word)
     core = latin[0] if latin is not None else ""
     if DOT in word or (match["sign"] is None and not _looks_made_up(core)):
-        return match[0]
-    rest = word[len(core) :] if core else ""
-    return f"{match['said']}{DOT * 8}{rest}"
+        return start, start
+    return start, start + len(core or word)
 
 
 def _looks_made_up(word: str) -> bool:
@@ -124,15 +147,59 @@ def _looks_made_up(word: str) -> bool:
     return core not in (core.lower(), core.upper(), core.capitalize())
 
 
-def _cards(text: str) -> str:
-    """Masks card numbers, also those in full-width digits."""
-    plain = text.translate(_NARROW)  # one character each, so that places stay the same
+def _plain(text: str) -> str:
+    return text if text.isascii() else text.translate(_PLAIN)
+
+
+def _passwords(text: str) -> str:
+    """Masks passwords, also what is written in letters of full width."""
     out, end = [], 0
-    for found in _CARD.finditer(plain):
-        if _is_card(found[0]):
-            out += [text[end : found.start()], f"{DOT * 4} {re.sub('[^0-9]', '', found[0])[-_KEEP:]}"]
-            end = found.end()
+    for found in _PASSWORD.finditer(_plain(text)):
+        start, after = _secret(found)
+        if start < after:
+            out += [text[end:start], DOT * 8]
+            end = after
     return "".join([*out, text[end:]]) if out else text
+
+
+def _cards(text: str) -> str:
+    """Masks card numbers."""
+    plain = _plain(text)
+    out, end = [], 0
+    for row in _DIGITS.finditer(plain):
+        card = _card_in(plain, row)
+        if card is not None:
+            number = re.sub("[^0-9]", "", plain[slice(*card)])
+            out += [text[end : card[0]], f"{DOT * 4} {number[-_KEEP:]}"]
+            end = card[1]
+    return "".join([*out, text[end:]]) if out else text
+
+
+def _card_in(plain: str, row: re.Match[str]) -> tuple[int, int] | None:
+    """Where a card begins and ends in a row of digits; None: there is none."""
+    groups = [found.span() for found in _GROUP.finditer(plain, *row.span())]
+    if len(plain[slice(*groups[0])]) == 2 and _COUNTRY.search(plain, max(0, row.start() - 3), row.start()):
+        return None  # an IBAN
+    lengths = [after - start for start, after in groups]
+    total = sum(lengths)
+    if total > max(map(sum, _SHAPES)) + _BESIDE:
+        return None
+    for at in range(len(groups)):
+        shapes = [shape for shape in _SHAPES if tuple(lengths[at : at + len(shape)]) == shape]
+        sizes = [len(shape) for shape in shapes if total - sum(shape) <= _BESIDE]
+        for size in [len(groups), *sizes] if at == 0 else sizes:
+            span = (groups[at][0], groups[at + size - 1][1])
+            if _stands_alone(plain, *span) and _is_card(plain[slice(*span)]):
+                return span
+    return None
+
+
+def _stands_alone(plain: str, start: int, after: int) -> bool:
+    """Whether it is not part of something longer, an id for instance."""
+    ends = _NOT_AFTER.match(plain, after)
+    if ends is not None and ends[0] == "-" and "-" in plain[start:after] and plain[after + 1 : after + 2].isdigit():
+        ends = None  # a security code behind it
+    return ends is None and (start == 0 or _NOT_BEFORE.match(plain, start - 1) is None)
 
 
 def _is_card(written: str) -> bool:

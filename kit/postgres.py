@@ -23,6 +23,10 @@ _STARTS = 4
 """How often a start is waited for. The package waits 10 s, which a busy disk or recovery after a crash may exceed; the server
 goes on starting, and the next attempt joins it."""
 
+_DISCREET = {"log_error_verbosity": "terse", "log_min_error_statement": "panic"}
+"""Of an error the server's own log keeps what is wrong, not the row or the statement it came up in: those hold what customers wrote, and no
+erasing reaches a log."""
+
 
 @contextmanager
 def running(settings: Settings) -> Iterator[str]:
@@ -142,3 +146,12 @@ def _create_database(url: str, name: str) -> None:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         if found is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        kept = connection.execute(
+            "SELECT unnest(setconfig) FROM pg_db_role_setting WHERE setrole = 0 "
+            "AND setdatabase = (SELECT oid FROM pg_database WHERE datname = %s)",
+            [name],
+        ).fetchall()
+        for setting, value in _DISCREET.items():
+            if (f"{setting}={value}",) not in kept:
+                alter = sql.SQL("ALTER DATABASE {} SET {} = {}")
+                connection.execute(alter.format(sql.Identifier(name), sql.Identifier(setting), sql.Literal(value)))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -46,8 +49,12 @@ def rasa_table(root: Path) -> list[str]:
     return [part for part in ast.literal_eval(wanted).split(";") if part.strip()]
 
 
-async def everywhere(session: AsyncSession, root: Path) -> str:
-    """An account `zq-corp` with Pat in every table of every room that can hold a person. Returns Pat's conversation."""
+async def everywhere(session: AsyncSession, root: Path) -> tuple[str, str]:
+    """An account `zq-corp` with Pat in every table of every room that can hold a person.
+
+    Returns:
+        Pat's conversation as a customer, and one as a visitor who left their address.
+    """
     id_, email, name, words = PAT
     await put_account(session, "zq-corp", PutAccount(name="Zqcorp", plan="pro", owner="owner@acme.example"), NOW)
     await put_person(session, id_, PutPerson(account_id="zq-corp", email=email, name=name), NOW)
@@ -96,10 +103,15 @@ async def everywhere(session: AsyncSession, root: Path) -> str:
     await queue.claim(session, raised.escalation.id, csm, NOW)
     reply = await queue.reply(session, conversation, csm, f"Dear {name}, {words}", NOW)
     await good_replies.mark(session, conversation, reply, csm.id, NOW)
+    await good_replies.drafted(session, conversation, reply, "zq-drafted")
     await queue.resolve(session, raised.escalation.id, csm, NOW, reason=f"helped {name}")
     visitor = (await log.start(session, lang="en", now=NOW)).id
     await log.leave_email(session, visitor, email.upper())
     await log.accept(session, visitor, "c1", words, NOW)
+    await greetings.show(session, shown, NOW, visitor=visitor, account_id=None, conversation_id=visitor)
+    survey = await surveys.ask(session, "csat", NOW, account_id=None, person_id=None, conversation_id=visitor)
+    assert survey is not None
+    await surveys.answer(session, survey, 2, NOW, comment=words)
     for statement in rasa_table(root):
         await session.execute(text(statement))
     for kept in (conversation, visitor):
@@ -111,7 +123,7 @@ async def everywhere(session: AsyncSession, root: Path) -> str:
             text("INSERT INTO rasa.rasa_tracker_turns (sender_id, version, events) VALUES (:id, 1, :events)"),
             {"id": kept, "events": f'[{{"text": "{words} again"}}]'},
         )
-    return conversation
+    return conversation, visitor
 
 
 async def tables(session: AsyncSession) -> list[str]:
@@ -142,9 +154,8 @@ OF_NOBODY = {
 
 async def test_every_table_that_can_hold_somebody_is_tried(session: AsyncSession, root: Path) -> None:
     """A new table is either filled by `everywhere`, so that the tests below search it, or named as one that holds nothing of a customer."""
-    conversation = await everywhere(session, root)
+    marks = [mark.lower() for mark in (*PAT, "zq-corp", *await everywhere(session, root))]
     found = await tables(session)
-    marks = [mark.lower() for mark in (*PAT, "zq-corp", conversation)]
     empty = set()
     for name in found:
         rows = (await session.execute(text(f"SELECT t::text FROM {name} AS t"))).scalars().all()  # noqa: S608
@@ -156,16 +167,18 @@ async def test_every_table_that_can_hold_somebody_is_tried(session: AsyncSession
 
 async def test_nothing_of_a_person_is_left_anywhere(session: AsyncSession, root: Path) -> None:
     """A dump of the whole database holds neither id, address, name nor a word they wrote; figures and others stay."""
-    conversation = await everywhere(session, root)
+    both = await everywhere(session, root)
     before = await dump(session)
-    assert all(mark.lower() in before.lower() for mark in PAT), "the search must be able to find them"
-    assert conversation in before
+    assert all(mark.lower() in before.lower() for mark in (*PAT, *both)), "the search must be able to find them"
     done = await personal_data.erase(session, "person", PAT[0], "a test", NOW)
     rest = (await dump(session)).lower()
-    assert [mark for mark in (*PAT, conversation) if mark.lower() in rest] == []
+    assert [mark for mark in (*PAT, *both) if mark.lower() in rest] == []
     assert "zq-colleague" in rest
     assert done.conversations == 2
     assert done.mentions == []
+    assert done.articles == ["zq-drafted"]
+    scores = "SELECT array_agg(score ORDER BY score) FROM surveys WHERE conversation_id IS NULL AND score IN (2, 4)"
+    assert (await session.execute(text(scores))).scalar_one() == [2, 4], "figures stay"
     people = "SELECT people FROM daily_usage WHERE account_id = 'zq-corp'"
     assert (await session.execute(text(people))).scalar_one() == 1
     with pytest.raises(NotFound):
@@ -174,11 +187,11 @@ async def test_nothing_of_a_person_is_left_anywhere(session: AsyncSession, root:
 
 async def test_nothing_of_an_account_is_left_anywhere(session: AsyncSession, root: Path) -> None:
     """Nor of its people, nor in what was to be sent to the team."""
-    conversation = await everywhere(session, root)
+    both = await everywhere(session, root)
     assert "zqcorp" in (await dump(session)).lower()
     await personal_data.erase(session, "account", "zq-corp", "a test", NOW)
     rest = (await dump(session)).lower()
-    assert [mark for mark in (*PAT, "zq-corp", "zqcorp", "zq-colleague", conversation) if mark.lower() in rest] == []
+    assert [mark for mark in (*PAT, "zq-corp", "zqcorp", "zq-colleague", *both) if mark.lower() in rest] == []
     with pytest.raises(NotFound):
         await personal_data.erase(session, "account", "zq-corp", "a test", NOW)
 
@@ -205,7 +218,7 @@ async def test_notes_that_name_the_person_are_pointed_out(session: AsyncSession,
 
 async def test_what_rasa_keeps_of_a_conversation_that_is_gone_goes_too(session: AsyncSession, root: Path) -> None:
     """It may save a conversation just after that was erased."""
-    conversation = await everywhere(session, root)
+    conversation, _ = await everywhere(session, root)
     await personal_data.erase(session, "person", PAT[0], "a test", NOW)
     await session.execute(
         text("INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES (:id, '[]')"), {"id": conversation}
@@ -214,9 +227,62 @@ async def test_what_rasa_keeps_of_a_conversation_that_is_gone_goes_too(session: 
     assert conversation not in await dump(session)
 
 
+OF_NO_EXPORT = {
+    "public.conversation_tokens": "the hash of a secret, which says nothing of anybody and opens nothing",
+}
+"""Tables that hold something of a customer and are not handed out, and why."""
+
+
+BESIDE = {"conversation_id", "escalation_id", "facts"}
+"""Columns that stand above or beside a row in the document instead of in it."""
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Every object in plain data, however deep."""
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [*([value] if isinstance(value, dict) else []), *(each for part in inner for each in objects(part))]
+
+
+def is_handed_out(table: str, row: dict[str, Any], handed: list[dict[str, Any]]) -> bool:
+    """Whether an object of the document has all that is in the row; of Rasa's, whether it has each event."""
+    if table.startswith("rasa."):
+        return all(event in handed for event in json.loads(row["events"]))
+    wanted = {name: value for name, value in row.items() if name not in BESIDE}
+    return any(wanted.items() <= each.items() for each in handed if wanted.keys() <= each.keys())
+
+
+async def of_one(session: AsyncSession, table: str, marks: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a table in which one of these marks stands."""
+    query = text(f"SELECT to_jsonb(t) FROM {table} AS t")  # noqa: S608
+    return [row for row in (await session.execute(query)).scalars() if any(mark in str(row).lower() for mark in marks)]
+
+
+@pytest.mark.parametrize("kind", ["person", "account"])
+async def test_whatever_table_somebody_is_in_is_exported(
+    session: AsyncSession, root: Path, kind: personal_data.Kind
+) -> None:
+    """Each value of each row in which they are named is in the document, of every table there is but those with a reason."""
+    both = await everywhere(session, root)
+    await add_note(session, "zq-corp", "csm@acme.example", f"Call {PAT[2].upper()} on Monday", NOW)
+    names = PAT if kind == "person" else (*PAT, "zq-corp", "zq-colleague")
+    document = await personal_data.export(session, kind, PAT[0] if kind == "person" else "zq-corp", "a test", NOW)
+    handed = objects(json.loads(json.dumps(document)))
+    marks = [mark.lower() for mark in (*names, *both)]
+    missing, tried = {}, set()
+    for table in sorted(set(await tables(session)) - OF_NOBODY):
+        for row in await of_one(session, table, marks):
+            tried.add(table)
+            if not is_handed_out(table, row, handed):
+                missing[table] = row
+    assert set(missing) == set(OF_NO_EXPORT), missing
+    assert "rasa.rasa_tracker_turns" in tried
+    assert "public.outbox" in tried
+    assert len(tried) > (18 if kind == "person" else 24), tried
+
+
 async def test_export_is_everything_with_internal_apart(session: AsyncSession, root: Path) -> None:
     """What they wrote is in it, what CSMs noted is apart, and secrets are not in it."""
-    conversation = await everywhere(session, root)
+    conversation, _ = await everywhere(session, root)
     document = await personal_data.export(session, "person", PAT[0], "a test", NOW + timedelta(minutes=1))
     assert document["facts"]["people"][0]["email"] == PAT[1]
     mine = next(each for each in document["conversations"] if each["id"] == conversation)

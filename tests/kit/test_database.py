@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import psycopg
 import pytest
 from sqlalchemy import text
@@ -9,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from kit import database as module
 from kit.database import Database
+from kit.settings import Settings
 
 OWN = text("SELECT pg_backend_pid()")
 
@@ -64,6 +67,21 @@ async def test_reading_leaves_no_transaction_open(database_url: str) -> None:
     async with made.read() as session:
         assert (await session.execute(text("SELECT to_regclass('written_in_vain')"))).scalar_one() is None
     await made.close()
+
+
+def test_the_embedded_servers_log_keeps_no_words(settings: Settings, database_url: str) -> None:
+    """What went wrong is in it; neither the statement nor the row it went wrong with, which no erasing would reach."""
+    with psycopg.connect(database_url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+        connection.execute("CREATE TEMPORARY TABLE said (words text CHECK (words <> 'zqlogged'), once text UNIQUE)")
+        for words in ("zqlogged", "zqtwice", "zqtwice"):
+            with contextlib.suppress(psycopg.errors.IntegrityError):
+                connection.execute("INSERT INTO said VALUES (%s, 'zqonce')", [words])
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+            connection.execute("SELECT json_array_elements(%s)", ['["zqlogged", no]'])
+    log = (settings.home / "postgres" / "log").read_text()
+    assert "violates check constraint" in log
+    assert "violates unique constraint" in log
+    assert "zq" not in log
 
 
 async def _failing(database: Database) -> None:

@@ -17,8 +17,8 @@ from tests.support import Customer, Stack
 
 pytestmark = pytest.mark.stack
 ACCOUNT, PERSON = "zqp-account", "zqp-person"
-MARKS = (PERSON, "Zqpname", "zqp@mail.example", "zqpwords", "zqpcomment", "zqpattribute", "zqpevent")
-"""Everything by which the person is known: id, name, address, what they wrote, said of answers and did."""
+MARKS = (PERSON, "Zqpname", "zqp@mail.example", "zqpwords", "zqpattribute", "zqpevent")
+"""Everything by which the person is known: id, name, address, what they wrote, what is known of them and what they did."""
 
 
 def dump(stack: Stack) -> str:
@@ -36,7 +36,9 @@ def dump(stack: Stack) -> str:
 
 
 def logged(home: Path) -> str:
-    return "\n".join(path.read_text() for path in (home / "logs").glob("*.log")).lower()
+    """What every process logged, PostgreSQL and `kotae up` too."""
+    paths = [*(home / "logs").glob("*"), home / "postgres" / "log", home / "up.log"]
+    return "\n".join(path.read_text() for path in paths).lower()
 
 
 async def lived(stack: Stack, backend: httpx.AsyncClient) -> str:
@@ -68,7 +70,7 @@ async def lived(stack: Stack, backend: httpx.AsyncClient) -> str:
 async def test_forgetting_over_http_leaves_nothing(stack: Stack, kind: str) -> None:
     """With the key for it alone; it is exported first, and then gone from every table, Rasa's memory, and was never in a log."""
     keys = {}
-    for scope in ("accounts", "events", "erase"):
+    for scope in ("accounts", "events", "export", "erase"):
         keys[scope] = (await stack.run("key", "add", f"privacy {kind} {scope}", "--scope", scope)).stdout.strip()
     both = (await stack.run("key", "add", f"privacy {kind}", "--scope", "accounts", "--scope", "events")).stdout.strip()
     async with httpx.AsyncClient(
@@ -76,13 +78,21 @@ async def test_forgetting_over_http_leaves_nothing(stack: Stack, kind: str) -> N
     ) as backend:
         conversation = await lived(stack, backend)
         before = await asyncio.to_thread(dump, stack)
-        assert [mark for mark in (*MARKS, conversation) if mark.lower() not in before and mark != "zqpcomment"] == []
+        assert [mark for mark in (*MARKS, conversation) if mark.lower() not in before] == []
         subject = ("--person", PERSON) if kind == "people" else ("--account", ACCOUNT)
-        exported = json.dumps(await stack.json("export", *subject)).lower()
-        assert [
-            mark for mark in ("zqpname", "zqp@mail.example", "zqpwords", "zqpattribute") if mark not in exported
-        ] == []
         at = f"/v1/{kind}/{PERSON if kind == 'people' else ACCOUNT}"
+        printed = await stack.json("export", *subject)
+        handed = await backend.get(f"{at}/export", headers={"Authorization": f"Bearer {keys['export']}"})
+        assert handed.status_code == 200, handed.text
+        assert handed.json() | {"exported_at": ""} == printed | {"exported_at": ""}
+        exported = json.dumps(printed).lower()
+        assert [mark for mark in (*MARKS, conversation) if mark.lower() not in exported] == []
+        (dialogue,) = printed["internal"]["dialogues"]
+        assert "How do I invite a colleague, zqpwords?" in [event.get("text") for event in dialogue["events"]]
+        assert "token" not in str(dialogue["events"])
+        for wrong in (both, keys["erase"], "ktk_none"):
+            refused = await backend.get(f"{at}/export", headers={"Authorization": f"Bearer {wrong}"})
+            assert refused.status_code == 401, refused.text
         for wrong in (both, keys["accounts"], keys["events"], "ktk_none"):
             refused = await backend.delete(at, headers={"Authorization": f"Bearer {wrong}"})
             assert refused.status_code == 401, refused.text
