@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Texts = npt.NDArray[np.str_]
 
-LEAK_AUC = 0.97
+LEAK_AUC = 0.95
 """A single column that tells this well who leaves is the outcome under another name: nothing known beforehand does."""
 NAMED_LEAK_AUC = 0.8
 """The same for a column that has the outcome's name in its own, such as `Churn score` beside `Churn`."""
@@ -65,11 +65,13 @@ READ = 0.98
 """Share of the cells that must be numbers, or dates, for a column to be one of them."""
 FEW_WORDS = 3
 """Different texts that a column of numbers may have instead of some of them."""
-SUSPECT_AUC = 0.9
+SUSPECT_AUC = 0.85
 """A single column that tells this well is used, and the reader asked to look at it."""
 PURE = 0.99
 PURE_LEAVERS = 0.4
 """A column whose cells hold leavers alone, and so large a share of all leavers, was written when they left."""
+PURE_PIECE = 0.05
+"""The same of a column that holds such cells for a piece of the leavers, where several together make up `PURE_LEAVERS`: a reason in columns of its own."""
 PURE_GIVEN = 0.1
 """The same where what tells is that it was filled in at all."""
 
@@ -322,16 +324,35 @@ def without_leaks(table: Table, outcome: str, keep: set[str]) -> tuple[Table, di
             leaks[name] = pure
         elif alone >= SUSPECT_AUC:
             suspects[name] = f"alone tells who left with an AUC of {alone:.3f}"
+    leaks |= _pieces(table.without({*leaks, *keep}))
+    suspects = {name: why for name, why in suspects.items() if name not in leaks}
     return table.without(leaks), leaks, suspects
+
+
+def _pieces(table: Table) -> dict[str, str]:
+    """Columns none of which gives the outcome away, but all of them together: each holds values that a piece of the leavers has and nobody else."""
+    leavers = table.target.sum()
+    held = {name: _pure_rows(table, name) for name in [*table.numbers, *table.texts]}
+    held = {name: rows for name, rows in held.items() if rows.sum() >= PURE_PIECE * leavers}
+    share = np.logical_or.reduce([*held.values()]).sum() / leavers if len(held) > 1 else 0.0
+    if share < PURE_LEAVERS:
+        return {}
+    why = f"is one of {len(held)} columns by which {share:.0%} of those who left have values that nobody else has"
+    return dict.fromkeys(held, why)
+
+
+def _pure_rows(table: Table, name: str) -> npt.NDArray[np.bool_]:
+    """Which rows have a value in this column that only leavers have."""
+    groups = _grouped(table, name)
+    count, left = np.bincount(groups), np.bincount(groups, weights=table.target)
+    return np.asarray(((count >= FEWEST) & (left >= PURE * count))[groups])
 
 
 def _only_leavers(table: Table, name: str) -> str:
     """In words, how far a column is one that is written when a customer leaves; empty where it is not."""
-    groups = _grouped(table, name)
-    count, left = np.bincount(groups), np.bincount(groups, weights=table.target)
-    pure = (count >= FEWEST) & (left >= PURE * count)
-    if left[pure].sum() >= PURE_LEAVERS * table.target.sum():
-        return f"{left[pure].sum() / table.target.sum():.0%} of those who left have values that nobody else has"
+    share = table.target[_pure_rows(table, name)].sum() / table.target.sum()
+    if share >= PURE_LEAVERS:
+        return f"{share:.0%} of those who left have values that nobody else has"
     given = ~np.isnan(table.numbers[name]) if name in table.numbers else table.texts[name] != ""
     told = table.target[given]
     if not given.all() and told.sum() >= max(FEWEST, PURE_GIVEN * table.target.sum()) and told.mean() >= PURE:

@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from accounts import health
 from accounts.fit_table import (
+    LEAK_AUC,
     Floats,
     Table,
     Texts,
@@ -204,6 +205,10 @@ def _report(
     order = np.argsort(-chance, kind="stable")
     worst = table.target[order[: max(1, len(order) // 10)]]
     columns = _columns(table, card)
+    if np.mean(folds) >= LEAK_AUC:
+        heaviest = " and ".join(column.name for column in columns[:2])
+        asked = f"{heaviest}: known before a customer leaves? If not, leave them out by name (--leave-out)"
+        warnings = [*warnings, f"the score as a whole tells nearly everything, most of it by {asked}"]
     bands, text = _file(table, card, columns, odds, outcome, float(np.mean(folds)))
     return FitReport(
         rows=len(table.target),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.catalog import Catalog
-from accounts.fit_table import typed, who_left
+from accounts.fit_table import typed, who_left, without_leaks
 from accounts.fitting import FitReport, fit_health
 from accounts.health import Health, Indicator, assess
 from accounts.importing import import_csv
@@ -342,6 +342,77 @@ def test_a_value_that_only_leavers_have_is_refused(tmp_path: Path) -> None:
     report = fit_health(written(tmp_path / "c.csv", rows), "Status")
     assert {"reason", "ended"} <= set(report.left_out)
     assert sum("only" in warning or "alone" in warning or "nobody" in warning for warning in report.warnings) == 2
+
+
+def _leaks(left: Any, chance: np.random.Generator) -> dict[str, tuple[dict[str, list[Any]], str]]:
+    """Ways in which the outcome gets among the columns, and what becomes of each: `refused`, `asked` about, or `no column` at all."""
+    count, today = len(left), date(2026, 11, 1)
+
+    def ago(days: Any) -> list[str]:
+        return [(today - timedelta(days=int(n))).isoformat() for n in days]
+
+    def wrong(share: float) -> list[int]:
+        return np.where(chance.random(count) < share, ~left, left).astype(int).tolist()
+
+    third, sixth = chance.integers(0, 3, count), chance.integers(0, 6, count)
+    order = np.argsort(np.argsort(~left, kind="stable"), kind="stable")
+    gone = ago(chance.integers(1, 900, count))
+    return {
+        "renamed": ({"state": np.where(left, "gone", "here").tolist()}, "refused"),
+        "in two columns": ({"is_gone": left.astype(int).tolist(), "is_here": (~left).astype(int).tolist()}, "refused"),
+        "its reason in three": ({f"why_{n}": (left & (third == n)).astype(int).tolist() for n in range(3)}, "refused"),
+        "its reason in six": ({f"why_{n}": (left & (sixth == n)).astype(int).tolist() for n in range(6)}, "refused"),
+        "a hundredth wrong": ({"flag": wrong(0.01)}, "refused"),
+        "a tenth wrong": ({"flag": wrong(0.1)}, "asked"),
+        "under noise": ({"risk": (left + chance.normal(0, 0.3, count)).round(3).tolist()}, "refused"),
+        "under more noise": ({"risk": (left + chance.normal(0, 0.5, count)).round(3).tolist()}, "asked"),
+        "an id by outcome": ({"record_id": (order + 1).tolist()}, "no column"),
+        "another order": ({"place": (3 * order + 5).tolist()}, "refused"),
+        "the day they left": ({"end": np.where(left, gone, "").tolist()}, "refused"),
+        "no end in sight": ({"end": np.where(left, gone, "9999-12-31").tolist()}, "refused"),
+        "last seen": (
+            {"last": ago(np.where(left, chance.integers(40, 900, count), chance.integers(0, 30, count)))},
+            "refused",
+        ),
+        "a closing bill": ({"fee": np.where(left, chance.integers(10, 90, count), 0).tolist()}, "refused"),
+        "half of them asked": ({"told": np.where(left & (chance.random(count) < 0.5), "us", "").tolist()}, "refused"),
+    }
+
+
+def test_the_outcome_in_disguise_is_refused_or_asked_about() -> None:
+    """Whole, in pieces, under noise, in an order, as a day or a bill; and what was known before is used, whatever stands beside it."""
+    columns, _, outcome = tables.bank(2000, seed=7)
+    left = np.array(columns.pop(outcome)) == 1
+    known = {name: [str(value) for value in values] for name, values in columns.items()}
+    honest = set(typed(known, left.astype(np.int64), set(), set())[0].numbers)
+    found: dict[str, set[str]] = {}
+    expected: dict[str, set[str]] = {}
+    for kind, (more, fate) in _leaks(left, np.random.default_rng(3)).items():
+        table, ids = typed(
+            known | {name: [str(value) for value in values] for name, values in more.items()},
+            left.astype(np.int64),
+            set(),
+            set(),
+        )
+        usable, leaks, suspects = without_leaks(table, outcome, set())
+        assert honest <= set(usable.numbers), kind
+        fates = {"refused": leaks, "asked": suspects, "no column": ids}
+        found[kind] = {each for name in more for each, names in fates.items() if name in names} or {"used"}
+        expected[kind] = {fate}
+    assert found == expected
+
+
+def test_what_gives_it_away_only_together_is_asked_about(tmp_path: Path) -> None:
+    """When they joined and how long they stayed: who stayed less than that has left, though neither tells by itself."""
+    columns, _, outcome = tables.bank(800, seed=7)
+    chance = np.random.default_rng(3)
+    since = chance.integers(100, 1500, 800)
+    stayed = np.where(np.array(columns[outcome]) == 1, since * chance.random(800), since)
+    columns["joined"] = [(date(2026, 11, 1) - timedelta(days=int(n))).isoformat() for n in since]
+    columns["months"] = (stayed // 30).astype(int).tolist()
+    report = fit_health(tables.written(tmp_path / "c.csv", columns), outcome)
+    assert report.auc > 0.95
+    assert "months and joined: known before a customer leaves?" in report.warnings[-1]
 
 
 def test_rows_of_one_customer_do_not_judge_each_other(tmp_path: Path) -> None:
