@@ -9,6 +9,9 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from limits import RateLimitItemPerMinute
@@ -25,6 +28,8 @@ from kit.settings import Settings
 Kind = Literal[
     "conversations", "messages", "person_messages", "address_messages", "signs", "searches", "refusals", "sign_ins"
 ]
+CONVERSATION_WINDOWS = 20
+"""Windows that may be open on one conversation: people have tabs, and several devices."""
 _SIGNS = 5
 """Signs of typing and reading that go with one message, at most."""
 _IPV6_NETWORK = 64
@@ -40,6 +45,8 @@ class Limits:
 
     def __init__(self, settings: Settings) -> None:
         self._counter = MovingWindowRateLimiter(MemoryStorage())
+        self._windows: Counter[str] = Counter()
+        self._address_windows = settings.address_windows
         self._development = settings.mode == "development"
         allowed: dict[Kind, int] = {
             "conversations": settings.conversations_per_minute,
@@ -84,8 +91,29 @@ class Limits:
             counted.insert(1, ("person_messages", f"{conversation.account_id}/{conversation.person_id}"))
         return counted
 
+    @contextmanager
+    def window(self, connection: HTTPConnection, conversation_id: str) -> Iterator[None]:
+        """One more window that is open, while the block lasts.
+
+        Raises:
+            TooMany: as many are open as the conversation or the address may have.
+        """
+        address = self._address(connection)
+        most = {} if address is None else {conversation_id: CONVERSATION_WINDOWS, address: self._address_windows}
+        if any(number and self._windows[key] >= number for key, number in most.items()):
+            REFUSED.labels("windows").inc()
+            raise TooMany("too many windows are open", retry_after=60)
+        self._windows.update(most.keys())
+        try:
+            yield
+        finally:
+            for key in most:
+                self._windows[key] -= 1
+                if not self._windows[key]:
+                    del self._windows[key]
+
     def sign(self, connection: HTTPConnection, conversation_id: str) -> None:
-        """Counts a sign of typing or reading, or a rating.
+        """Counts a sign of typing or reading, a rating, or a question whether the line still stands.
 
         Raises:
             TooMany: this minute's are used up.

@@ -61,10 +61,13 @@ async def stream(socket: WebSocket, conversation_id: str, after: int = 0) -> Non
         logger.warning("database_away", conversation=conversation_id, reason=reason(error))
         await socket.close(TRY_LATER, AWAY_TEXT)
         return
-    await socket.accept(subprotocol)
     window = Window(socket, services, opened.conversation, max(after, 0))
-    with services.hub.conversation(conversation_id) as events:
-        await window.run(events, opened.until)
+    try:
+        with services.limits.window(socket, conversation_id), services.hub.conversation(conversation_id) as events:
+            await socket.accept(subprotocol)
+            await window.run(events, opened.until)
+    except TooMany as refused:
+        await socket.close(TRY_LATER, refused.message)
 
 
 class Window:
@@ -180,6 +183,7 @@ class Window:
 
     async def _take(self, frame: Frame) -> None:
         if isinstance(frame, PingFrame):
+            self._services.limits.sign(self._socket, self._id)
             async with self._services.database.read() as session:
                 last = (await log.existing(session, self._id)).last_seq
             await self._send({"type": "pong", "seq": last})

@@ -99,6 +99,11 @@ class Settings(BaseSettings):
     address_messages_per_minute: int = Field(
         600, ge=0, description="messages from one address in a minute; 0: any number"
     )
+    address_windows: int = Field(
+        1000,
+        ge=0,
+        description="windows of conversations that are open from one address at the same time; 0: any number",
+    )
     searches_per_minute: int = Field(
         120, ge=0, description="searches and readings of articles from one address in a minute; 0: any number"
     )

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
+from api.limits import CONVERSATION_WINDOWS
 from escalations import csms
 from escalations.csms import CsmEntry
 from kit.clock import now
 from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
+from tests.chaos.front import until
 from tests.security.conftest import SECRETS, Door, bearer, company, front_door
 from tests.security.test_conversations import begun
 
@@ -25,6 +31,7 @@ NARROW = {
     "KOTAE_SEARCHES_PER_MINUTE": "3",
     "KOTAE_REFUSALS_PER_MINUTE": "10",
     "KOTAE_SIGN_INS_PER_MINUTE": "8",
+    "KOTAE_ADDRESS_WINDOWS": "3",
 }
 
 
@@ -81,6 +88,47 @@ def test_conversations_messages_and_searches_are_counted(narrow: Door) -> None:
     assert said == [202] * 4 + [429] * 2
     found = [narrow.get("/v1/articles", params={"q": "x"}, headers=who).status_code for _ in range(5)]
     assert found[3:] == [429, 429]
+
+
+async def opened(door: Door, made: dict[str, str], address: str, windows: contextlib.AsyncExitStack) -> int | str:
+    """Opens one more window: `ready` where it stands, else the status with which it is refused."""
+    at = f"{door.url.replace('http', 'ws')}/v1/conversations/{made['conversation_id']}/stream"
+    try:
+        proof = bearer(made["token"]) | from_(address)
+        window = await windows.enter_async_context(connect(at, additional_headers=proof, proxy=None))
+    except InvalidStatus as refused:
+        return refused.response.status_code
+    assert json.loads(await window.recv())["type"] == "message"
+    return "ready"
+
+
+async def test_windows_that_are_open_at_once_are_counted(narrow: Door) -> None:
+    """Per address and per conversation; one that is closed makes room for another."""
+    mine = narrow.post("/v1/conversations", json={}, headers=from_("203.0.113.50")).json()
+    async with contextlib.AsyncExitStack() as windows:
+        seen = [await opened(narrow, mine, "203.0.113.50", windows) for _ in range(4)]
+        assert seen == ["ready", "ready", "ready", 403]
+        assert await opened(narrow, mine, "203.0.113.51", windows) == "ready"
+    async with contextlib.AsyncExitStack() as windows:
+
+        async def room() -> bool:
+            return await opened(narrow, mine, "203.0.113.50", windows) == "ready"
+
+        await until(room)
+        seen = [await opened(narrow, mine, f"203.0.113.{100 + number}", windows) for number in range(20)]
+        assert seen == ["ready"] * (CONVERSATION_WINDOWS - 1) + [403]
+
+
+async def test_questions_whether_the_line_stands_are_counted(narrow: Door) -> None:
+    """Each reads the log: five times as many as messages, and the window stays."""
+    mine = narrow.post("/v1/conversations", json={}, headers=from_("203.0.113.60")).json()
+    at = f"{narrow.url.replace('http', 'ws')}/v1/conversations/{mine['conversation_id']}/stream?after=99"
+    proof = bearer(mine["token"]) | from_("203.0.113.60")
+    async with connect(at, additional_headers=proof, proxy=None) as window:
+        for _ in range(21):
+            await window.send('{"type": "ping"}')
+        seen = [json.loads(await window.recv())["type"] for _ in range(21)]
+    assert seen == ["pong"] * 20 + ["error"]
 
 
 async def test_passwords_are_locked_the_same_for_who_is_there_and_who_is_not(narrow: Door, database: Database) -> None:

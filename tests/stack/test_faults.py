@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
+from kit import postgres
+from kit.settings import load_settings
 from tests.support import Customer, Stack
 
 pytestmark = pytest.mark.stack
@@ -48,15 +54,20 @@ async def test_the_front_door_dies_and_comes_back(stack: Stack) -> None:
     assert len(answers) == 1
 
 
+def kill_database(stack: Stack) -> None:
+    """Ends PostgreSQL with all its processes: what none of them has written yet is lost."""
+    postmaster = int((stack.home / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    for each in [psutil.Process(postmaster), *psutil.Process(postmaster).children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+
+
 async def test_postgresql_dies_and_comes_back(stack: Stack) -> None:
     """Killed without warning with all its processes: `kotae up` starts it again, and what was acknowledged is answered once."""
     async with Customer(stack) as visitor:
         await visitor.send("How do I change my plan?")
         ack = await visitor.frame(type="ack")
-        postmaster = int((stack.home / "postgres" / "postmaster.pid").read_text().splitlines()[0])
-        for each in [*psutil.Process(postmaster).children(recursive=True), psutil.Process(postmaster)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
+        kill_database(stack)
         await asyncio.to_thread(stack.until_ready)
         await visitor.disconnect()
         await visitor.connect(after=ack["seq"])
@@ -65,3 +76,76 @@ async def test_postgresql_dies_and_comes_back(stack: Stack) -> None:
         log = await visitor.log()
     assert [message["seq"] for message in log] == list(range(1, len(log) + 1))
     assert [message["sender"] for message in log if message["seq"] > ack["seq"]].count("bot") == 2
+
+
+@pytest.fixture
+def hasty(stack: Stack) -> Iterator[str]:
+    """URL of the stack's database, which writes a commit that does not wait for the disk only with the next one that does, or after 10 s."""
+    with postgres.running(load_settings(home=stack.home)) as url:
+        pass  # the stack's own processes keep it running
+    run(url, "ALTER SYSTEM SET wal_writer_delay = '10s'")
+    run(url, "SELECT pg_reload_conf()")
+    yield url
+    run(url, "ALTER SYSTEM RESET wal_writer_delay")
+    run(url, "SELECT pg_reload_conf()")
+
+
+def run(url: str, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[Any, ...]]:
+    """One statement that does not wait for the disk, on a connection of its own."""
+    with psycopg.connect(url, autocommit=True, options="-c synchronous_commit=off") as connection:
+        found = connection.execute(statement, values)  # type: ignore[call-overload]  # constants of this file
+        return found.fetchall() if found.description else []
+
+
+def remembered(url: str, conversation: str) -> list[str]:
+    """What the customer said, as far as Rasa remembers it."""
+    parts = run(
+        url,
+        "SELECT events FROM rasa.rasa_trackers WHERE sender_id = %(id)s "
+        "UNION ALL (SELECT events FROM rasa.rasa_tracker_turns WHERE sender_id = %(id)s ORDER BY version)",
+        {"id": conversation},
+    )
+    return [event["text"] for (part,) in parts for event in json.loads(part) if event["event"] == "user"]
+
+
+FIRST, SECOND = "How do I invite a colleague to my workspace?", "Which plan am I on?"
+
+
+async def test_a_crash_takes_nothing_that_was_answered(stack: Stack, hasty: str) -> None:
+    """Of commits that do not wait for the disk too: Rasa's memory and the notes of the actions are there for every answer a customer saw, and
+    what was under way is done again."""
+    identity = await stack.token("acme-starter", "acme-amy")
+    async with contextlib.AsyncExitStack() as doors:
+        customers = [await doors.enter_async_context(Customer(stack, identity)) for _ in range(6)]
+        await asyncio.gather(*(one.ask(FIRST, seconds=60) for one in customers))
+        run(hasty, "CREATE TABLE lost (what text)")
+        for one in customers:
+            await one.send(SECOND)
+        acks = [(await one.frame(type="ack", seconds=60))["seq"] for one in customers]
+        await customers[0].message("bot", seconds=60)
+        front_door = psutil.Process(stack.pid("api"))
+        front_door.suspend()  # whose commits would write this one as well
+        run(hasty, "INSERT INTO lost VALUES ('by a crash')")
+        kill_database(stack)
+        front_door.resume()
+        await asyncio.to_thread(stack.until_ready)
+        assert run(hasty, "SELECT * FROM lost") == [], "the crash must be able to take something"
+        run(hasty, "DROP TABLE lost")
+        for one, ack in zip(customers, acks, strict=True):
+            seen = {frame["seq"]: frame["body"] for frame in one.frames if frame["type"] == "message"}
+            await one.disconnect()
+            await one.connect(after=ack)
+            await one.message("bot", seconds=60)
+            log = await one.log()
+            assert seen.items() <= {message["seq"]: message["body"] for message in log}.items()
+            assert [message["seq"] for message in log] == list(range(1, len(log) + 1))
+            asked = [message["body"]["text"] for message in log if message["sender"] == "customer"]
+            assert asked == [FIRST, SECOND]
+            settled = run(
+                hasty, "SELECT outcome, intent IS NOT NULL FROM turns WHERE conversation_id = %s ORDER BY seq", [one.id]
+            )
+            assert settled[0] == ("answered", True)
+            assert settled[1] in [("answered", True), ("failed", False)]
+            answered = [words for words, (outcome, _) in zip(asked, settled, strict=True) if outcome == "answered"]
+            assert set(answered) <= set(remembered(hasty, one.id))
+            assert run(hasty, "SELECT count(*) FROM turns WHERE conversation_id = %s", [one.id]) == [(2,)]
