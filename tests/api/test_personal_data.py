@@ -166,7 +166,7 @@ async def test_nothing_of_a_person_is_left_anywhere(session: AsyncSession, root:
     assert "zq-colleague" in rest
     assert done.conversations == 2
     assert done.mentions == []
-    people = "SELECT people FROM daily_usage WHERE account_id = 'zq-corp'"
+    people = "SELECT count(*) FROM daily_people WHERE account_id = 'zq-corp'"
     assert (await session.execute(text(people))).scalar_one() == 1
     with pytest.raises(NotFound):
         await personal_data.erase(session, "person", PAT[0], "a test", NOW)
