@@ -59,23 +59,21 @@ In = TypeVar("In", PutAccount, PutPerson)
 _MESSAGES: TypeAdapter[list[SegmentMessage]] = TypeAdapter(list[SegmentMessage])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Message:
     """A message with its time, its id and its name settled.
 
     Attributes:
         account: the one it names itself.
+        person: empty where it names none.
     """
 
     id: str
     at: datetime
     name: str
     account: str | None
+    person: str
     said: SegmentMessage
-
-    @property
-    def person(self) -> str:
-        return self.said.user_id or ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +135,7 @@ def settle(batch: Sequence[Mapping[str, Any]], now: datetime, sent_at: datetime 
     """Reads a batch: what each message says, when and of whom, or why it is rejected."""
     messages: list[_Message] = []
     rejected: list[Rejected] = []
+    drift = timedelta(0) if sent_at is None else now - _aware(sent_at)
     for index, (raw, said) in enumerate(zip(batch, _read(batch), strict=True)):
         if isinstance(said, ValidationError):
             first = said.errors()[0]
@@ -145,7 +144,7 @@ def settle(batch: Sequence[Mapping[str, Any]], now: datetime, sent_at: datetime 
             rejected.append(Rejected(index=index, message_id=_raw_id(raw), reason=reason))
             continue
         try:
-            messages.append(_settled(said, raw, now, sent_at))
+            messages.append(_settled(said, raw, now, drift))
         except ValueError as error:
             rejected.append(Rejected(index=index, message_id=_raw_id(raw), reason=str(error)))
     return Settled(messages, rejected)
@@ -171,22 +170,23 @@ def _raw_id(raw: object) -> str | None:
     return str(found)[:255] if found is not None else None
 
 
-def _settled(said: SegmentMessage, raw: Mapping[str, Any], now: datetime, sent_at: datetime | None) -> _Message:
+def _settled(said: SegmentMessage, raw: Mapping[str, Any], now: datetime, drift: timedelta) -> _Message:
     if said.type == "track" and not said.event:
         raise ValueError("event: a track message needs one")
     if said.type == "group" and not said.group_id:
         raise ValueError("groupId: a group message needs one")
-    if not (said.user_id or said.anonymous_id or said.group_id or said.context.get("groupId")):
+    account = _account(said)
+    if not (account or said.user_id or said.anonymous_id):
         raise ValueError("userId: needs a userId, an anonymousId or a groupId")
-    at = _when(said, now, sent_at)
-    name = str(said.event) if said.type == "track" else _NAMES.get(said.type, said.type)
-    return _Message(id=said.message_id or _made_id(raw), at=at, name=storable(name), account=_account(said), said=said)
+    name = storable(str(said.event)) if said.type == "track" else _NAMES.get(said.type, said.type)
+    return _Message(said.message_id or _made_id(raw), _when(said, now, drift), name, account, said.user_id or "", said)
 
 
 def _account(said: SegmentMessage) -> str | None:
-    company = said.traits.get("company") if said.type == "identify" else None
-    named = said.group_id or said.context.get("groupId")
-    named = named or (company.get("id") if isinstance(company, dict) else None)
+    named = said.group_id or (said.context.get("groupId") if said.context else None)
+    if not named and said.type == "identify" and said.traits:
+        company = said.traits.get("company")
+        named = company.get("id") if isinstance(company, dict) else None
     return storable(str(named))[:255] if named else None
 
 
@@ -196,12 +196,11 @@ def _made_id(raw: Mapping[str, Any]) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _when(said: SegmentMessage, now: datetime, sent_at: datetime | None) -> datetime:
+def _when(said: SegmentMessage, now: datetime, drift: timedelta) -> datetime:
+    """Args: drift: how far the clock of the client is behind ours, where the message does not say so itself."""
     if said.timestamp is None:
         return now
-    at, sent = _aware(said.timestamp), said.sent_at or sent_at
-    if sent is not None:
-        at += now - _aware(sent)
+    at = _aware(said.timestamp) + (drift if said.sent_at is None else now - _aware(said.sent_at))
     if at > now + AHEAD:
         raise ValueError(f"timestamp: {at.isoformat()} is in the future")
     if at < EARLIEST:
@@ -244,13 +243,13 @@ async def _introduce(
     groups = [message for message in messages if message.said.type == "group" and message.account]
     told = [message for message in messages if message.said.type in ("group", "identify") and message.person]
     await put_accounts(
-        session, [(str(message.account), account_traits(message.said.traits), message.at) for message in groups]
+        session, [(str(message.account), account_traits(message.said.traits or {}), message.at) for message in groups]
     )
     await put_people(session, [(message.person, _told(message), message.at) for message in told])
 
 
 def _told(message: _Message) -> PutPerson:
-    traits = message.said.traits if message.said.type == "identify" else {}
+    traits = (message.said.traits or {}) if message.said.type == "identify" else {}
     payload = person_traits(traits)
     return payload.model_copy(update={"account_id": message.account}) if message.account else payload
 
@@ -287,7 +286,7 @@ def _rows(messages: Sequence[_Message], homes: Mapping[str, str | None]) -> list
     """The raw events, in the order of ids: two batches with the same messages wait for each other, never in a circle."""
     ordered = sorted(messages, key=lambda message: message.id)
     # What identify and group say is on the person and the account, where it can be corrected and erased.
-    said = clean_all([message.said.properties if message.said.type in m.USE else {} for message in ordered])
+    said = clean_all([(message.said.properties or {}) if message.said.type in m.USE else {} for message in ordered])
     return [
         {
             "message_id": message.id,

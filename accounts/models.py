@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Computed,
     Date,
     ForeignKey,
     Identity,
@@ -157,8 +158,12 @@ class Event(Base):
     __table_args__ = (Index(None, "account_id", "person_id"),)
 
 
+_STARTS = "slots & ~(" + " | ".join(f"(slots >> {gap})" for gap in range(1, 7)) + ")"
+"""A session begins at a slot that has none of the six before it (half an hour)."""
+
+
 class DailyPerson(Base):
-    """One person's day. `person_id` is empty for what the account's own systems did."""
+    """One person's day; those of an account's people together are the account's. `person_id` is empty for what the account's own systems did."""
 
     __tablename__ = "daily_people"
 
@@ -168,6 +173,15 @@ class DailyPerson(Base):
     events: Mapped[int] = mapped_column(Integer)
     slots: Mapped[str] = mapped_column(
         BIT(SLOTS), comment="five-minute slots of the UTC day in which something happened"
+    )
+    sessions: Mapped[int] = mapped_column(
+        SmallInteger,
+        Computed(f"CASE person_id WHEN '' THEN 0 ELSE bit_count({_STARTS}) END", persisted=True),
+        comment="stretches of use, apart by half an hour or more",
+    )
+    minutes: Mapped[int] = mapped_column(
+        SmallInteger,
+        Computed(f"CASE person_id WHEN '' THEN 0 ELSE bit_count(slots) * {SLOT_MINUTES} END", persisted=True),
     )
 
     __table_args__ = (Index(None, "day", postgresql_using="brin"),)
@@ -183,21 +197,6 @@ class DailyEvent(Base):
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     times: Mapped[int] = mapped_column(Integer)
     quantity: Mapped[Decimal] = mapped_column(Numeric)
-
-    __table_args__ = (Index(None, "day", postgresql_using="brin"),)
-
-
-class DailyUsage(Base):
-    """An account's day."""
-
-    __tablename__ = "daily_usage"
-
-    account_id: Mapped[str] = _account(primary_key=True)
-    day: Mapped[date] = mapped_column(Date, primary_key=True)
-    events: Mapped[int] = mapped_column(Integer)
-    people: Mapped[int] = mapped_column(Integer, comment="distinct people")
-    sessions: Mapped[int] = mapped_column(Integer, comment="stretches of use, apart by half an hour or more")
-    minutes: Mapped[int] = mapped_column(Integer)
 
     __table_args__ = (Index(None, "day", postgresql_using="brin"),)
 

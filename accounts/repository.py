@@ -132,18 +132,19 @@ async def accounts_known(session: AsyncSession, ids: Collection[str]) -> set[str
     return set(found.scalars()) if found else set()
 
 
-# One array, and not a condition with OR, so that the rows are found by the index.
+# One array, and not a condition with OR, so that the rows are found by the index. Ids come as JSON, which costs Python less than an array.
 _HOLD = Statement(
     """
-WITH held AS (
+WITH them AS MATERIALIZED (
+  SELECT id, account_id FROM people WHERE id = ANY(ARRAY(SELECT json_array_elements_text(CAST(:people AS json))))
+), held AS (
   SELECT id FROM accounts
-  WHERE id = ANY(ARRAY(SELECT account_id FROM people WHERE id = ANY(:people)) || CAST(:named AS text[]))
+  WHERE id = ANY(ARRAY(SELECT account_id FROM them UNION ALL SELECT json_array_elements_text(CAST(:named AS json))))
   ORDER BY id FOR NO KEY UPDATE
 )
 SELECT id AS account_id, NULL AS person_id FROM held
-UNION ALL SELECT account_id, id FROM people WHERE id = ANY(:people)
-""",
-    people=ARRAY(Text),
+UNION ALL SELECT account_id, id FROM them
+"""
 )
 
 
@@ -157,7 +158,7 @@ async def hold_accounts(
     Returns:
         The accounts there are, and the account of each person who is known.
     """
-    found = await driven(session, _HOLD, {"named": list(named), "people": list(people)})
+    found = await driven(session, _HOLD, {"named": _json(list(named)), "people": _json(list(people))})
     return {account for account, person in found if person is None}, {
         person: account for account, person in found if person is not None
     }
@@ -271,21 +272,17 @@ async def delete_accounts(session: AsyncSession, ids: Collection[str]) -> int:
 # --- usage
 
 
-# A session begins at a slot that has none of the six before it (half an hour).
-_SESSION_STARTS = "slots & ~(" + " | ".join(f"(slots >> {gap})" for gap in range(1, 7)) + ")"
-# From `used` to the daily figures. A statement does not see what it writes itself: of a person's day that is there before (`there`) and
-# written (`kept`), the written one has all events and slots of the other.
+# From `used` to the daily figures. A first time that is known is not touched: a conflict would lock its row, which is a write.
 _ROLL_UP = f"""
 days AS (
   SELECT account_id, CAST(at AT TIME ZONE 'UTC' AS date) AS day, coalesce(person_id, '') AS person_id, count(*) AS events,
          bit_or(set_bit(CAST(0 AS bit({m.SLOTS})),
                         CAST(CAST(floor(extract(epoch FROM at)) AS bigint) % 86400 / {m.SLOT_MINUTES * 60} AS integer), 1)) AS slots
   FROM used GROUP BY 1, 2, 3
-), kept AS (
+), people_days AS (
   INSERT INTO daily_people AS t (account_id, day, person_id, events, slots)
   SELECT * FROM days ORDER BY account_id, day, person_id
   ON CONFLICT (account_id, day, person_id) DO UPDATE SET events = t.events + excluded.events, slots = t.slots | excluded.slots
-  RETURNING account_id, day, person_id, events, slots
 ), counted AS (
   INSERT INTO daily_events AS t (account_id, day, name, times, quantity)
   SELECT account_id, CAST(at AT TIME ZONE 'UTC' AS date) AS day, name, count(*),
@@ -296,23 +293,10 @@ days AS (
   ON CONFLICT (account_id, day, name) DO UPDATE SET times = t.times + excluded.times, quantity = t.quantity + excluded.quantity
 ), firsts AS (
   INSERT INTO account_events AS t (account_id, name, first_at)
-  SELECT account_id, name, min(at) FROM used GROUP BY 1, 2 ORDER BY 1, 2
+  SELECT * FROM (SELECT account_id, name, min(at) AS at FROM used GROUP BY 1, 2) AS said
+  WHERE NOT EXISTS (SELECT FROM account_events AS e WHERE e.account_id = said.account_id AND e.name = said.name AND e.first_at <= said.at)
+  ORDER BY 1, 2
   ON CONFLICT (account_id, name) DO UPDATE SET first_at = excluded.first_at WHERE excluded.first_at < t.first_at
-), whole AS (
-  SELECT account_id, day, person_id, max(events) AS events, bit_or(slots) AS slots FROM (
-    SELECT * FROM kept UNION ALL
-    SELECT there.* FROM (SELECT DISTINCT account_id, day FROM days) AS touched CROSS JOIN LATERAL (
-      SELECT account_id, day, person_id, events, slots FROM daily_people
-      WHERE daily_people.account_id = touched.account_id AND daily_people.day = touched.day OFFSET 0) AS there) AS both_times
-  GROUP BY 1, 2, 3
-), totals AS (
-  INSERT INTO daily_usage AS t (account_id, day, events, people, sessions, minutes)
-  SELECT account_id, day, sum(events), count(*) FILTER (WHERE person_id <> ''),
-         coalesce(sum(bit_count({_SESSION_STARTS})) FILTER (WHERE person_id <> ''), 0),
-         coalesce(sum(bit_count(slots) * {m.SLOT_MINUTES}) FILTER (WHERE person_id <> ''), 0)
-  FROM whole GROUP BY 1, 2 ORDER BY 1, 2
-  ON CONFLICT (account_id, day) DO UPDATE SET events = excluded.events, people = excluded.people, sessions = excluded.sessions,
-    minutes = excluded.minutes
 ), seen AS (
   -- To within five minutes: a row is not written anew for every event.
   UPDATE people SET last_seen_at = latest.at
@@ -443,12 +427,13 @@ WITH chosen AS (
 ), used AS (
   SELECT account_id,
          sum(events) FILTER (WHERE day > :day - 28) AS recent, sum(events) FILTER (WHERE day <= :day - 28) AS past,
-         count(*) FILTER (WHERE day > :day - 28) AS days, max(day) AS last_day,
+         -- One bit a day, as counting different days would sort every account's.
+         bit_count(bit_or(CAST(1 AS bit(28)) << (:day - day)) FILTER (WHERE day > :day - 28)) AS days, max(day) AS last_day,
          sum(events) FILTER (WHERE day > :day - 7) AS week,
          sum(events) FILTER (WHERE day BETWEEN :day - 34 AND :day - 7) AS four_weeks_before,
          sum(sessions) FILTER (WHERE day > :day - 28) AS sessions,
          sum(minutes) FILTER (WHERE day > :day - 28) AS minutes
-  FROM daily_usage WHERE day BETWEEN :day - 83 AND :day {only} GROUP BY account_id
+  FROM daily_people WHERE day BETWEEN :day - 83 AND :day {only} GROUP BY account_id
 ), active AS (
   SELECT account_id, count(*) AS people FROM (
     SELECT DISTINCT account_id, person_id FROM daily_people
@@ -585,10 +570,11 @@ async def scores_from(session: AsyncSession, account_id: str, day: date) -> list
 
 async def usage_from(session: AsyncSession, account_id: str, day: date) -> list[Row]:
     """Days of use from a day on."""
-    query = select(m.DailyUsage.day, m.DailyUsage.events, m.DailyUsage.people).where(
-        m.DailyUsage.account_id == account_id, m.DailyUsage.day >= day
+    query = text(
+        "SELECT day, sum(events) AS events, count(*) FILTER (WHERE person_id <> '') AS people FROM daily_people "
+        "WHERE account_id = :account AND day >= :day GROUP BY day"
     )
-    return [dict(row) for row in (await session.execute(query)).mappings()]
+    return [dict(row) for row in (await session.execute(query, {"account": account_id, "day": day})).mappings()]
 
 
 _STANDINGS = """
@@ -690,7 +676,7 @@ JOIN people ON people.id = person_id AND people.account_id = daily_people.accoun
 WHERE day >= :active_day AND day < :end_day AND created_at < :end AND (left_at IS NULL OR left_at >= :end)
 GROUP BY daily_people.account_id""",
     "use": """
-SELECT account_id, sum(minutes) AS minutes, sum(sessions) AS sessions FROM daily_usage
+SELECT account_id, sum(minutes) AS minutes, sum(sessions) AS sessions FROM daily_people
 WHERE day >= :start_day AND day < :end_day GROUP BY account_id""",
 }
 
@@ -715,7 +701,7 @@ async def use_by_week(session: AsyncSession) -> list[Row]:
     """Of each week in which anybody used the product: its Monday, and the accounts that did as a share of those with a subscription then."""
     query = text(
         "WITH weeks AS (SELECT CAST(date_trunc('week', day) AS date) AS week, count(DISTINCT account_id) AS used "
-        "FROM daily_usage GROUP BY 1) "
+        "FROM daily_people GROUP BY 1) "
         "SELECT week, CAST(used AS double precision) / greatest(1, (SELECT count(DISTINCT account_id) FROM subscriptions "
         "WHERE started_at < week + 7 AND (cancelled_at IS NULL OR cancelled_at > week))) AS share FROM weeks ORDER BY week"
     )

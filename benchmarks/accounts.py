@@ -12,14 +12,16 @@ import asyncio
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
+import psutil
 import psycopg
 import uvicorn
 
@@ -31,14 +33,21 @@ from api.app import create_app
 from kit import postgres
 from kit.company import load_company
 from kit.database import Database
+from kit.memory import keep_loaded
 from kit.settings import Settings, load_settings
 from migrations.upgrade import upgrade
 
 BATCH = 100
 """Messages of one request: what Segment's Python client sends at most."""
 CLIENTS = 4
-WRITTEN = ("events", "daily_people", "daily_events", "daily_usage", "account_events")
-"""Where an event leaves a row; accounts and people are there after the first requests."""
+WRITTEN = ("events", "daily_people", "daily_events", "account_events")
+"""Where an event leaves a row; accounts and people are there before."""
+KNOWN = 3_000
+"""The first events, by which all accounts and people are made known before anything is measured."""
+_COLUMNS = {"daily_people": " (account_id, day, person_id, events, slots)"}
+"""Those that are written, where PostgreSQL works out others."""
+ROUNDS = 3
+"""How often HTTP and COPY take turns, so that what else the machine does hits both."""
 
 # Each account: three people who come on half of the days of 90, five things they do, a subscription, bills, answers, a ticket.
 _FILL = """
@@ -70,11 +79,7 @@ INSERT INTO daily_people (account_id, day, person_id, events, slots)
 INSERT INTO daily_events (account_id, day, name, times, quantity)
   SELECT 'a' || n, :day - d, name, 3, 3
   FROM generate_series(89, 0, -1) AS d, generate_series(1, :accounts) AS n, unnest(ARRAY['a', 'b', 'c', 'd']) AS name
-  WHERE mod(hashtext(n || ' ' || d || name), 3) = 0;
-INSERT INTO daily_usage (account_id, day, events, people, sessions, minutes)
-  SELECT account_id, day, sum(events), count(*), 2 * count(*), 40 * count(*) FROM daily_people WHERE account_id ~ '^a[0-9]+$'
-  GROUP BY account_id, day
-  ORDER BY day
+  WHERE mod(hashtext(n || ' ' || d || name), 3) = 0
 """
 
 
@@ -85,7 +90,7 @@ def fill(url: str, accounts: int, now: datetime) -> dict[str, int]:
         for statement in _FILL.split(";\n"):
             query = statement.replace(":accounts", "%(accounts)s").replace(":now", "%(now)s").replace(":day", "%(day)s")
             connection.execute(query.encode(), {"accounts": accounts, "now": now, "day": now.date()})
-        for table in ("daily_people", "daily_events", "daily_usage"):
+        for table in ("daily_people", "daily_events"):
             count = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()  # noqa: S608
             sizes[table] = count[0] if count else 0
         connection.execute("VACUUM ANALYZE")
@@ -134,6 +139,7 @@ def messages(count: int, now: datetime) -> list[dict[str, Any]]:
 
 def _serve(home: str, url: str, port: int) -> None:
     app = create_app(load_settings(home=Path(home)), url)
+    keep_loaded()  # as the front door does when it has started
     uvicorn.run(app, port=port, lifespan="off", log_level="error", access_log=False)
 
 
@@ -176,54 +182,100 @@ async def through_http(base: str, key: str, requests: list[bytes]) -> float:
         return time.perf_counter() - started
 
 
-async def by_copy(url: str, tables: Sequence[str], transactions: int) -> float:
-    """Every row that these tables hold, by COPY into tables of the same form; seconds.
+@asynccontextmanager
+async def copying(url: str, tables: Sequence[str], transactions: int) -> AsyncIterator[Callable[[], Awaitable[float]]]:
+    """Makes ready to write every row that these tables hold by COPY into tables of the same form; what is yielded does it, and returns the seconds.
 
     As many clients, each with its connection, and as many transactions with the same durability. What the rows refer to is
     there before; texts are made before, as are the bodies of the requests.
     """
     parts: dict[str, list[bytes]] = {}
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+    async with AsyncExitStack() as opened:
+        clients = [
+            await opened.enter_async_context(await psycopg.AsyncConnection.connect(url, autocommit=True))
+            for _ in range(CLIENTS)
+        ]
         for table in tables:
-            async with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as copy:
+            columns = _COLUMNS.get(table, "")
+            async with clients[0].cursor().copy(f"COPY {table}{columns} TO STDOUT".encode()) as copy:
                 lines = [bytes(line) async for line in copy]
             each = -(-len(lines) // transactions)
             parts[table] = [b"".join(lines[first : first + each]) for first in range(0, each * transactions, each)]
-            await connection.execute(f"DROP TABLE IF EXISTS copied_{table}".encode())
-            await connection.execute(f"CREATE TABLE copied_{table} (LIKE {table} INCLUDING ALL)".encode())
+            await clients[0].execute(f"DROP TABLE IF EXISTS copied_{table}".encode())
+            await clients[0].execute(f"CREATE TABLE copied_{table} (LIKE {table} INCLUDING ALL)".encode())
             key = f"ALTER TABLE copied_{table} ADD FOREIGN KEY (account_id) REFERENCES accounts (id)"
-            await connection.execute(key.encode())
+            await clients[0].execute(key.encode())
 
-    async def send(numbers: range) -> None:
-        async with await psycopg.AsyncConnection.connect(url) as mine:
+        async def send(client: psycopg.AsyncConnection, numbers: range) -> None:
             for number in numbers:
-                for table in tables:
-                    async with mine.cursor().copy(f"COPY copied_{table} FROM STDIN".encode()) as copy:
-                        await copy.write(parts[table][number])
-                await mine.commit()
+                async with client.transaction():
+                    for table in tables:
+                        words = f"COPY copied_{table}{_COLUMNS.get(table, '')} FROM STDIN".encode()
+                        async with client.cursor().copy(words) as copy:
+                            await copy.write(parts[table][number])
 
-    started = time.perf_counter()
-    await asyncio.gather(*(send(range(number, transactions, CLIENTS)) for number in range(CLIENTS)))
-    return time.perf_counter() - started
+        async def write() -> float:
+            started = time.perf_counter()
+            shares = (range(place, transactions, CLIENTS) for place in range(CLIENTS))
+            await asyncio.gather(*(send(client, share) for client, share in zip(clients, shares, strict=True)))
+            return time.perf_counter() - started
+
+        yield write
+
+
+def spent(home: str) -> dict[str, float]:
+    """Seconds of processor time so far: of this process, of the front door, and of PostgreSQL with those of its processes that have ended."""
+    mine = psutil.Process()
+    postmaster = int((Path(home) / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    doors = [child for child in mine.children() if "python" in child.name() and child.pid != postmaster]
+    server = psutil.Process(postmaster)
+    times = {"client": [mine.cpu_times()], "front door": [door.cpu_times() for door in doors]}
+    seconds = {who: sum(each.user + each.system for each in some) for who, some in times.items()}
+    whole = [server.cpu_times(), *(child.cpu_times() for child in server.children())]
+    ended = whole[0].children_user + whole[0].children_system
+    return seconds | {"PostgreSQL": sum(each.user + each.system for each in whole) + ended}
+
+
+async def _told(what: str, home: str, requests: int, work: Callable[[], Awaitable[float]]) -> float:
+    """The seconds of a piece of work, which is printed with the processor time it took."""
+    before = spent(home)
+    seconds = await work()
+    used = {who: 1000 * (after - before[who]) / requests for who, after in spent(home).items()}
+    said = ", ".join(f"{who} {used[who]:.2f}" for who in used)
+    said += f", together {sum(used.values()):.2f}"
+    print(
+        f"{what}: {requests * BATCH / seconds:.0f} events a second; ms of a processor for {BATCH}: {said}", flush=True
+    )
+    return seconds
 
 
 async def ingestion(home: str, url: str, port: int, count: int, now: datetime) -> None:
-    """Events through HTTP, and the rows they left by COPY."""
+    """Events through HTTP, and the rows they left by COPY, in turns."""
     database = Database(url)
     async with database.begin() as session:
         key = await keys.add(session, "bench", ["events"], now)
     await database.close()
-    requests = bodies(messages(count, now))
+    requests = bodies(messages(KNOWN + count, now))
+    known, rest = requests[: KNOWN // BATCH], requests[KNOWN // BATCH :]
+    share = len(rest) // ROUNDS
+    took: dict[str, list[float]] = {"HTTP": [], "the same rows by COPY": [], "the raw events by COPY": []}
     with serving(home, url, port) as base:
-        http = await through_http(base, key, requests)
-        print(f"{count} events through HTTP, {BATCH} a request, {CLIENTS} clients: {count / http:.0f} a second")
-        again = await through_http(base, key, requests)
-        print(f"the same again, all known: {count / again:.0f} a second")
-    for what, tables in {"the same rows of all tables": WRITTEN, "the raw events alone": WRITTEN[:1]}.items():
-        took = await by_copy(url, tables, len(requests))
-        print(
-            f"{what} by COPY, as many transactions: {count / took:.0f} events a second; HTTP takes {http / took:.1f}x"
-        )
+        await through_http(base, key, known)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("ANALYZE")  # as PostgreSQL does by itself within a minute
+        for turn in range(ROUNDS):
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(f"TRUNCATE {', '.join(WRITTEN)}".encode())
+            lot = rest[turn * share : (turn + 1) * share]
+            took["HTTP"].append(await _told("HTTP", home, share, partial(through_http, base, key, lot)))
+            for what, tables in {"the same rows by COPY": WRITTEN, "the raw events by COPY": WRITTEN[:1]}.items():
+                async with copying(url, tables, share) as write:
+                    took[what].append(await _told(what, home, share, write))
+        again = await through_http(base, key, lot)
+        print(f"the same events again by HTTP, all known: {share * BATCH / again:.0f} a second")
+    best = {what: min(seconds) for what, seconds in took.items()}
+    for what in [*took][1:]:
+        print(f"HTTP takes {best['HTTP'] / best[what]:.1f} times as long as {what}, the best of {ROUNDS} turns each")
 
 
 async def main() -> None:

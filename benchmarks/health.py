@@ -83,11 +83,12 @@ def linear(path: Path, outcome: str) -> float:
     features = np.empty((len(table.target), len(table.numbers) + len(table.texts)), dtype=object)
     for place, values in enumerate([*table.numbers.values(), *table.texts.values()]):
         features[:, place] = values
-    numbers, texts = slice(0, len(table.numbers)), slice(len(table.numbers), None)
-    read = make_column_transformer(
-        (make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler()), numbers),
-        (OneHotEncoder(handle_unknown="ignore", min_frequency=10), texts),
+    count = len(table.numbers)
+    kinds = (
+        (make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler()), range(count)),
+        (OneHotEncoder(handle_unknown="ignore", min_frequency=10), range(count, features.shape[1])),
     )
+    read = make_column_transformer(*((step, [*places]) for step, places in kinds if places))
     return _judged(make_pipeline(read, LogisticRegression(max_iter=2000, C=0.3)), features, table.target)
 
 

@@ -61,6 +61,9 @@ _KEYS = re.compile(
     )""",
     re.VERBOSE,
 )
+_KEY_HEADS = ("sk_", "sk-", "pk_", "pk-", "rk_", "rk-", "ktk_", "whsec_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",
+              "xox", "AKIA", "ASIA", "AIza", "npm_", "pypi-", "SG.", "dop_v1_", "hf_", "eyJ", "earer ")  # fmt: skip
+"""One of these is in every text that has a key: looking for words is much quicker than looking for a pattern."""
 _PEM = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _NAMED = r"pass(?:[ ]?word|[ ]?phrase|wd|wort|[ ]?code)|pwd|api[ _-]?key|secret[ _-]?key|client[ _-]?secret|パスワード|暗証番号|秘密鍵|APIキー"
 _QUOTE = "[\"'`“”「『]?"
@@ -70,7 +73,7 @@ _PASSWORD = re.compile(
           [\s\u3000]{{0,3}}{_QUOTE})(?P<word>[^\s\u3000"'`“”「」『』,、。]{{4,128}})""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-_HINTS = re.compile(r"pass|pwd|key|secret|ワード|暗証|秘密鍵|キー", re.IGNORECASE | re.ASCII)
+_PASSWORD_HINTS = ("pass", "pwd", "key", "secret", "ワード", "暗証", "秘密鍵", "キー")
 _LATIN = re.compile(r"[!-~]{4,}")
 _IN_ADDRESS = re.compile(
     r"(?P<name>[?&#](?:[\w-]*(?:token|secret|password|passwd|api_?key|access_?key|signature|sig|code|auth|session)[\w-]*)=)[^&#\s]+",
@@ -85,12 +88,14 @@ def mask(text: str) -> str:
     """The text with card numbers, keys and passwords masked."""
     if "-----BEGIN" in text:
         text = _PEM.sub(rf"\1 {DOT * 8} \2", text)
-    text = _KEYS.sub(_key, text)
+    if any(head in text for head in _KEY_HEADS):
+        text = _KEYS.sub(_key, text)
     if "://" in text:
         text = _USER.sub(DOT * 8, text)
     if "=" in text:
         text = _IN_ADDRESS.sub(rf"\g<name>{DOT * 8}", text)
-    if _HINTS.search(_plain(text)):
+    small = _plain(text).lower()
+    if any(hint in small for hint in _PASSWORD_HINTS):
         text = _passwords(text)
     return _cards(text)
 

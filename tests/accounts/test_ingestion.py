@@ -31,7 +31,10 @@ def track(event: str, at: datetime, user: str | None = "u", group: str | None = 
 
 async def days(session: AsyncSession, account: str = "g") -> list[Mapping[str, Any]]:
     """The daily figures of an account."""
-    query = "SELECT day, events, people, sessions, minutes FROM daily_usage WHERE account_id = :a ORDER BY day"
+    query = (
+        "SELECT day, CAST(sum(events) AS integer) AS events, count(*) FILTER (WHERE person_id <> '') AS people, "
+        "sum(sessions) AS sessions, sum(minutes) AS minutes FROM daily_people WHERE account_id = :a GROUP BY day ORDER BY day"
+    )
     return [dict(row) for row in (await session.execute(text(query), {"a": account})).mappings()]
 
 

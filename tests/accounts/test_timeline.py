@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts import timeline
-from accounts.models import DailyUsage
+from accounts.models import DailyPerson
 from accounts.records import put_account
 from accounts.schemas import PutAccount
 from tests.accounts.scores import keep_score
@@ -21,7 +21,8 @@ async def test_an_account_day_by_day(session: AsyncSession, now: datetime) -> No
     for ago, score in ((0, "71"), (10, "64.5"), (95, "12")):
         await keep_score(session, "tl-a", now - timedelta(days=ago), Decimal(score))
     day = now.date() - timedelta(days=3)
-    session.add(DailyUsage(account_id="tl-a", day=day, events=40, people=4, sessions=5, minutes=60))
+    for person in ("a", "b", "c", "d", ""):
+        session.add(DailyPerson(account_id="tl-a", day=day, person_id=person, events=8, slots="1" + "0" * 287))
     await session.flush()
     found = await timeline.timeline(session, "tl-a", now)
     assert [(one.day, one.score) for one in found.health] == [

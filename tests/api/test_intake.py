@@ -34,7 +34,7 @@ async def intake(database: Database) -> AsyncIterator[Intake]:
 
 async def times(database: Database) -> dict[str, int]:
     """Events of each account by its daily figures."""
-    query = text("SELECT account_id, sum(events) AS n FROM daily_usage WHERE account_id LIKE 'intake-%' GROUP BY 1")
+    query = text("SELECT account_id, sum(events) AS n FROM daily_people WHERE account_id LIKE 'intake-%' GROUP BY 1")
     async with database.begin() as session:
         return {row.account_id: int(row.n) for row in await session.execute(query)}
 

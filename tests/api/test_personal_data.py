@@ -179,7 +179,7 @@ async def test_nothing_of_a_person_is_left_anywhere(session: AsyncSession, root:
     assert done.articles == ["zq-drafted"]
     scores = "SELECT array_agg(score ORDER BY score) FROM surveys WHERE conversation_id IS NULL AND score IN (2, 4)"
     assert (await session.execute(text(scores))).scalar_one() == [2, 4], "figures stay"
-    people = "SELECT people FROM daily_usage WHERE account_id = 'zq-corp'"
+    people = "SELECT count(*) FROM daily_people WHERE account_id = 'zq-corp'"
     assert (await session.execute(text(people))).scalar_one() == 1
     with pytest.raises(NotFound):
         await personal_data.erase(session, "person", PAT[0], "a test", NOW)

@@ -60,6 +60,7 @@ PEOPLE = [
             ("Mika Tanaka", "owner", "Kumo Bakery", "Starter", "Two weeks in, still setting things up"),
             ("Jonas Weber", "admin", "Nordlicht Logistics", "Pro", "Close to the limit of runs"),
             ("Priya Nair", "admin", "Saffron Health", "Business", "Large account, unhappy of late"),
+            ("Vera Blum", "admin", "Violet Fashion", "Starter", ""),
         ],
         start=1,
     )

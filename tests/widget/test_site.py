@@ -54,6 +54,17 @@ def test_one_click_signs_in_and_another_switches(visit: Visit, server: Server) -
     )
 
 
+def test_an_account_of_which_the_company_says_nothing_is_greeted_in_whole_sentences(visit: Visit) -> None:
+    page = visit("/demo/")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    one = page.get_by_role("button", name="Vera Blum")
+    expect(one.locator("small")).to_have_count(0)
+    one.click()
+    expect(page.locator("#home-about")).to_have_text("Violet Fashion, Starter plan.")
+    page.get_by_role("button", name="日本語").click()
+    expect(page.locator("#home-about")).to_have_text("Violet Fashion、Starterプラン。")
+
+
 def test_a_visitor_asks_by_one_click(visit: Visit) -> None:
     page = visit("/demo/")
     page.get_by_role("button", name="How do I connect an app?").click()

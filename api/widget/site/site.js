@@ -13,7 +13,7 @@ const TEXTS = {
     heroTitle: 'Your tools, woven together.', heroText: 'Build a flow once, and Orimono runs it whenever something happens: a paid invoice, a signed contract, a form at midnight.', heroTry: 'Sign in to your account', heroAsk: 'Ask a question',
     tryTitle: 'See the difference in a minute', tryText: 'Four customers, one chat. Sign in as one, ask, then switch to another and ask the same: each hears of their own plan, their own use and their own next step.', tryVisitor: 'Or ask as a visitor:', tryAll: 'All sample accounts',
     tryAs: (/** @type {Person} */ one) => `Try as ${one.name.split(' ')[0]}`, switchTo: 'Ask the same as:',
-    homeTitle: (/** @type {Person} */ one) => `Welcome back, ${one.name.split(' ')[0]}`, homeAbout: (/** @type {Person} */ one, /** @type {string} */ what) => `${one.account}, ${one.plan} plan. ${what}.`, homeTry: 'One click asks in the chat:',
+    homeTitle: (/** @type {Person} */ one) => `Welcome back, ${one.name.split(' ')[0]}`, homeAbout: (/** @type {Person} */ one, /** @type {string} */ what) => `${one.account}, ${one.plan} plan.${what && ` ${what}.`}`, homeTry: 'One click asks in the chat:',
     tries: ['How many runs do I have left?', 'When does my plan renew?', 'How do I turn on single sign-on?'],
     visitor: ['How do I connect an app?', 'What counts as a run?', 'How do I invite a colleague?'],
     people: {
@@ -32,7 +32,7 @@ const TEXTS = {
     heroTitle: '社内のツールを、一枚の布に。', heroText: 'フローを一度作れば、請求書の入金、契約の締結、深夜のフォーム送信など、出来事が起きたときにOrimonoが自動で実行します。', heroTry: 'アカウントにサインイン', heroAsk: '質問する',
     tryTitle: '1分でわかる、答えの違い', tryText: '一つのチャットに、四人のお客様。一人としてサインインして質問し、別の人に切り替えて同じことを聞いてみてください。それぞれのプラン、利用状況、次のステップに合わせて答えが変わります。', tryVisitor: 'サインインせずに質問する：', tryAll: 'すべてのサンプルアカウント',
     tryAs: (/** @type {Person} */ one) => `${one.name.split(' ')[0]}さんで試す`, switchTo: '同じ質問を別の人で：',
-    homeTitle: (/** @type {Person} */ one) => `${one.name}さん、おかえりなさい`, homeAbout: (/** @type {Person} */ one, /** @type {string} */ what) => `${one.account}、${one.plan}プラン。${what}。`, homeTry: 'クリックするとチャットで質問します：',
+    homeTitle: (/** @type {Person} */ one) => `${one.name}さん、おかえりなさい`, homeAbout: (/** @type {Person} */ one, /** @type {string} */ what) => `${one.account}、${one.plan}プラン。${what && `${what}。`}`, homeTry: 'クリックするとチャットで質問します：',
     tries: ['実行回数はあと何回残っていますか？', 'プランの更新日はいつですか？', 'シングルサインオンを有効にするには？'],
     visitor: ['アプリを接続するには？', '実行回数はどのように数えますか？', '同僚を招待するには？'],
     people: {
@@ -211,7 +211,7 @@ async function choose() {
   get('people-list').replaceChildren(...everybody.map((one) => {
     const node = document.createElement('li');
     const button = make('button', '');
-    button.append(make('strong', `${one.name}, ${one.account}`), make('span', one.plan, 'plan'), make('small', one.about));
+    button.append(make('strong', `${one.name}, ${one.account}`), make('span', one.plan, 'plan'), ...(one.about ? [make('small', one.about)] : []));
     button.addEventListener('click', async () => { people.close(); await signed(one); });
     node.append(button);
     return node;
