@@ -68,7 +68,7 @@ def create_app(settings: Settings, url: str) -> FastAPI:
     company = load_company(settings.company)
     catalog = load_catalog(company)
     database, hub = Database(url), Hub(url)
-    rasa = Http(settings.rasa_url, settings.turn_workers)
+    rasa = Http(settings.rasa_url)
     made = Services(
         settings=settings,
         company=company,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import aiohttp
 import orjson
 import psycopg
 import structlog
@@ -225,7 +224,7 @@ class TurnRunner:
                 )
             except TimeoutError:
                 raise _NoAnswer(Reply(problem="slow")) from None
-            except aiohttp.ClientError:
+            except OSError:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             if answer.status in _COMING_BACK:

@@ -11,7 +11,7 @@ from typing import List
 import numpy as np
 import ujson
 
-from bot.calls import BlockingLine, Place
+from kit.calls import BlockingLine, Place
 
 URL_VARIABLE = "KOTAE_KNOWLEDGE_BASE_URL"
 DEFAULT_URL = "http://127.0.0.1:8100"

@@ -6,7 +6,7 @@
    back, or be two. What an action writes is keyed by the turn or the conversation, so that twice is once. And it notes that an action
    failed: Rasa logs the exception and goes on as if nothing had been to say, so that a caller could not tell a failure from silence.
 3. The action call times out within the budget of a turn instead of after 300 s, while the lock ticket lives 60 s.
-4. `EndpointConfig.request` calls over connections that are kept, by `bot.calls`. The original opens one for each call, and its aiohttp takes
+4. `EndpointConfig.request` calls over connections that are kept, by `kit.calls`. The original opens one for each call, and its aiohttp takes
    longer than what is called.
 5. `Event.resolve_by_type` remembers the class of each name. The original walks all subclasses for each event that is read, which
    takes a sixth of a turn in a conversation of ten.
@@ -55,7 +55,7 @@ from rasa.shared.exceptions import RasaException
 from rasa.shared.nlu.constants import TEXT
 from rasa.utils.endpoints import ClientResponseError, EndpointConfig, concat_url
 
-from bot.calls import Lines, Place
+from kit.calls import Lines, Place
 
 WRITTEN_FOR = "3.6.21"
 
@@ -65,6 +65,8 @@ ACTION_TIMEOUT_SECONDS = 10.0
 ACTION_RETURN_SECONDS = 4.0
 """How long an action server that went away is waited for: what the front door's budget leaves after understanding."""
 _RETRY_SECONDS = 0.2
+KEPT_SECONDS = 15.0
+"""How long an idle connection to the actions is used again: less than they keep theirs."""
 _COMING_BACK = (502, 503, 504)
 """What a load balancer answers while no action server is there, or the one that was asked is gone."""
 
@@ -291,7 +293,8 @@ async def _request(
         return await _original_request(self, method, subpath, content_type, compress, **kwargs)
     body = ujson.dumps(kwargs.get("json"), escape_forward_slashes=False).encode()
     try:
-        status, said = await _lines(self, subpath).post(body, kwargs.get("timeout") or ACTION_TIMEOUT_SECONDS)
+        lines = _lines(self, subpath)
+        status, said = await lines.ask(lines.place.request(body), kwargs.get("timeout") or ACTION_TIMEOUT_SECONDS)
     except OSError as error:
         raise aiohttp.ClientConnectionError(str(error)) from error
     if status >= 400:
@@ -307,7 +310,7 @@ def _lines(endpoint: EndpointConfig, subpath: Optional[str]) -> Lines:
     loop = asyncio.get_running_loop()
     kept = endpoint.__dict__.setdefault("_lines", {})
     if (loop, subpath) not in kept:
-        kept[loop, subpath] = Lines(Place(concat_url(endpoint.url, subpath), endpoint.headers))
+        kept[loop, subpath] = Lines(Place(concat_url(endpoint.url, subpath), endpoint.headers), KEPT_SECONDS)
     return kept[loop, subpath]
 
 

@@ -1,7 +1,4 @@
-"""JSON over HTTP to Kotae's own processes, over connections that are kept.
-
-By aiohttp, which takes a third of httpx's time for a call. The world outside is spoken to with httpx.
-"""
+"""JSON over HTTP to Kotae's own processes, over connections that are kept (`kit.calls`). The world outside is spoken to with httpx."""
 
 from __future__ import annotations
 
@@ -9,15 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import orjson
-from yarl import URL
+
+from kit.calls import Lines, Place
 
 KEPT_SECONDS = 4.0
 """How long an idle connection is kept: less than the 5 s after which uvicorn and sanic close theirs."""
-FAILURES = (aiohttp.ClientError, TimeoutError)
-"""What a call raises where there is no answer."""
-_JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +35,10 @@ class Http:
 
     Args:
         base_url: of the process.
-        connections: at most at once; None: without limit.
     """
 
-    def __init__(self, base_url: str, connections: int | None = None) -> None:
-        self._base = base_url.rstrip("/")
-        self._connections = connections or 0
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, base_url: str) -> None:
+        self._lines = Lines(Place(base_url.rstrip("/")), KEPT_SECONDS)
 
     async def __aenter__(self) -> Http:
         return self
@@ -57,14 +48,13 @@ class Http:
 
     async def close(self) -> None:
         """Closes the connections."""
-        if self._session is not None:
-            await self._session.close()
+        self._lines.close()
 
     async def request(
         self,
         method: str,
         path: str,
-        body: bytes | None = None,
+        body: bytes = b"",
         *,
         seconds: float,
         connect_seconds: float | None = None,
@@ -78,16 +68,7 @@ class Http:
             seconds: for everything.
             connect_seconds: of these, for the connection.
         Raises:
-            aiohttp.ClientError: nobody is there, or the connection broke.
-            TimeoutError: it took too long.
+            OSError: nobody is there, or the connection broke (`ConnectionError`), or it took too long (`TimeoutError`).
         """
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=KEPT_SECONDS)
-            self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=connect_seconds)
-        url = URL(self._base + path, encoded=True)
-        sent = _JSON if headers is None else {**_JSON, **headers}
-        async with self._session.request(
-            method, url, data=body, headers=sent, timeout=timeout, allow_redirects=False
-        ) as answer:
-            return Answer(answer.status, await answer.read())
+        asked = self._lines.place.request(body, method, path, headers)
+        return Answer(*await self._lines.ask(asked, seconds, connect_seconds))

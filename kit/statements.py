@@ -17,6 +17,7 @@ from sqlalchemy.types import TypeEngine
 
 Row = Mapping[str, Any]
 Connection = psycopg.AsyncConnection[dict[str, Any]]
+Cursor = psycopg.AsyncCursor[dict[str, Any]]
 WAIT_SECONDS = 5.0
 """For a connection that is free, and for the server to open one: beyond it the caller is told, rather than kept."""
 _IDLE_SECONDS = 1.0
@@ -47,7 +48,9 @@ class Connections:
 
     def __init__(self, url: str, settings: Mapping[str, Any], most: int) -> None:
         self._url, self._settings = url, settings
-        self._idle: list[tuple[Connection, float]] = []
+        self._idle: list[
+            tuple[Cursor, float]
+        ] = []  # one of each connection: making another takes as long as a third of a statement
         self._free = asyncio.Semaphore(most)
         self.busy: set[Connection] = set()
         """Those on which a statement is under way."""
@@ -60,16 +63,16 @@ class Connections:
         """
         await self._wait()
         try:
-            connection = await self._take()
+            cursor = await self._take()
             try:
-                cursor = await connection.execute(statement.plain, values)
+                await cursor.execute(statement.plain, values)
                 found = await cursor.fetchall() if cursor.description else []
             except BaseException:  # a cancelled one, too: nobody knows in which state it is
-                await connection.close()
+                await cursor.connection.close()
                 raise
             finally:
-                self.busy.discard(connection)
-            self._idle.append((connection, time.monotonic()))
+                self.busy.discard(cursor.connection)
+            self._idle.append((cursor, time.monotonic()))
             return found
         finally:
             self._free.release()
@@ -82,27 +85,27 @@ class Connections:
         except TimeoutError:
             raise psycopg.OperationalError("no connection to spare") from None
 
-    async def _take(self) -> Connection:
+    async def _take(self) -> Cursor:
         while self._idle:
-            connection, used = self._idle.pop()
-            self.busy.add(connection)
+            cursor, used = self._idle.pop()
+            self.busy.add(cursor.connection)
             if time.monotonic() - used < _IDLE_SECONDS:
-                return connection
+                return cursor
             try:
-                await connection.execute(b"SELECT 1")
+                await cursor.execute(b"SELECT 1")
             except BaseException as error:
-                self.busy.discard(connection)
-                await connection.close()
+                self.busy.discard(cursor.connection)
+                await cursor.connection.close()
                 if not isinstance(error, psycopg.Error):
                     raise
             else:
-                return connection
+                return cursor
         made = await psycopg.AsyncConnection.connect(self._url, autocommit=True, row_factory=dict_row, **self._settings)
         set_json_loads(orjson.loads, made)
         self.busy.add(made)
-        return made
+        return made.cursor()
 
     async def close(self) -> None:
         """Closes those that are idle."""
         while self._idle:
-            await self._idle.pop()[0].close()
+            await self._idle.pop()[0].connection.close()

@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import aiohttp
 from circuitbreaker import CircuitBreaker, CircuitBreakerError
 from pydantic import BaseModel, ValidationError
 
 from kit import tracing
 from kit.errors import KotaeError, NotFound, Unavailable, UserError
-from kit.http import FAILURES, Answer, Http
+from kit.http import Answer, Http
 from knowledge_base.schemas import (
     AnswerReply,
     AnswerRequest,
@@ -54,8 +53,8 @@ class KnowledgeBase:
 
     def __init__(self, base_url: str) -> None:
         self._http = Http(base_url)
-        breaker = CircuitBreaker(_FAILURES, _REST_SECONDS, FAILURES, "knowledge_base")
-        self._guarded: Callable[[str, str, bytes | None, float], Awaitable[Answer]] = breaker(self._asked)
+        breaker = CircuitBreaker(_FAILURES, _REST_SECONDS, OSError, "knowledge_base")
+        self._guarded: Callable[[str, str, bytes, float], Awaitable[Answer]] = breaker(self._asked)
 
     async def __aenter__(self) -> KnowledgeBase:
         return self
@@ -135,10 +134,10 @@ class KnowledgeBase:
         body: BaseModel | None = None,
         seconds: float = SECONDS,
     ) -> Reply:
-        said = body.model_dump_json().encode() if body else None
+        said = body.model_dump_json().encode() if body else b""
         try:
             answer = await self._guarded(method, path, said, seconds)
-        except FAILURES as error:
+        except OSError as error:
             name = type(error).__name__
             raise Unavailable(f"the knowledge base does not answer ({name})", _HINT) from error
         except CircuitBreakerError as error:
@@ -150,14 +149,14 @@ class KnowledgeBase:
                 raise Unavailable("the knowledge base answered something else", _HINT) from error
         raise _error(answer)
 
-    async def _asked(self, method: str, path: str, body: bytes | None, seconds: float) -> Answer:
+    async def _asked(self, method: str, path: str, body: bytes, seconds: float) -> Answer:
         try:
             return await self._send(method, path, body, seconds)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+        except ConnectionError:
             # A kept connection that the other end closed just then, or it is being started again. Asking twice changes nothing.
             return await self._send(method, path, body, seconds)
 
-    async def _send(self, method: str, path: str, body: bytes | None, seconds: float) -> Answer:
+    async def _send(self, method: str, path: str, body: bytes, seconds: float) -> Answer:
         return await self._http.request(
             method, path, body, seconds=seconds, connect_seconds=CONNECT_SECONDS, headers=tracing.headers()
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-import aiohttp
 import pytest
 
-from kit.http import FAILURES, Http
+from kit.calls import Broken
+from kit.http import Http
 
 
 class Server:
@@ -17,6 +17,7 @@ class Server:
     def __init__(self) -> None:
         self.connections = 0
         self.silent = False
+        self.closing = False
         self.port = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -30,6 +31,8 @@ class Server:
             if not self.silent:
                 body = b'{"path": "%b"}' % head.split()[1]
                 writer.write(b"HTTP/1.1 418 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            if self.closing:
+                break
         writer.close()
 
 
@@ -59,7 +62,44 @@ async def test_a_server_that_says_nothing_is_a_timeout(server: Server) -> None:
 
 async def test_nobody_there_is_told_apart_from_nobody_answering() -> None:
     async with Http("http://127.0.0.1:9") as http:
-        with pytest.raises(FAILURES) as caught:
+        with pytest.raises(ConnectionError):
             await http.request("GET", "/", seconds=5)
-        assert isinstance(caught.value, aiohttp.ClientConnectionError)
-        assert not isinstance(caught.value, TimeoutError)
+
+
+async def test_a_connection_that_the_other_end_closed_is_not_used_again(server: Server) -> None:
+    async with Http(f"http://127.0.0.1:{server.port}") as http:
+        server.closing = True
+        for expected in (1, 2):
+            assert (await http.request("GET", "/", seconds=5)).status == 418
+            assert server.connections == expected
+            await _closed(http)
+        server.silent = True
+        with pytest.raises(Broken):
+            await http.request("GET", "/", seconds=5)
+
+
+async def _closed(http: Http) -> None:
+    """Until this end has heard of it."""
+    while any(line.open for line in http._lines._idle):  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+async def test_the_answer_to_a_call_that_was_given_up_is_nobodys(server: Server) -> None:
+    async with Http(f"http://127.0.0.1:{server.port}") as http:
+        server.silent = True
+        call = asyncio.create_task(http.request("GET", "/first", seconds=5))
+        while server.connections == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        server.silent = False
+        assert (await http.request("GET", "/second", seconds=5)).json() == {"path": "/second"}
+        assert server.connections == 2
+
+
+async def test_calls_at_once_have_a_connection_each_which_are_kept(server: Server) -> None:
+    async with Http(f"http://127.0.0.1:{server.port}") as http:
+        for _ in range(2):
+            await asyncio.gather(*(http.request("GET", "/", seconds=5) for _ in range(3)))
+        assert server.connections == 3

@@ -41,7 +41,7 @@ ORIGINAL_FORMAT = RemoteAction._action_call_format
 ORIGINAL_IS_EMPTY = Domain.is_empty
 
 from bot import rasa_patches  # noqa: E402  # after the original was taken
-from bot.calls import BlockingLine, Place  # noqa: E402
+from kit.calls import BlockingLine, Place  # noqa: E402
 
 GOOD = [
     {},
