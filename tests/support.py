@@ -224,6 +224,7 @@ class Customer:
         self.id = ""
         self.token = ""
         self.frames: list[dict[str, Any]] = []
+        self._heard = 0
         self._socket: ClientConnection | None = None
 
     async def __aenter__(self) -> Customer:
@@ -244,6 +245,7 @@ class Customer:
         """Opens the socket, to what comes after a place in the log."""
         address = f"{self._stack.url.replace('http', 'ws', 1)}/v1/conversations/{self.id}/stream?after={after}"
         self._socket = await connect(address, additional_headers={"Authorization": f"Bearer {self.token}"})
+        self._heard = after
 
     async def disconnect(self) -> None:
         """Closes the socket."""
@@ -273,10 +275,10 @@ class Customer:
                     return got
 
     async def message(self, sender: str, kind: str | None = None, seconds: float = 15) -> dict[str, Any]:
-        """The next message of that sender, and of that body type where one is named."""
+        """The next message of that sender, and of that body type where one is named; what `ask` has given is past."""
         while True:
             got = await self.frame(seconds, type="message", sender=sender)
-            if kind is None or got["body"]["type"] == kind:
+            if got["seq"] > self._heard and kind in (None, got["body"]["type"]):
                 return got
 
     async def ask(self, text: str, choice: str | None = None, seconds: float = 15) -> list[dict[str, Any]]:
@@ -288,6 +290,7 @@ class Customer:
                 log = await self.log(after=seq)
                 bodies = [message["body"] for message in log if message["sender"] == "bot"]
                 if bodies:
+                    self._heard = log[-1]["seq"]  # the log may be ahead of the socket
                     return bodies
                 await self.frame(seconds, type="message")
 

@@ -93,7 +93,7 @@ def hasty(stack: Stack) -> Iterator[str]:
 def run(url: str, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[Any, ...]]:
     """One statement that does not wait for the disk, on a connection of its own."""
     with psycopg.connect(url, autocommit=True, options="-c synchronous_commit=off") as connection:
-        found = connection.execute(statement, values)  # type: ignore[call-overload]  # constants of this file
+        found = connection.execute(statement, values)  # constants of this file
         return found.fetchall() if found.description else []
 
 
