@@ -326,7 +326,7 @@ async def _asker(
         metered=sorted({meter.event for meter in catalog.plans.meters.values() if meter.event}),
     )
     if row is None:
-        raise NotFound(f"there is no account {account_id}", "put the account first")
+        raise NotFound(f"there is no account {account_id}", "check the id, or put the account first")
     return Asker.model_validate(row)
 
 
@@ -481,7 +481,7 @@ async def internal_facts(session: AsyncSession, catalog: Catalog, account_id: st
     account = await repository.account(session, account_id)
     rows = await _rows(session, catalog, [account_id], now) if account else []
     if account is None or not rows:
-        raise NotFound(f"there is no account {account_id}", "put the account first")
+        raise NotFound(f"there is no account {account_id}", "check the id, or put the account first")
     facts = health_facts(rows[0], catalog, now)
     history = await repository.scores_between(session, account_id, now.date() - timedelta(days=37), now.date())
     assessment = assess(catalog.health, facts, now=now, before=_band(history))

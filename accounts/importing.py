@@ -177,26 +177,37 @@ def _row(
     if len(cells) != len(columns):
         return WrongRow(line=line, id=None, problem=f"{len(cells)} cells, the header has {len(columns)}")
     row = dict(zip(columns, cells, strict=True))
-    values: dict[str, Any] = {}
-    field = ""
-    try:
-        for field, source in rules.fields.items():
-            values[field] = source.value(row, now)
-        more = {}
-        for field, source in attributes.items():
-            more[field] = _plain(source.value(row, now))
-    except ValueError as error:
-        return WrongRow(line=line, id=_id(values), problem=f"{field}: {error}")
+    values, problems = _values(rules.fields, row, now)
+    more, others = _values(attributes, row, now)
+    problems |= others
     key = _key(rules.kind, values)
-    if key is None:
-        return WrongRow(line=line, id=_id(values), problem=f"{' or '.join(key_fields(rules.kind))}: is empty")
+    if key is None and not problems.keys() & {"id", "account_id", "at"}:
+        problems[" or ".join(key_fields(rules.kind))] = "is empty"
+    checked = _checked(rules, values, {name: _plain(value) for name, value in more.items()}, problems)
+    if key is None or not isinstance(checked, BaseModel):
+        said = "; ".join(f"{field}: {problem}" for field, problem in problems.items())
+        return WrongRow(line=line, id=key or _id(values), problem=said)
     if key in seen and rules.kind != "accounts":
         return WrongRow(line=line, id=key, problem=f"id: the same as in line {seen[key]}")
     subscription = f"{key}\n{values.get('subscription_id') or ''}"
     if subscription in seen:
         return WrongRow(line=line, id=key, problem=f"id: the same as in line {seen[subscription]}")
     seen[subscription] = seen[key] = line
-    return _checked(rules, line, key, values, more)
+    return key, checked
+
+
+def _values(
+    sources: Mapping[str, Source], row: Mapping[str, str], now: datetime
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a row says of each field, and what is wrong with each that cannot be read."""
+    values: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for field, source in sources.items():
+        try:
+            values[field] = source.value(row, now)
+        except ValueError as error:
+            problems[field] = str(error)
+    return values, problems
 
 
 def _id(values: Mapping[str, Any]) -> str | None:
@@ -213,18 +224,22 @@ def _key(kind: str, values: Mapping[str, Any]) -> str | None:
 
 
 def _checked(
-    rules: ColumnMapping, line: int, key: str, values: dict[str, Any], more: dict[str, Any]
-) -> tuple[str, BaseModel] | WrongRow:
+    rules: ColumnMapping, values: Mapping[str, Any], more: Mapping[str, Any], problems: dict[str, str]
+) -> BaseModel | None:
+    """The row as the model of its kind; None where something is wrong, all of which is added to `problems`."""
     given = {name: value for name, value in values.items() if value is not None}
     if "id" not in MODELS[rules.kind].model_fields:
         given.pop("id", None)
     kept = {name: value for name, value in more.items() if value is not None}
     try:
-        return key, MODELS[rules.kind].model_validate(given | ({"attributes": kept} if kept else {}))
+        made = MODELS[rules.kind].model_validate(given | ({"attributes": kept} if kept else {}))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "row"
-        return WrongRow(line=line, id=key, problem=f"{where}: {first['msg'].lower()}")
+        for each in error.errors():
+            where = ".".join(str(part) for part in each["loc"]) or "row"
+            if each["type"] != "missing" or not problems:  # what could not be read is missing as well
+                problems.setdefault(where, each["msg"].lower())
+        return None
+    return None if problems else made
 
 
 def _plain(value: Any) -> Any:

@@ -92,7 +92,11 @@ async def onboarding(turn: Turn) -> list[Body]:
     if current is None:
         return [Text(text=TEXTS.say("onboarding_done", turn.lang))]
     percent = known.onboarding_percent
-    text = TEXTS.say("onboarding", turn.lang, percent=percent, step=in_language(current.title, turn.lang))
+    title = in_language(current.title, turn.lang)
+    explained = _article(turn, current.article, title)
+    if explained is not None:  # "how do I do that?"
+        turn.subject = {"question": title, "intent": "ask_onboarding", "article": explained.article_id}
+    text = TEXTS.say("onboarding", turn.lang, percent=percent, step=title)
     steps = [
         Step(
             id=step.id,

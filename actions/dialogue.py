@@ -57,6 +57,13 @@ _PRICE_ALONE = re.compile(
     r"|^(?:それ(?:は|って)?|これは?|で)?[、\s]*(?:(?:料金|値段|価格|費用)(?:は|って)?)?(?:お?いくら)?(?:くらい|ぐらい)?(?:です|でしょう|かかります|します|になります)?か?[?？。]*$",
     re.IGNORECASE,
 )
+_HOW_ALONE = re.compile(
+    r"^\W*(?:(?:and|so|ok|okay|yes|sure|please)\W+)*(?:(?:can|could) you )?(?:(?:show|tell|teach) me )?how"
+    r"(?: (?:do|can|should|would) (?:i|we|you)(?: (?:do|start|begin|complete|finish))?| to(?: do)?| does)?"
+    r"(?: (?:that|it|this|this one|that one|(?:this|that|the next|the) step|work|works))*(?: please)?\W*$"
+    r"|^(?:はい|では|じゃあ)?[、\s]*(?:(?:それ|これ|その(?:ステップ|手順)?)(?:は|を|の)?)?(?:どう(?:やって|すれば|やれば|やる)|やり方|手順|方法).{0,14}$",
+    re.IGNORECASE,
+)
 _MONEY = re.compile(r"\d\s*(?:USD|EUR|GBP|JPY|円|€|ドル|ユーロ)|[$€£¥￥]\s*\d", re.IGNORECASE)
 _PLACE_ALONE = re.compile(
     r"^\W*(?:(?:the|a|number|no|option|item|article|take|choose|pick|please|pls|one|two|three|four|first|second|third|fourth|1st|2nd|3rd|4th|[1-9]"
@@ -95,6 +102,11 @@ def asks_price(text: str) -> bool:
 def asks_price_alone(text: str) -> bool:
     """Whether words ask what it costs and name nothing that has a price: "how much does it cost", 「いくらですか」."""
     return asks_price(text) and _PRICE_ALONE.search(text.strip()) is not None
+
+
+def asks_how_alone(text: str) -> bool:
+    """Whether words ask how to do what was just named, and name nothing themselves: "show me how", "how do I do that?", 「やり方は？」."""
+    return _HOW_ALONE.search(text.strip()) is not None
 
 
 def tells_price(text: str) -> bool:

@@ -31,6 +31,8 @@ async def answer(turn: Turn) -> list[Body]:
         turn.substantive = False
         return [Text(text=TEXTS.say("wordless", turn.lang))]
     kept = turn.slots.get("subject")
+    if kept and kept["intent"] == "ask_onboarding" and kept.get("article") and dialogue.asks_how_alone(turn.text):
+        return await answer_text(turn, kept["question"], kept["article"])
     if kept and dialogue.follows(turn.text):
         return await _follow_up(turn, kept)
     return await answer_text(turn, turn.text)

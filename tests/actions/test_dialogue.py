@@ -174,3 +174,25 @@ def test_a_price_of_nothing_named_is_told_from_that_of_something(text: str, alon
 def test_what_says_that_something_is_wrong_disputes_it(text: str, disputes: bool) -> None:
     """Words alone tell."""
     assert dialogue.disputes(text) is disputes
+
+
+@pytest.mark.parametrize(
+    ("text", "alone"),
+    [
+        ("Show me how", True),
+        ("How do I do that?", True),
+        ("ok, how does it work?", True),
+        ("How do I do this step?", True),
+        ("Please show me how to do it.", True),
+        ("どうやるのですか？", True),
+        ("やり方を教えてください", True),
+        ("How do I delete it?", False),
+        ("How do I invite a colleague?", False),
+        ("How long does it take?", False),
+        ("how much is that?", False),
+        ("エクスポートの方法", False),
+    ],
+)
+def test_how_to_do_what_was_just_named_is_told_from_another_question(text: str, alone: bool) -> None:
+    """Asked after the next step of the onboarding, it is about that step."""
+    assert dialogue.asks_how_alone(text) is alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 import segment.analytics as segment
 
+from tests.stack.relay import Fate, relay
 from tests.support import Customer, Stack
 
 pytestmark = pytest.mark.stack
@@ -66,6 +68,68 @@ async def test_the_official_segment_client_works_unchanged(stack: Stack, key: st
     assert runs == "60 of 2,000"
 
 
+def kept(stack: Stack, account: str) -> dict[str, list[dict[str, Any]]]:
+    """All that Kotae has of an account, by table."""
+    done = stack.kotae("export", "--account", account)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)["facts"]
+    return found
+
+
+def test_every_call_of_the_official_client_is_taken_once_over_a_line_that_fails(stack: Stack, key: str) -> None:
+    """Lost on the way, refused twice, and answered to nobody: the client tries by itself until it hears that all was taken, which is counted once."""
+    fates: list[Fate] = ["lost", "503", "answer lost", "429"]
+    failures: list[Any] = []
+    with relay(stack.url, fates) as line:
+        client = segment.Client(key, host=line.url, gzip=True, on_error=lambda error, _: failures.append(error))
+        client.identify("pia", {"firstName": "Pia", "lastName": "Berg", "email": "pia@pages.example", "role": "admin"})
+        client.group("pia", "pages", {"name": "Pages & Co", "plan": "pro", "seats": 3})
+        client.track("pia", "flow_run", {"quantity": 5})
+        client.page("pia", "Docs", "Pricing", {"url": "https://pages.example/pricing"})
+        client.screen("pia", "Home", "Start")
+        client.alias("visitor-7", "pia")
+        client.flush()
+        client.join()
+    assert failures == []
+    assert [fate for fate, _ in line.seen] == [*fates, "passed"]
+    assert [tried for _, tried in line.seen][:4] == [None, "1", "2", "3"]
+    of = kept(stack, "pages")
+    assert sorted(event["type"] for event in of["events"]) == ["alias", "group", "identify", "page", "screen", "track"]
+    assert {row["name"]: (row["times"], row["quantity"]) for row in of["daily_events"]} == {
+        "flow_run": (1, 5),
+        "page_viewed": (1, 1),
+        "screen_viewed": (1, 1),
+    }
+    assert [(row["events"], row["person_id"]) for row in of["daily_people"]] == [(3, "pia")]
+    assert [(row["id"], row["name"], row["email"]) for row in of["people"]] == [
+        ("pia", "Pia Berg", "pia@pages.example")
+    ]
+    assert [(row["plan"], row["seats"]) for row in of["subscriptions"]] == [("pro", 3)]
+
+
+def test_the_client_drops_nothing_that_is_as_large_as_it_sends(stack: Stack, key: str) -> None:
+    """A hundred messages of up to 32 kB each: the client cuts them into requests of half a megabyte, unpacked."""
+    failures: list[Any] = []
+    client = segment.Client(key, host=stack.url, on_error=lambda error, _: failures.append(error))
+    for number in range(40):
+        client.track("lou", "uploaded", {"text": "word " * 6_000}, {"groupId": "large"}, message_id=f"large-{number}")
+    client.flush()
+    client.join()
+    assert failures == []
+    assert sum(row["times"] for row in kept(stack, "large")["daily_events"]) == 40
+
+
+def test_the_client_is_told_why_it_is_refused(stack: Stack) -> None:
+    """A wrong key is no reason to try again: the error comes at once and says what to do."""
+    failures: list[Any] = []
+    client = segment.Client("wrong", host=stack.url, on_error=lambda error, _: failures.append(error))
+    client.track("lou", "uploaded")
+    client.flush()
+    client.join()
+    assert [error.status for error in failures] == [401]
+    assert "see kotae key add" in str(failures[0])
+
+
 async def test_a_step_done_in_the_product_is_noticed_in_the_chat(stack: Stack, key: str, fresh: None) -> None:
     """Asked what is next, then done as the company's own client reports it: the bot says so by itself, and what comes then."""
     client = segment.Client(key, host=stack.url)
@@ -79,6 +143,8 @@ async def test_a_step_done_in_the_product_is_noticed_in_the_chat(stack: Stack, k
         assert [step["done"] for step in noticed["steps"][:2]] == [True, False]
         (asked,) = [body for body in await customer.ask("And what is the next step?") if body["type"] == "checklist"]
         assert "Connect your first app" in asked["text"]
+        (shown_how,) = await customer.ask("How do I do that?")
+        assert [one["article_id"] for one in shown_how["citations"]] == ["en/connect-an-app"]
     client.join()
 
 
