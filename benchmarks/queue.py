@@ -69,10 +69,9 @@ async def by_product(database: Database, members: list[Csm], claims: int, now: d
 
     async def work(csm: Csm) -> None:
         for _ in left:
-            async with database.at_once() as session:
-                found = await queue.next_for(session, csm, now)
-                if found is not None:
-                    taken.append(found.id)
+            found = await queue.next_for(database, csm, now)
+            if found is not None:
+                taken.append(found.id)
 
     started = time.perf_counter()
     await asyncio.gather(*(work(csm) for csm in members))

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalations import repository, sessions
 from escalations.models import Csm
+from kit.database import Database
 from kit.errors import Conflict, Forbidden, NotFound, Unauthenticated, UserError
 from kit.ids import new_id
 
@@ -133,9 +134,9 @@ async def change(
     return found
 
 
-async def seen(session: AsyncSession, csm_id: str, now: datetime) -> None:
+async def seen(at: Database | AsyncSession, csm_id: str, now: datetime) -> None:
     """A CSM's console gave a sign."""
-    await repository.seen(session, csm_id, now)
+    await repository.seen(at, csm_id, now)
 
 
 async def set_away(session: AsyncSession, csm: Csm, away: bool) -> None:

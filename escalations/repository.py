@@ -15,7 +15,6 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     Subquery,
-    TextClause,
     and_,
     case,
     delete,
@@ -150,9 +149,9 @@ _NEXT = f"""
 """  # noqa: S608  # made of constants
 
 
-def _claiming(before: str, which: str) -> TextClause:
+def _claiming(before: str, which: str) -> Statement:
     """A claim as one statement: the escalation, its event, what others hear of it, and the conversation with the line the customer reads."""
-    return text(_CLAIM.format(before=before, which=which, holding=HOLDING, event=_EVENT))
+    return Statement(_CLAIM.format(before=before, which=which, holding=HOLDING, event=_EVENT))
 
 
 # Waits for whoever is at the same one: the bot, in the middle of a turn, is no reason to refuse a claim.
@@ -167,13 +166,13 @@ class Claim:
     Attributes:
         csm_id: theirs from now on.
         actor: who gave it to them: themselves, or `system`.
-        said: what the customer reads of it, by language.
+        said: what the customer reads of it: JSON, a body by language.
         item_id: of the notification that tells of it.
     """
 
     csm_id: str
     actor: str
-    said: Mapping[str, Json]
+    said: str
     item_id: str
     at: datetime
 
@@ -182,7 +181,7 @@ class Claim:
         return {
             "csm": self.csm_id,
             "actor": self.actor,
-            "said": json.dumps(self.said),
+            "said": self.said,
             "item": self.item_id,
             "at": self.at,
             "kind": "claimed",
@@ -197,30 +196,30 @@ class Claimed(NamedTuple):
     conversation_id: str
 
 
-async def claim(session: AsyncSession, id_: str, by: Claim) -> Claimed | None:
+async def claim(at: Database | AsyncSession, id_: str, by: Claim) -> Claimed | None:
     """One conditional write: of two CSMs at once, exactly one gets it.
 
     Returns:
         None where it is queued no longer.
     """
-    return await _claimed(session, _CLAIM_ONE, {**by.given(), "id": id_})
+    return await _claimed(at, _CLAIM_ONE, {**by.given(), "id": id_})
 
 
-async def claim_next(session: AsyncSession, by: Claim) -> Claimed | None:
+async def claim_next(at: Database | AsyncSession, by: Claim) -> Claimed | None:
     """The same of the first take-over in the queue's order that is offered to this CSM and that nobody is just taking.
 
     Returns:
         None where there is none, or they have no room.
     """
-    return await _claimed(session, _CLAIM_NEXT, {**by.given(), **_offering(by.at)})
+    return await _claimed(at, _CLAIM_NEXT, {**by.given(), **_offering(by.at)})
 
 
-async def _claimed(session: AsyncSession, query: TextClause, given: Mapping[str, object]) -> Claimed | None:
-    row = (await session.execute(query, given)).one_or_none()
-    if row is None:
+async def _claimed(at: Database | AsyncSession, query: Statement, given: Mapping[str, object]) -> Claimed | None:
+    taken = await rows(at, query, given)
+    if not taken:
         return None
-    found = Claimed(*row)
-    hint(session, CHANNEL, json.dumps({"c": found.conversation_id, "holder": "csm", "queue": found.id}))
+    found = Claimed(**taken[0])
+    hint(at, CHANNEL, json.dumps({"c": found.conversation_id, "holder": "csm", "queue": found.id}))
     return found
 
 
@@ -559,13 +558,14 @@ async def delete_idle_csm_sessions(session: AsyncSession, before: datetime, limi
     return len((await session.execute(gone)).all())
 
 
-async def seen(session: AsyncSession, csm_id: str, now: datetime) -> None:
+_SEEN = Statement(
+    "UPDATE csms SET seen_at = :now WHERE id = :csm AND (seen_at IS NULL OR seen_at < :now - interval '20 seconds')"
+)
+
+
+async def seen(at: Database | AsyncSession, csm_id: str, now: datetime) -> None:
     """Moves forward when a CSM was last seen; not for every click."""
-    await session.execute(
-        update(Csm)
-        .where(Csm.id == csm_id, or_(Csm.seen_at.is_(None), Csm.seen_at < now - timedelta(seconds=20)))
-        .values(seen_at=now)
-    )
+    await rows(at, _SEEN, {"csm": csm_id, "now": now})
 
 
 async def last_resolved(session: AsyncSession, conversation_id: str, since: datetime) -> Escalation | None:
@@ -596,10 +596,12 @@ async def to_follow_up(session: AsyncSession, today: date) -> Sequence[Escalatio
     return (await session.execute(query.with_for_update(skip_locked=True).limit(100))).scalars().all()
 
 
-async def holds(session: AsyncSession, csm_id: str) -> int:
+_HELD = Statement("SELECT count(*) AS held FROM escalations WHERE csm_id = :csm AND state = 'claimed'")
+
+
+async def holds(at: Database | AsyncSession, csm_id: str) -> int:
     """How many conversations a CSM holds."""
-    query = select(func.count()).where(Escalation.csm_id == csm_id, Escalation.state == "claimed")
-    return (await session.execute(query)).scalar_one()
+    return int((await rows(at, _HELD, {"csm": csm_id}))[0]["held"])
 
 
 async def kept(session: AsyncSession, name: str, *, lock: bool) -> Json | None:
@@ -677,8 +679,8 @@ async def delete_settled_notifications(session: AsyncSession, before: datetime, 
 
 
 async def capacity(session: AsyncSession) -> tuple[int, int]:
-    """How many CSMs may sign in, and how many conversations they hold at once, all together."""
-    query = select(func.count(), func.coalesce(func.sum(Csm.capacity), 0)).where(Csm.active)
+    """How many CSMs take conversations, and how many they hold at once, all together."""
+    query = select(func.count(), func.coalesce(func.sum(Csm.capacity), 0)).where(Csm.active, Csm.capacity > 0)
     number, slots = (await session.execute(query)).one()
     return int(number), int(slots)
 

@@ -125,18 +125,24 @@ async def wait_for_disk(session: AsyncSession) -> None:
 _HINTS = "kotae_hints"
 _HINTS_WAIT_SECONDS = 0.02
 """So long a hint waits for others that go with it."""
-_HINT = text(
+_HINT = Statement(
     "SELECT pg_notify(channel, said) FROM unnest(CAST(:channels AS text[]), CAST(:said AS text[])) AS t (channel, said)"
 )
 
 
-def hint(session: AsyncSession, channel: str, said: str) -> None:
+def hint(at: Database | AsyncSession, channel: str, said: str) -> None:
     """Notifies a channel once this unit of work is committed, together with what others commit at that moment.
+
+    Args:
+        at: the session of the unit of work; the database, where it was a single statement, which is committed already.
 
     PostgreSQL lets transactions that notify commit one after another, each waiting for the disk: a few hundred a second, whatever they do.
     Notified afterwards, many commit at once. What dies in between takes the hint with it, so this is for what can be read again.
     """
-    session.info.setdefault(_HINTS, []).append((channel, said))
+    if isinstance(at, Database):
+        at.give_hints([(channel, said)])
+    else:
+        at.info.setdefault(_HINTS, []).append((channel, said))
 
 
 class Database:
@@ -161,18 +167,14 @@ class Database:
             "json_deserializer": orjson.loads,
         }
         self.engine: AsyncEngine = create_async_engine(async_url(url), **arguments)
-        # Its connections stay as they are between units of work; none is opened before it is needed.
-        self._single: AsyncEngine = create_async_engine(async_url(url), isolation_level="AUTOCOMMIT", **arguments)
         self._connections = Connections(driver_url(url), settings, 2 * pool_size)
         self._hints: list[tuple[str, str]] = []
         self._hinting: asyncio.Task[None] | None = None
         self._hangs = False
         self._out: set[ConnectionPoolEntry] = set()
-        for engine in (self.engine, self._single):
-            event.listen(engine.sync_engine, "checkin", self._back)
-            event.listen(engine.sync_engine, "checkout", self._test_if_idle)
+        event.listen(self.engine.sync_engine, "checkin", self._back)
+        event.listen(self.engine.sync_engine, "checkout", self._test_if_idle)
         self.session = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._at_once = async_sessionmaker(self._single, expire_on_commit=False)
         self._reading = async_sessionmaker(
             self.engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False
         )
@@ -183,17 +185,10 @@ class Database:
         self._refuse_where_it_hangs()
         async with self.session() as session, session.begin():
             yield session
-        self._give_hints(session.info.get(_HINTS))
+        self.give_hints(session.info.get(_HINTS))
 
-    @asynccontextmanager
-    async def at_once(self) -> AsyncIterator[AsyncSession]:
-        """For a unit of work that is one statement: it is committed as it is done, without two round trips around it."""
-        self._refuse_where_it_hangs()
-        async with self._at_once() as session:
-            yield session
-        self._give_hints(session.info.get(_HINTS))
-
-    def _give_hints(self, given: list[tuple[str, str]] | None) -> None:
+    def give_hints(self, given: list[tuple[str, str]] | None) -> None:
+        """Notifies channels in a moment, each of what was said there; see `hint`."""
         if not given:
             return
         self._hints += given
@@ -206,9 +201,8 @@ class Database:
             hints, self._hints = self._hints, []
             channels, said = zip(*hints, strict=True)
             try:
-                async with self.read() as session:
-                    await session.execute(_HINT, {"channels": list(channels), "said": list(said)})
-            except SQLAlchemyError as error:  # what was done is done
+                await self.rows(_HINT, {"channels": list(channels), "said": list(said)})
+            except psycopg.Error as error:  # what was done is done
                 logger.warning("hints_lost", number=len(hints), reason=type(error).__name__)
 
     @asynccontextmanager
@@ -297,7 +291,6 @@ class Database:
         if self._hinting is not None:
             await self._hinting
         await self._connections.close()
-        await self._single.dispose()
         await self.engine.dispose()
 
 

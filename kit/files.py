@@ -52,9 +52,11 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the top level"
-        raise UserError(
-            f"{path}, line {line_of(root, first['loc'])}: {where}: {first['msg'].lower()}", "correct it"
-        ) from None
+        wrong = first["msg"].removeprefix("Value error, ")
+        line = line_of(root, first["loc"])
+        others = sorted({line_of(root, each["loc"]) for each in error.errors()} - {line})
+        more = f"; more is wrong in line {', '.join(map(str, others))}" if others else ""
+        raise UserError(f"{path}, line {line}: {where}: {wrong[:1].lower()}{wrong[1:]}{more}", "correct it") from None
 
 
 def line_of(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:

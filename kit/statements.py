@@ -79,6 +79,9 @@ class Connections:
 
     async def _wait(self) -> None:
         """For one of as many as there may be."""
+        if not self._free.locked():
+            await self._free.acquire()  # at once
+            return
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._free.acquire()

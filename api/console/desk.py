@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import psycopg
 import structlog
 from fastapi import Request
 from fastapi.responses import Response
@@ -22,6 +23,7 @@ from api.hub import RESYNC, Event
 from escalations import csms, sessions
 from escalations.models import Csm
 from kit.clock import now
+from kit.database import Database
 from kit.errors import KotaeError, Unauthenticated, UserError
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 logger = structlog.get_logger()
 Result = TypeVar("Result")
 Work = Callable[[AsyncSession, Csm, datetime], Awaitable[Result]]
+WorkAtOnce = Callable[[Database, Csm, datetime], Awaitable[Result]]
 _SETTLE_SECONDS = 0.08
 _SIGN_SECONDS = 30.0
 """Events that come this close together are shown together."""
@@ -65,24 +68,32 @@ class Desk:
         async with self.services.database.begin() as database:
             return await work(database, await self._who(database), now())
 
-    async def act(self, work: Work[Result], *, at_once: bool = False) -> Result | None:
+    async def act(self, work: Work[Result]) -> Result | None:
         """Runs `work` in a transaction; what goes wrong becomes a notice.
-
-        Args:
-            at_once: it changes something with one statement alone, which needs no transaction around it.
 
         Returns:
             what `work` returns; None where it failed and nothing was changed.
         """
-        unit = self.services.database.at_once if at_once else self.services.database.begin
+        return await self._tried(self.read(work))
+
+    async def act_at_once(self, work: WorkAtOnce[Result]) -> Result | None:
+        """The same with what changes something by one statement alone, which needs no transaction around it."""
+
+        async def alone() -> Result:
+            async with self.services.database.begin() as database:
+                csm = await self._who(database)
+            return await work(self.services.database, csm, now())
+
+        return await self._tried(alone())
+
+    async def _tried(self, doing: Awaitable[Result]) -> Result | None:
         try:
-            async with unit() as database:
-                return await work(database, await self._who(database), now())
+            return await doing
         except Unauthenticated:
             return None
         except KotaeError as error:
             self.refuse(error)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, psycopg.Error) as error:
             logger.warning("console_action_failed", reason=type(error).__name__)
             self.notice(self.say("error_unavailable"), "negative")
         return None

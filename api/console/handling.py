@@ -12,6 +12,7 @@ from api.console.dialogs import choose
 from escalations import queue
 from escalations.models import Csm, Escalation
 from escalations.policy import PRIORITIES
+from kit.database import Database
 
 ASIDE = {"1h": timedelta(hours=1), "4h": timedelta(hours=4), "1d": timedelta(days=1), "7d": timedelta(days=7)}
 """How long a conversation can be put aside; `aside_…` among the texts."""
@@ -22,11 +23,11 @@ AGAIN = {"1d": 1, "3d": 3, "7d": 7, "30d": 30}
 async def take_next(desk: Desk) -> None:
     """Claims what the CSM should help with next, and opens it."""
 
-    async def work(database: AsyncSession, csm: Csm, moment: datetime) -> str:
+    async def work(database: Database, csm: Csm, moment: datetime) -> str:
         found = await queue.next_for(database, csm, moment)
         return found.conversation_id if found is not None else ""
 
-    conversation_id = await desk.act(work, at_once=True)
+    conversation_id = await desk.act_at_once(work)
     if conversation_id:
         desk.go(paths.conversation(conversation_id))
     elif conversation_id is not None:

@@ -99,8 +99,7 @@ async def test_hints_are_given_once_the_work_is_committed(database_url: str) -> 
             await _failing(own)
         async with own.begin() as session:
             module.hint(session, "hints", "one")
-        async with own.at_once() as session:
-            module.hint(session, "hints", "two")
+        module.hint(own, "hints", "two")
         await own.close()
         given = [notice.payload async for notice in listening.notifies(timeout=5, stop_after=2)]
     assert given == ["one", "two"]
