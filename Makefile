@@ -34,10 +34,12 @@ bench: setup      ## speed and quality, each beside something meaningful
 	@$(PYTHON) requirements/install.py --dev
 	.venv/bin/python -m benchmarks
 
-audit: setup      ## the locked sets beside the public advisories; needs a registry that has them
-	@.venv/bin/python -m pip install --quiet pip-audit
-	.venv/bin/python -m pip_audit --disable-pip --no-deps -r requirements/app.txt
-	.venv/bin/python -m pip_audit --disable-pip --no-deps -r requirements/bot.txt
+audit:            ## the locked sets beside the public advisories; fails where those cannot be had
+	@$(PYTHON) -m venv .kotae/audit
+	@.kotae/audit/bin/python -m pip install --quiet --upgrade pip-audit
+	@for set in app dev bot; do \
+	  echo "$$set:"; .kotae/audit/bin/pip-audit --strict --disable-pip --no-deps -r requirements/$$set.txt || bad=1; \
+	done; exit $${bad:-0}
 
 lock:             ## refresh the locked sets from requirements/*.in
 	$(PYTHON) requirements/lock.py

@@ -42,8 +42,9 @@ def remember(bodies: Sequence[Body]) -> list[dict[str, Any]]:
 SUBJECT_TURNS = 3
 """For how many turns a subject is kept that nobody comes back to."""
 _FOLLOWS = re.compile(
-    r"^(?:and|but|or|so|also|what about|how about)\b(?:\W*\w+){1,8}\W*$"
-    r"|^(?:\W*\w+){0,6}\W*\b(?:that|it|this|those|them|there)\b(?:\W*\w+){0,4}\W*$"
+    # A word is taken whole, never in parts: there are so many ways to cut one up that sixty letters would keep everybody waiting.
+    r"^(?:and|but|or|so|also|what about|how about)\b(?:\W*+\w++){1,8}\W*$"
+    r"|^(?:\W*+\w++){0,6}\W*\b(?:that|it|this|those|them|there)\b(?:\W*+\w++){0,4}\W*$"
     r"|^how much\W*$|^(?:the )?(?:price|cost)\W*$"
     r"|^.{1,16}(?:の場合は?|だと|では?)[?？。]?$|^.{1,12}は[?？]$|^(?:それ|これ|その|そちら|じゃあ|では)"
     r"|^(?:いくら|料金|値段|おいくら).{0,6}$",

@@ -14,7 +14,7 @@ FORMAT_VARIABLE = "KOTAE_LOG_FORMAT"
 turn_ids: ContextVar[Optional[Dict[str, str]]] = ContextVar("turn_ids", default=None)
 """Conversation and turn that are being worked on."""
 
-_SECRETS = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
+_SECRETS = re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*)*|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 

@@ -15,7 +15,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _WORD = re.compile(r"[^\W\d_]{2}")
 _ENDS = re.compile(r"(?<=[?？。])\s*|(?<=[a-z0-9])\.\s+(?=[A-Z])")
 _JOINED = re.compile(
-    r",?\s+(?:and|also|plus)\s+(?:also\s+)?(?=(?:how|what|when|where|which|who|why|can|could|do|does|is|are)\b)"
+    r"(?:,|(?<!\s))\s+(?:and|also|plus)\s+(?:also\s+)?(?=(?:how|what|when|where|which|who|why|can|could|do|does|is|are)\b)"
     r"|,\s+(?=how (?:much|many|do|can|long)\b|what(?:'s)?\b|where\b|which\b|who\b|(?:when|why) (?:do|does|is|are|will|can)\b)"
     r"|(?:それと|それから|あと|また)[、,]\s*",
     re.IGNORECASE,

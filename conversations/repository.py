@@ -669,7 +669,7 @@ _LABELS = text(
       ORDER BY p.seq DESC LIMIT 1) AS before ON before.decision IN ('clarify', 'answer') AND before.choice IS NULL
     JOIN messages m ON m.conversation_id = n.conversation_id AND m.seq = before.seq
     JOIN conversations c ON c.id = n.conversation_id
-    WHERE n.created_at >= :since AND n.created_at < :until AND n.choice LIKE CAST(:article AS text) || '%'
+    WHERE n.created_at >= :since AND n.created_at < :until AND starts_with(n.choice, CAST(:article AS text))
     UNION ALL
     SELECT m.body->>'text', c.lang, g.article, true, 'csm', g.created_at
     FROM good_replies g

@@ -13,7 +13,7 @@ from kit.settings import Settings
 
 _HIDDEN = "[hidden]"
 _SECRETS = re.compile(
-    r"""eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*                  # a JWT: identity, turn and parse tokens
+    r"""eyJ[\w-]{8,}(?:\.[\w-]*)*                        # a JWT: identity, turn and parse tokens
       | ktk_[\w-]{8,}                                    # an API key
       | whsec_[\w+/=-]{8,}                               # a secret of webhooks
       | \$argon2[\w$=,+/-]+                              # a password's hash

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import httpx
+import psycopg
 import pytest
 from playwright.async_api import BrowserContext, Page, async_playwright
+from psycopg import sql
+from sqlalchemy import make_url
 
 from accounts.ingestion import ingest
 from accounts.records import add_note, put_account, put_person
@@ -37,6 +41,7 @@ from kit.company import load_company
 from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
+from migrations.upgrade import upgrade
 from tests.escalations.test_outbox import Mailbox, configured, delivered, mailbox
 from tests.security.conftest import Door
 from tests.support import BROWSER_FLAGS, ROOT, chromium
@@ -194,6 +199,19 @@ async def test_csv_has_no_formulas(door: Door, database: Database) -> None:
     assert [cell for cell in cells if cell[:1] in "=@\t\r＝＋＠" and cell] == []
 
 
+@pytest.fixture(scope="module")
+async def apart(database_url: str) -> AsyncIterator[Database]:
+    """A database that no front door works at: it would send what is due in a test's place."""
+    name = new_id("apart")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    url = make_url(database_url).set(database=name).render_as_string(hide_password=False)
+    await asyncio.to_thread(upgrade, url)
+    made = Database(url)
+    yield made
+    await made.close()
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -204,15 +222,15 @@ async def test_csv_has_no_formulas(door: Door, database: Database) -> None:
     ],
 )
 async def test_no_name_becomes_a_header_of_a_letter(
-    database: Database, settings: Settings, mailbox: tuple[Mailbox, str], name: str
+    apart: Database, settings: Settings, mailbox: tuple[Mailbox, str], name: str
 ) -> None:
     """One subject, one addressee, plain text."""
     box, address = mailbox
     to = f"{new_id('to')}@example.com"
-    async with database.begin() as session:
+    async with apart.begin() as session:
         made = await log.start(session, lang="en", now=now())
         await outbox.tell_customer(session, load_company(ROOT / "demo"), conversation_id=made.id, to=to, lang="en", csm=name, words=EVIL, after=0, now=now())  # fmt: skip
-    await delivered(database, configured(settings, smtp_url=address), now())
+    await delivered(apart, configured(settings, smtp_url=address), now())
     (letter,) = box.to(to)
     assert letter["Bcc"] is None
     assert letter.get_content_type() == "text/plain"
@@ -220,12 +238,12 @@ async def test_no_name_becomes_a_header_of_a_letter(
 
 
 async def test_an_address_no_letter_can_be_made_for_stops_no_other(
-    database: Database, settings: Settings, mailbox: tuple[Mailbox, str]
+    apart: Database, settings: Settings, mailbox: tuple[Mailbox, str]
 ) -> None:
     """What the company's backend calls an e-mail address may be anything."""
     box, address = mailbox
     good = f"{new_id('to')}@example.com"
-    async with database.begin() as session:
+    async with apart.begin() as session:
         for to in (
             "a\r\nBcc: victim@example.com",
             "<<<>>>",
@@ -235,6 +253,6 @@ async def test_an_address_no_letter_can_be_made_for_stops_no_other(
         ):
             made = await log.start(session, lang="en", now=now())
             await outbox.tell_customer(session, load_company(ROOT / "demo"), conversation_id=made.id, to=to, lang="en", csm="Ana", words="hi", after=0, now=now())  # fmt: skip
-    await delivered(database, configured(settings, smtp_url=address), now())
+    await delivered(apart, configured(settings, smtp_url=address), now())
     assert len(box.to(good)) == 1
     assert [one for one in box.messages if one["Bcc"]] == []
