@@ -1,5 +1,7 @@
 """The one place where Rasa's own behaviour is replaced. Importing it does nothing; `apply` does.
 
+What is left out before Rasa is imported is in `without_tensorflow.py`, what is answered before its web server in `turns_first.py`.
+
 1. `RemoteAction._validate_action_result` validates with validators compiled once, an event by the schema of its kind alone. The
    original checks the constant schema itself on every call, which takes about three quarters of a turn.
 2. `RemoteAction.run` asks again for some seconds where nobody was there or the connection broke: the action server may be coming

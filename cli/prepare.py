@@ -7,9 +7,10 @@ import hashlib
 import json
 import os
 import secrets
+import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -33,7 +34,7 @@ from escalations import csms
 from kit.clock import now
 from kit.company import Company
 from kit.database import Database
-from kit.errors import Conflict, Unavailable
+from kit.errors import Conflict, Unavailable, UserError
 from kit.files import read_yaml
 from kit.settings import ROOT, Settings
 from knowledge_base.progress import Progress as Reached
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from knowledge_base.index import BuildReport
 
 TRAINED_FROM = ("config.yml", "domain.yml", "bot")
+_INDEX = "Index of the help content"
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def index(
     """
     from knowledge_base.offline import build_index  # takes seconds to import, and memory that `kotae up` would keep
 
-    task = show.add_task("Index of the help content", total=None, detail="")
+    task = show.add_task(_INDEX, total=None, detail="")
 
     def tell(reached: Reached) -> None:
         detail = f"{reached.stage}: {reached.done}/{reached.total}, {reached.rate:.0f}/s"
@@ -160,6 +162,41 @@ def index(
     detail = f"{report.articles} articles, {report.passages} passages" + (", unchanged" if report.unchanged else "")
     show.update(task, total=1, completed=1, detail=detail)
     return report
+
+
+async def index_apart(environment: Mapping[str, str], show: Progress) -> None:
+    """`index` of the company's content in a process of its own, with which goes all that was loaded for it.
+
+    Args:
+        environment: of the process that serves the index.
+    Raises:
+        UserError: the content or the settings are wrong.
+        Unavailable: it ended for another reason.
+    """
+    task = show.add_task(_INDEX, total=None, detail="")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "cli.indexing",
+        cwd=ROOT,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        async for line in process.stdout:
+            said = json.loads(line)
+            if "message" in said:
+                raise UserError(said["message"], said["hint"])
+            show.update(task, **said)
+        if await process.wait():
+            raise Unavailable("the index could not be built", "`kotae kb build` says why")
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
 
 
 def model(settings: Settings) -> Path:

@@ -184,7 +184,7 @@ def bot_python() -> Path:
 def rasa_command(settings: Settings, model: Path) -> list[str]:
     """How Rasa is served."""
     endpoints = "bot/endpoints.yml" if settings.redis_host is None else "deploy/endpoints.yml"
-    words = ["-m", "rasa", "run", "--model", str(model), "--endpoints", endpoints]
+    words = ["-m", "bot.serve", "run", "--model", str(model), "--endpoints", endpoints]
     words += [
         "--credentials",
         "bot/credentials.yml",

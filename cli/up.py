@@ -52,10 +52,10 @@ async def _prepare_only(settings: Settings, company: Company, url: str) -> None:
     with prepare.progress() as show:
         prepare.database(url, show)
         await prepare.people(settings, company, url, show)
-        await asyncio.to_thread(prepare.index, settings, company, show)
+        made = processes.stack(settings, url, Path())["knowledge_base"]
+        await prepare.index_apart(made.environment, show)
         if prepare.model(settings).exists():
             return
-        made = processes.stack(settings, url, Path())["knowledge_base"]
         try:
             await _start([made], settings.logs_dir, show)
             await prepare.trained(settings, show)
@@ -104,22 +104,39 @@ async def _prepare_and_start(settings: Settings, company: Company, url: str, sta
     with prepare.progress() as show:
         prepare.database(url, show)
         logins = await prepare.people(settings, company, url, show)
-        await asyncio.to_thread(prepare.index, settings, company, show)
-        fresh = prepare.model(settings).exists()
-        first = ["knowledge_base"] if not fresh else list(stack)
-        await _start([stack[name] for name in first], settings.logs_dir, show)
-        if not fresh:
-            await prepare.trained(settings, show)
-            await _start([stack[name] for name in stack if name not in first], settings.logs_dir, show)
+        indexing = asyncio.create_task(prepare.index_apart(stack["knowledge_base"].environment, show))
+        try:
+            await _start_all(settings, stack, indexing, show)
+        finally:
+            indexing.cancel()
+            await asyncio.gather(indexing, return_exceptions=True)
     return logins
 
 
-async def _start(made: list[Process], logs: Path, show: Progress) -> None:
-    """Starts processes at once and waits for all: loading overlaps, and each retries what is not there yet."""
+async def _start_all(
+    settings: Settings, stack: dict[str, Process], indexing: asyncio.Task[None], show: Progress
+) -> None:
+    """Starts the processes beside the building of the index; where the bot must be trained, that and what it needs come first."""
+    first = [] if prepare.model(settings).exists() else ["knowledge_base"]
+    if first:
+        await indexing
+        await _start([stack["knowledge_base"]], settings.logs_dir, show)
+        await prepare.trained(settings, show)
+    await _start([stack[name] for name in stack if name not in first], settings.logs_dir, show, indexing)
+
+
+async def _start(made: list[Process], logs: Path, show: Progress, indexing: asyncio.Task[None] | None = None) -> None:
+    """Starts processes at once and waits for all: loading overlaps, and each retries what is not there yet.
+
+    Args:
+        indexing: the building of the index, without which the knowledge base is not ready.
+    """
 
     async def one(process: Process) -> None:
         task = show.add_task(f"Process {process.name}", total=None, detail="starting")
         await process.start(logs)
+        if process.name == "knowledge_base" and indexing is not None:
+            await indexing
         await process.until_ready(logs)
         show.update(task, total=1, completed=1, detail=f"ready on port {process.port}")
 

@@ -128,10 +128,10 @@ class Stack:
 
 @contextmanager
 def running_stack(home: Path, **settings: str) -> Iterator[Stack]:
-    """`kotae up` with a home and ports of its own; trained model and index of `make test` are used again."""
+    """`kotae up` with a home and ports of its own; trained model and index of `make test` are used again, unless it has others."""
     made = ROOT / ".kotae"
     for name in ("models", "index"):
-        if (made / name).exists():
+        if (made / name).exists() and not (home / name).exists():
             shutil.copytree(made / name, home / name, symlinks=True)
     names = ("api", "rasa", "actions", "knowledge_base")
     ports = dict(zip(names, free_ports(4), strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -75,6 +76,20 @@ def test_malformed_front_matter(home: Path, tmp_path: Path) -> None:
         kotae(home, "kb", "build", "--content", str(content), "--index", str(tmp_path / "index")), 1, "bad.md", "line"
     )
     assert not list(tmp_path.glob("index/*/meta.json"))
+
+
+def test_malformed_content_of_the_company(home: Path, tmp_path: Path) -> None:
+    """The process that builds its index hands the line on, without a traceback."""
+    company = tmp_path / "company"
+    shutil.copytree(ROOT / "demo", company, ignore=shutil.ignore_patterns("help", "accounts.yml", "csms.yml"))
+    (company / "help").mkdir()
+    (company / "help" / "bad.md").write_text("---\ntitle: [oops\n---\nWords.\n")
+    done = kotae(home, "prepare", "--company", str(company))
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("kotae: "), done.stderr
+    assert "bad.md" in last
 
 
 def test_a_port_in_use(home: Path) -> None:
