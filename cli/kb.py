@@ -48,7 +48,7 @@ Content = Annotated[
     list[Path] | None,
     typer.Option(
         "--content",
-        help="Markdown or HTML folder, Zendesk or Discourse JSON export; several are joined; the company's where left out",
+        help="Markdown folder, downloaded pages (HTML folder or the sitemap in it), Zendesk or Discourse JSON export; several are joined; the company's where left out",
     ),
 ]
 Url = Annotated[str | None, typer.Option("--url", help="where the articles are published")]

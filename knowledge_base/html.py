@@ -13,6 +13,7 @@ from kit.errors import UserError
 _DROPPED = {"script", "style", "noscript", "iframe", "svg", "form", "button", "template", "object", "video", "audio"}
 _BLOCKS = {"p", "div", "section", "article", "main", "header", "footer", "figure", "figcaption", "details", "summary"}
 _MARKS = {"b": "**", "strong": "**", "i": "*", "em": "*", "del": "~~", "s": "~~"}
+_ID = re.compile(r"[\w.:-]+")
 _PLAIN = re.compile(r"([\\`*_\[\]<>~])")
 
 
@@ -40,13 +41,38 @@ def extract_page(page: str, url: str) -> tuple[str, str]:
         raise UserError(
             f"HTML pages cannot be read ({error.name or error})", "install trafilatura and lxml_html_clean"
         ) from None
-    text = trafilatura.extract(
-        page, url=url or None, output_format="markdown", include_links=True, include_images=True,
-        include_formatting=True, include_tables=True, include_comments=False, favor_recall=True,
-    )  # fmt: skip
     root = parser.fromstring(page)
     title = next((_words(node) for path in ("//h1", "//title") for node in root.xpath(path) if _words(node)), "")
-    return title, str(text or "")
+    if "://" in url:  # the extractor would take them as relative to the website's top
+        root.make_links_absolute(url, resolve_base_href=True, handle_failures="ignore")
+    for heading in root.iter("h1", "h2", "h3", "h4", "h5", "h6"):
+        _keep_anchor(heading)
+    text = trafilatura.extract(
+        root, url=url or None, output_format="markdown", include_links=True, include_images=True,
+        include_formatting=True, include_tables=True, include_comments=False, favor_recall=True,
+    )  # fmt: skip
+    return title, str(text or "").removeprefix(title).lstrip()
+
+
+def _keep_anchor(heading: etree._Element) -> None:
+    """Writes the fragment of a heading's address behind it, as Markdown has it."""
+    anchor = _anchor(heading)
+    if anchor:
+        last = heading[-1] if len(heading) else None
+        if last is None:
+            heading.text = f"{heading.text or ''}{anchor}"
+        else:
+            last.tail = f"{last.tail or ''}{anchor}"
+
+
+def _anchor(heading: etree._Element) -> str:
+    """` {#fragment}`, by its own id, that of a link in it or of the section it begins; nothing where there is none."""
+    parent = heading.getparent()
+    above = parent if parent is not None and parent.tag == "section" and parent.find("*") is heading else None
+    named = (heading.get("id"), *(a.get("id") or a.get("name") for a in heading.iter("a")))
+    ids = (*named, above.get("id") if above is not None else None)
+    found = next((id for id in ids if id and _ID.fullmatch(id)), None)
+    return f" {{#{found}}}" if found else ""
 
 
 def _children(node: etree._Element) -> str:
@@ -69,7 +95,7 @@ def _element(node: etree._Element) -> str:
         mark = _MARKS[tag]
         return f"{mark}{inner.strip()}{mark}" if inner.strip() else inner
     if re.fullmatch(r"h[1-6]", tag):
-        return f"\n\n{'#' * int(tag[1])} {' '.join(_children(node).split())}\n\n"
+        return f"\n\n{'#' * int(tag[1])} {' '.join(_children(node).split())}{_anchor(node)}\n\n"
     return f"\n\n{_children(node)}\n\n" if tag in _BLOCKS else _children(node)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,14 +13,15 @@ from urllib.parse import quote
 
 from kit.errors import UserError
 from kit.files import read_text
+from knowledge_base import pages
 from knowledge_base.articles import Article, Content, Source
 from knowledge_base.html import extract_page, to_markdown
 from knowledge_base.loading import ENDINGS, article_address, load_folder
+from knowledge_base.pages import Page
 from knowledge_base.templates import NAMES, Names
 from knowledge_base.text import Language, is_japanese
 
 Kind = Literal["markdown", "html", "zendesk", "discourse"]
-_PAGES = (".html", ".htm")
 _CANONICAL = re.compile(r"<link\b(?=[^>]*\brel=[\"']?canonical)[^>]*\bhref=[\"']([^\"']+)", re.IGNORECASE)
 
 
@@ -28,7 +29,8 @@ def load(path: Path, url: str = "", names: Names = NAMES, kind: Kind | None = No
     """The articles of a folder or an export.
 
     Args:
-        path: a folder of Markdown files or of downloaded pages, or a JSON export (or a folder of its pages).
+        path: a folder of Markdown files or of downloaded pages, the sitemap among these, or a JSON export (or a folder of its
+            pages).
         url: where it is published; links and images resolve against each article's own address.
         names: what templates may use.
         kind: what it is; None: found out from the files.
@@ -40,11 +42,10 @@ def load(path: Path, url: str = "", names: Names = NAMES, kind: Kind | None = No
     kind = kind or _kind(path)
     if kind == "markdown":
         return load_folder(path, url, names)
-    loaders: dict[Kind, Callable[[Path, str], Iterator[Article]]] = {
-        "html": _pages, "zendesk": _zendesk, "discourse": _discourse
-    }  # fmt: skip
+    loaders: dict[Kind, Callable[[Path, str], Iterator[Article]]] = {"zendesk": _zendesk, "discourse": _discourse}
+    found, warnings = pages.find(path) if kind == "html" else ([], ())
     articles: dict[str, Article] = {}
-    for article in loaders[kind](path, url):
+    for article in _pages(found, url) if kind == "html" else loaders[kind](path, url):
         if article.id in articles:
             raise UserError(
                 f"{article.path} and {articles[article.id].path} have the same id {article.id!r}", "remove one"
@@ -52,7 +53,7 @@ def load(path: Path, url: str = "", names: Names = NAMES, kind: Kind | None = No
         articles[article.id] = article
     if not articles:
         raise UserError(f"{path} has no articles", "see that it is the whole export, with published articles")
-    return Content(tuple(articles[id] for id in sorted(articles)))
+    return Content(tuple(articles[id] for id in sorted(articles)), warnings)
 
 
 def _kind(path: Path) -> Kind:
@@ -60,7 +61,7 @@ def _kind(path: Path) -> Kind:
     endings = [file.suffix.lower() for file in files]
     if any(ending in ENDINGS for ending in endings):
         return "markdown"
-    if any(ending in _PAGES for ending in endings):
+    if any(ending in pages.ENDINGS for ending in endings) or any(map(pages.is_sitemap, files)):
         return "html"
     for file in files:
         if file.suffix.lower() == ".json":
@@ -76,20 +77,16 @@ def _article(id: str, title: str, body: str, path: Path, url: str, source: Sourc
     )
 
 
-def _pages(folder: Path, url: str) -> Iterator[Article]:
-    files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
-    for file in files:
-        if file.suffix.lower() not in _PAGES or not file.is_file():
-            continue
-        page = read_text(file)
-        inside = Path(file.name) if folder.is_file() else file.relative_to(folder)
-        id = inside.with_suffix("").as_posix()
+def _pages(found: Iterable[Page], url: str) -> Iterator[Article]:
+    for one in found:
+        page = pages.read(one.file)
+        id = one.inside.with_suffix("").as_posix() if one.inside.suffix.lower() in pages.ENDINGS else str(one.inside)
         id = id.removesuffix("/index") if id != "index" else id
         canonical = _CANONICAL.search(page)
-        address = article_address(url, canonical[1] if canonical else quote(inside.as_posix()))
+        address = article_address(url, one.address or (canonical[1] if canonical else quote(one.inside.as_posix())))
         title, body = extract_page(page, address) if page.strip() else ("", "")
         if body.strip():
-            yield _article(id, title or id, body, file, address)
+            yield replace(_article(id, title or id, body, one.file, address), updated=one.updated)
 
 
 def _zendesk(path: Path, url: str) -> Iterator[Article]:
