@@ -65,7 +65,7 @@ READ = 0.98
 """Share of the cells that must be numbers, or dates, for a column to be one of them."""
 FEW_WORDS = 3
 """Different texts that a column of numbers may have instead of some of them."""
-SUSPECT_AUC = 0.85
+SUSPECT_AUC = 0.88
 """A single column that tells this well is used, and the reader asked to look at it."""
 PURE = 0.99
 PURE_LEAVERS = 0.4

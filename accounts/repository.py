@@ -304,17 +304,39 @@ days AS (
   WHERE people.id = latest.person_id AND (last_seen_at IS NULL OR last_seen_at < latest.at - interval '5 minutes')
 )"""  # noqa: S608  # made of constants
 _USE = f"type IN {m.USE}"
+_GIVEN = """json_to_recordset(CAST(:rows AS json)) AS given(
+    message_id text, type text, name text, account_id text, person_id text, at timestamptz, properties jsonb)"""
 _TAKE = Statement(
     f"""
 WITH taken AS (
   INSERT INTO events (message_id, type, name, account_id, person_id, at, received_at, properties)
-  SELECT message_id, type, name, account_id, person_id, at, :now, properties FROM json_to_recordset(CAST(:rows AS json)) AS given(
-    message_id text, type text, name text, account_id text, person_id text, at timestamptz, properties jsonb)
+  SELECT message_id, type, name, account_id, person_id, at, :now, properties FROM {_GIVEN}
   ON CONFLICT (message_id) DO NOTHING RETURNING *
 ), used AS (
   SELECT * FROM taken WHERE account_id IS NOT NULL AND {_USE}
 ), {_ROLL_UP}
 SELECT message_id FROM taken
+"""  # noqa: S608  # made of constants
+)
+# The same where everybody is known already: holding the accounts and finding those of the people is part of the one statement then.
+_TAKE_OF_KNOWN = Statement(
+    f"""
+WITH given AS MATERIALIZED (SELECT * FROM {_GIVEN}), them AS MATERIALIZED (
+  SELECT id, account_id FROM people WHERE id = ANY(ARRAY(SELECT person_id FROM given))
+), settled AS MATERIALIZED (
+  SELECT message_id, type, name, coalesce(given.account_id, them.account_id) AS account_id, person_id, at, properties,
+         person_id IS NULL OR them.account_id IS NOT NULL AS known
+  FROM given LEFT JOIN them ON them.id = person_id
+), held AS MATERIALIZED (
+  SELECT id FROM accounts WHERE id = ANY(ARRAY(SELECT account_id FROM settled)) ORDER BY id FOR NO KEY UPDATE
+), fits AS MATERIALIZED (
+  SELECT bool_and(known AND account_id IS NOT NULL) AND count(DISTINCT account_id) = (SELECT count(*) FROM held) AS all_known FROM settled
+), taken AS (
+  INSERT INTO events (message_id, type, name, account_id, person_id, at, received_at, properties)
+  SELECT message_id, type, name, account_id, person_id, at, :now, properties FROM settled WHERE (SELECT all_known FROM fits)
+  ON CONFLICT (message_id) DO NOTHING RETURNING *
+), used AS (SELECT * FROM taken), {_ROLL_UP}
+SELECT message_id, account_id FROM taken UNION ALL SELECT NULL, NULL FROM fits WHERE NOT all_known
 """  # noqa: S608  # made of constants
 )
 _CLAIM = text(f"""
@@ -341,6 +363,21 @@ async def take_events(session: AsyncSession, rows: Sequence[Row], now: datetime)
     for chunk in chunks(rows):
         found += [id_ for (id_,) in await driven(session, _TAKE, {"rows": _json(chunk), "now": now})]
     return found
+
+
+async def take_events_of_known(database: Database, rows: Sequence[Row], now: datetime) -> dict[str, str] | None:
+    """`take_events` for use by people and accounts all of whom are known, in one statement that is a transaction of its own.
+
+    Args:
+        rows: as `take_events` has them, at most `CHUNK`; an account that is not named is that of the person.
+    Returns:
+        The account of each that was not there, by `message_id`; None where somebody is not known, and nothing was written.
+    Raises:
+        psycopg.Error: it could not be written.
+    """
+    found = await database.rows(_TAKE_OF_KNOWN, {"rows": _json(rows), "now": now})
+    taken = {row["message_id"]: row["account_id"] for row in found}
+    return None if None in taken else taken
 
 
 async def claim_events(session: AsyncSession, people: Collection[str]) -> list[str]:

@@ -63,9 +63,12 @@ class Intake:
         return some
 
     async def _write(self, requests: Sequence[_Request]) -> None:
+        settled = [each.settled for each in requests]
         try:
-            async with self._database.begin() as session:
-                results = await ingestion.ingest_together(session, [each.settled for each in requests], now())
+            results = await ingestion.ingest_use(self._database, settled, now())
+            if results is None:
+                async with self._database.begin() as session:
+                    results = await ingestion.ingest_together(session, settled, now())
         except Exception as error:  # noqa: BLE001  # whatever it was: each request hears of its own
             if len(requests) > 1:
                 for each in requests:

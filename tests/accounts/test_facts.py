@@ -67,6 +67,25 @@ async def test_a_part_of_a_gigabyte_is_not_nothing(
     assert "storage_gb" not in meters or isinstance(meters["storage_gb"].used, type(used))
 
 
+async def test_a_refund_is_no_lower_price(session: AsyncSession, catalog: Catalog, now: datetime) -> None:
+    """A bill given back, in part and whole, leaves the value as it is, and so does a bill that was never sent; half the price halves it."""
+    await a_customer(session, catalog, now)
+
+    async def worth() -> Decimal:
+        return (await internal_facts(session, catalog, "a", now)).lifetime_value
+
+    assert await worth() == Decimal("6480.00")
+    day = now.date()
+    bill = {"id": "i1", "account_id": "a", "issued_on": day - timedelta(days=40), "due_on": day - timedelta(days=10)}
+    for refunded in ("35.00", "135.00"):
+        paid = {"paid_on": day - timedelta(days=12), "amount": "135.00", "refunded": refunded, "currency": "USD"}
+        await put_records(session, [PutInvoice.model_validate(bill | paid)])
+        assert await worth() == Decimal("6480.00")
+        assert [one.status for one in (await customer_facts(session, catalog, "a", None, now)).invoices] == ["paid"]
+    await put_account(session, "a", PutAccount(price=Decimal("67.50")), now)
+    assert await worth() == Decimal("3240.00")
+
+
 async def test_customer_facts(session: AsyncSession, catalog: Catalog, now: datetime) -> None:
     """Plan, limits, use of this month and today, renewal, bills and steps."""
     await a_customer(session, catalog, now)

@@ -14,7 +14,7 @@ from api.intake import MOST, Intake
 from kit.clock import now
 from kit.database import Database
 
-ACCOUNTS = ["intake-a", "intake-b"]
+ACCOUNTS = ["intake-a", "intake-b", "intake-new"]
 
 
 def batch(account: str, *ids: str) -> list[dict[str, Any]]:
@@ -29,7 +29,8 @@ async def intake(database: Database) -> AsyncIterator[Intake]:
     yield Intake(database)
     async with database.begin() as session:
         await repository.delete_accounts(session, ACCOUNTS)
-        await session.execute(text("DELETE FROM events WHERE message_id LIKE 'intake-%'"))
+        await session.execute(text("DELETE FROM events WHERE message_id LIKE 'intake-%' OR account_id IS NULL"))
+        await session.execute(text("DELETE FROM people WHERE id LIKE 'intake-%'"))
 
 
 async def times(database: Database) -> dict[str, int]:
@@ -95,3 +96,42 @@ async def test_a_batch_is_settled_at_the_moment_it_comes() -> None:
     at = now()
     settled = ingestion.settle(batch("intake-a", "x"), at, None)
     assert [message.at for message in settled.messages] == [at]
+
+
+async def test_use_of_those_who_are_known_counts_as_that_of_others(intake: Intake, database: Database) -> None:
+    """Once they are known, one statement takes it: new and known messages, several batches, and people who do not say their account."""
+    await asyncio.gather(intake.take(batch("intake-a", "0"), None), intake.take(batch("intake-b", "1"), None))
+    silent = {"type": "page", "userId": "intake-a-p", "messageId": "intake-silent"}
+    given = [batch("intake-a", "0", "2", "3"), [*batch("intake-b", "3", "4"), silent], [silent]]
+    settled = [ingestion.settle(each, now(), None) for each in given]
+    results = await ingestion.ingest_use(database, settled, now())
+    assert results is not None
+    assert [(each.accepted, each.duplicates, each.accounts) for each in results] == [
+        (2, 1, ["intake-a", "intake-b"]),  # of two messages with one id the later counts, where it came first
+        (2, 1, ["intake-a", "intake-b"]),
+        (0, 1, []),
+    ]
+    assert await times(database) == {"intake-a": 3, "intake-b": 3}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"type": "track", "event": "done", "userId": "intake-stranger"},
+        {"type": "track", "event": "done", "userId": "intake-nobodys"},
+        {"type": "track", "event": "done", "userId": "intake-a-p", "context": {"groupId": "intake-new"}},
+        {"type": "track", "event": "done", "anonymousId": "x"},
+        {"type": "identify", "userId": "intake-a-p"},
+        {"type": "group", "userId": "intake-a-p", "groupId": "intake-a"},
+    ],
+)
+async def test_one_who_is_not_known_is_not_use_of_those_who_are(
+    intake: Intake, database: Database, more: dict[str, Any]
+) -> None:
+    """Nothing is written then: it goes the way that makes them known."""
+    await intake.take([*batch("intake-a", "0"), {"type": "identify", "userId": "intake-nobodys"}], None)
+    mixed = ingestion.settle([*batch("intake-a", "1"), more], now(), None)
+    assert await ingestion.ingest_use(database, [mixed], now()) is None
+    assert await times(database) == {"intake-a": 1}
+    result = await intake.take([*batch("intake-a", "1"), more], None)
+    assert (result.accepted, result.duplicates) == (2, 0)
