@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import difflib
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 from rich.table import Table
 
 from cli.output import print_json, screen
 from escalations import policy
 from escalations.policy import Facts, Policy
 from kit.company import load_company
-from kit.settings import load_settings
+from kit.files import read_yaml
+from kit.settings import ROOT, load_settings
 
 app = typer.Typer(help="When a human comes in.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 File = Annotated[Path | None, typer.Option("--policy", help="another escalation.yml than the one in force")]
+
+
+class _Domain(BaseModel):
+    """What of the bot's `domain.yml` is needed here."""
+
+    intents: list[str]
 
 
 _FACTS = "\n\n".join(f"{name}: {field.description}" for name, field in Facts.model_fields.items())
@@ -25,13 +35,31 @@ _FACTS = "\n\n".join(f"{name}: {field.description}" for name, field in Facts.mod
 def check(file: File = None) -> None:
     """Read the policy, say what is wrong with it and where, or list its rules in order."""
     path, found = load(file)
+    hidden, intents = policy.hidden(found), _intents()
     table = Table("#", "rule", "when", "mode", "priority", "within", "route")
     for number, rule in enumerate(found.rules, 1):
         when = ", ".join(f"{name}: {_words(condition)}" for name, condition in rule.when.items()) or "always"
-        within = f"{rule.within_minutes} min"
-        table.add_row(str(number), rule.id, when, rule.mode, rule.priority, within, rule.route)
+        route = f"{rule.route}, {rule.skill}" if rule.skill else rule.route
+        table.add_row(str(number), rule.id, when, rule.mode, rule.priority, f"{rule.within_minutes} min", route)
     screen.print(table)
-    screen.print(f"{path}: {len(found.rules)} rules, in order.")
+    for rule in found.rules:
+        if rule.id in hidden:
+            screen.print(f"{rule.id} never fires: {hidden[rule.id]}, before it, holds whenever it does. Put it first.")
+        for intent in sorted(_intents_of(rule) - intents):
+            near = difflib.get_close_matches(intent, intents, n=1)
+            hint = f" Did you mean {near[0]}?" if near else " See domain.yml for those it is."
+            screen.print(f"{rule.id}: no message is ever understood as {intent}.{hint}")
+    screen.print(f"{path}: {len(found.rules)} rules; of those that hold, the first decides.", soft_wrap=True)
+
+
+def _intents() -> set[str]:
+    """What the bot can understand a message as."""
+    return set(read_yaml(ROOT / "domain.yml", _Domain).intents)
+
+
+def _intents_of(rule: policy.Rule) -> set[str]:
+    asked = rule.when.get("intent", [])
+    return {asked} if isinstance(asked, str) else set(asked) if isinstance(asked, list) else set()
 
 
 @app.command()
@@ -48,21 +76,51 @@ def explain(
     _, found = load(file)
     facts = facts_of(load_settings(), account, text, intent)
     fired = policy.decide(found, facts)
-    lines: list[dict[str, Any]] = [
-        {"rule": rule.id, "fires": rule is fired, "unmet": policy.unmet(rule, facts)} for rule in found.rules
-    ]
     if json:
+        lines: list[dict[str, Any]] = [
+            {"rule": rule.id, "fires": rule is fired, "unmet": policy.unmet(rule, facts)} for rule in found.rules
+        ]
         print_json({"facts": facts, "fired": fired.id if fired else None, "rules": lines})
         return
-    screen.print({name: value for name, value in facts.model_dump(mode="json").items() if value is not None})
-    for line, rule in zip(lines, found.rules, strict=True):
-        differs = ", ".join(
-            f"{name} is {getattr(facts, name)}, not {_words(rule.when[name])}" for name in line["unmet"]
-        )
-        mark = "→" if line["fires"] else " "
-        screen.print(f"{mark} {rule.id}: {differs or ('fires' if line['fires'] else 'would fire, an earlier one did')}")
+    _show(found, facts, fired)
+
+
+def _show(found: Policy, facts: Facts, fired: policy.Rule | None) -> None:
+    """What decided, the facts it was decided on, and what the other rules miss."""
     if fired is None:
-        screen.print("No rule fires: nobody need come in.")
+        screen.print("No rule fires: the bot answers, and nobody need come in.\n")
+    else:
+        who = "its owner" if fired.route == "owner" else f"the pool ({fired.skill})" if fired.skill else "the pool"
+        does = "a CSM takes over" if fired.mode == "takeover" else "the bot goes on, a CSM sees it live"
+        screen.print(
+            f"{fired.id} fires: {does}; {fired.priority}, within {fired.within_minutes} business minutes, to {who}."
+        )
+        screen.print(f"The CSM reads: {fired.reason['en']}\n")
+    told = Table("fact", "is", "meaning", title="Facts", title_justify="left")
+    for name, field in Facts.model_fields.items():
+        value = getattr(facts, name)
+        if value not in (None, "", 0):
+            told.add_row(name, _fact(value), field.description)
+    screen.print(told)
+    screen.print("Whatever is not listed is unknown, zero or not so.\n")
+    others = Table("#", "rule", "what would have had to differ", title="Rules, in order", title_justify="left")
+    for number, rule in enumerate(found.rules, 1):
+        unmet = [
+            f"{name}: {_words(rule.when[name])}, but is {_fact(getattr(facts, name))}"
+            for name in policy.unmet(rule, facts)
+        ]
+        said = "\n".join(unmet) or ("→ fires" if rule is fired else f"nothing, but {fired and fired.id} comes first")
+        others.add_row(str(number), rule.id, said)
+    screen.print(others)
+
+
+def _fact(value: object) -> str:
+    """A fact as a person reads it."""
+    if value is None or value == "":
+        return "unknown"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float | Decimal) else str(value)
 
 
 @app.command()
@@ -79,7 +137,7 @@ def simulate(
     from cli import simulating
 
     today = load(None)
-    tried = [("in force", today[1])] + ([(str(file), load(file)[1])] if file is not None else [])
+    tried = [("in force", today[1])] + ([(file.name, load(file)[1])] if file is not None else [])
     report = simulating.simulate(load_settings(), tried, days, csms, minutes)
     if json:
         print_json(report)

@@ -75,16 +75,20 @@ def show(report: Report) -> None:
         screen.print("Nothing to replay yet: turns are kept with their facts as they are answered.")
         return
     staff = report.staffing
-    source = f"mean of {staff.measured} closed" if staff.measured else "given, or taken for want of closed ones"
+    source = f"the mean of {staff.measured} closed ones" if staff.measured else "given, or taken: too few were closed"
     screen.print(
-        f"{staff.csms} CSMs, {staff.slots} conversations at once, {staff.handle_minutes:.1f} minutes each ({source})."
+        f"Answered by {staff.csms} {'CSM' if staff.csms == 1 else 'CSMs'} with room for {staff.slots} conversations at once, "
+        f"{staff.handle_minutes:.1f} minutes each ({source})."
     )
     names = [outcome.policy for outcome in report.policies]
     screen.print(_figures(report.policies, names))
     screen.print(_counts("rule", report.policies, names, lambda outcome: outcome.by_rule))
     screen.print(_counts("tier", report.policies, names, lambda outcome: outcome.by_tier))
     screen.print(_hours(report.policies, names, report.timezone))
-    screen.print("Waits by Erlang C: random arrivals, first come first served; urgent ones wait less than the mean.")
+    screen.print(
+        "Load: conversations that are being answered at once, on average (erlangs). Waits and service levels by Erlang C: customers come at "
+        "random and are helped in turn; urgent ones wait less than the mean."
+    )
 
 
 def _figures(policies: Sequence[Outcome], names: Sequence[str]) -> Table:
@@ -96,10 +100,10 @@ def _figures(policies: Sequence[Outcome], names: Sequence[str]) -> Table:
         ("of these outside hours", "outside_hours"),
     ):
         table.add_row(label, *(str(getattr(outcome, field)) for outcome in policies))
-    table.add_row("load of the busiest hour", *(f"{outcome.busiest_erlangs:.2f} erlangs" for outcome in policies))
+    table.add_row("load of the busiest hour", *(f"{outcome.busiest_erlangs:.2f}" for outcome in policies))
     table.add_row("expected wait", *(_wait(outcome.wait_minutes, outcome.takeovers) for outcome in policies))
     table.add_row("service levels met", *("–" if each.met is None else f"{each.met:.1%}" for each in policies))
-    needed = f"at once, to meet {simulation.TARGET:.0%} of them"
+    needed = f"room needed to meet {simulation.TARGET:.0%}"
     table.add_row(needed, *(str(outcome.slots_needed) for outcome in policies))
     return table
 
@@ -114,13 +118,18 @@ def _counts(
 
 
 def _hours(policies: Sequence[Outcome], names: Sequence[str], zone: str) -> Table:
-    table = Table(f"hour ({zone})", *(f"{name}: taken over, wait, met" for name in names))
+    figures = ("taken over", "load", "wait", "met")
+    table = Table(f"hour ({zone})", *(f"{name}\n{figure}" for name in names for figure in figures))
     rows = [{hour.hour: hour for hour in outcome.hours} for outcome in policies]
     for number in sorted({number for row in rows for number in row}):
-        cells = []
+        cells: list[str] = []
         for row in rows:
             hour = row.get(number)
-            cells.append(f"{hour.takeovers}, {_wait(hour.wait_minutes, 1)}, {hour.met:.0%}" if hour else "–")
+            cells += (
+                [str(hour.takeovers), f"{hour.erlangs:.2f}", _wait(hour.wait_minutes, 1), f"{hour.met:.0%}"]
+                if hour
+                else ["–"] * len(figures)
+            )
         table.add_row(f"{number:02}:00", *cells)
     return table
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from types import NoneType
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -85,10 +87,15 @@ class Rule(BaseModel):
 
     @field_validator("when")
     @classmethod
-    def _known_facts(cls, when: dict[str, Condition]) -> dict[str, Condition]:
-        for name in when:
+    def _can_hold(cls, when: dict[str, Condition]) -> dict[str, Condition]:
+        for name, condition in when.items():
             if name not in Facts.model_fields:
-                raise ValueError(f"no fact is called {name!r}; there are: {', '.join(Facts.model_fields)}")
+                near = difflib.get_close_matches(name, Facts.model_fields, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(Facts.model_fields)}"
+                raise ValueError(f"no fact is called {name!r}; {hint}")
+            wrong = _never(name, condition)
+            if wrong:
+                raise ValueError(f"{name} {wrong}")
         return when
 
 
@@ -108,6 +115,48 @@ class Policy(BaseModel):
                 raise ValueError(f"two rules are called {rule.id!r}")
             seen.add(rule.id)
         return rules
+
+
+def _never(name: str, condition: Condition) -> str:
+    """Why no value of a fact could meet the condition; empty where one could."""
+    kind = Facts.model_fields[name].annotation
+    kinds = set(get_args(kind)) - {NoneType} or {kind}
+    if kinds & {int, float, Decimal}:
+        return "" if isinstance(condition, Range) else "is a number: write {at_least: …} or {at_most: …}"
+    if bool in kinds:
+        return "" if isinstance(condition, bool) else "is either so or not: write true or false"
+    words = [value for each in kinds for value in get_args(each)]
+    if not isinstance(condition, str | list):
+        return f"is a word: write one, or several as a list{': ' + ', '.join(words) if words else ''}"
+    strange = [
+        word for word in ([condition] if isinstance(condition, str) else condition) if words and word not in words
+    ]
+    return f"is never {strange[0]!r}; it is one of {', '.join(words)}" if strange else ""
+
+
+def hidden(policy: Policy) -> dict[str, str]:
+    """Rules that never fire, each with an earlier one that holds whenever it does."""
+    found: dict[str, str] = {}
+    for place, rule in enumerate(policy.rules):
+        before = next((each for each in policy.rules[:place] if _implies(rule, each)), None)
+        if before is not None:
+            found[rule.id] = before.id
+    return found
+
+
+def _implies(rule: Rule, other: Rule) -> bool:
+    """Whether the other holds wherever the rule does."""
+    return all(name in rule.when and _within(rule.when[name], wide) for name, wide in other.when.items())
+
+
+def _within(narrow: Condition, wide: Condition) -> bool:
+    """Whether whatever meets the one condition meets the other."""
+    if isinstance(narrow, Range) and isinstance(wide, Range):
+        low = wide.at_least is None or (narrow.at_least is not None and narrow.at_least >= wide.at_least)
+        high = wide.at_most is None or (narrow.at_most is not None and narrow.at_most <= wide.at_most)
+        return low and high
+    words = narrow if isinstance(narrow, list) else [narrow]
+    return all(word in wide if isinstance(wide, list) else word == wide for word in words)
 
 
 def load(path: Path) -> Policy:

@@ -89,6 +89,12 @@ def test_a_range_includes_its_ends(value: int | None, holds: bool) -> None:
         ("rules:\n  - id: a\n    when: {mood: bad}\n", r"line 3: .*no fact is called 'mood'"),
         ("rules:\n  - id: a\n    mode: shout\n", r"line \d: rules.0.mode"),
         ("rules: [\n", r"line \d"),
+        ("rules:\n  - id: a\n    when: {leavin: true}\n", r"line 3: .*did you mean leaving\?; more is wrong in line 2"),
+        ("rules:\n  - id: a\n    when: {band: sick}\n", "band is never 'sick'; it is one of healthy, neutral, at_risk"),
+        ("rules:\n  - id: a\n    when: {tier: [high, vip]}\n", "tier is never 'vip'"),
+        ("rules:\n  - id: a\n    when: {failures: 'two'}\n", "failures is a number: write {at_least: …}"),
+        ("rules:\n  - id: a\n    when: {wish: {at_least: 1}}\n", "wish is either so or not"),
+        ("rules:\n  - id: a\n    when: {intent: true}\n", "intent is a word"),
         ("rules:\n  - {id: a, mode: watch, priority: low, within_minutes: 0, reason: x}\n", "within_minutes"),
         ("rule: []\n", "line 1"),
     ],
@@ -107,3 +113,30 @@ def test_unmet_conditions_are_named() -> None:
     """What would have had to differ."""
     rule = next(rule for rule in policy.load(policy.DEFAULT).rules if rule.id == "cancel_at_risk")
     assert policy.unmet(rule, Facts(known=True, band="neutral", intent="cancel")) == ["band"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "hides"),
+    [
+        ("{}", "{wish: true}", True),
+        ("{wish: true}", "{}", False),
+        ("{wish: true}", "{wish: false}", False),
+        ("{band: at_risk}", "{band: at_risk, intent: cancel}", True),
+        ("{band: [at_risk, neutral]}", "{band: neutral}", True),
+        ("{band: neutral}", "{band: [at_risk, neutral]}", False),
+        ("{anger: {at_least: 0.6}}", "{anger: {at_least: 0.6, at_most: 0.9}}", True),
+        ("{anger: {at_least: 0.6}}", "{anger: {at_least: 0.5}}", False),
+        ("{anger: {at_least: 0.6}}", "{anger: {at_most: 0.9}}", False),
+    ],
+)
+def test_a_rule_that_an_earlier_one_hides_is_found(tmp_path: Path, first: str, second: str, hides: bool) -> None:
+    """It would never fire, whatever it says."""
+    rest = "mode: watch, priority: low, within_minutes: 5, reason: {en: x, ja: y}"
+    path = tmp_path / "escalation.yml"
+    path.write_text(f"rules:\n  - {{id: a, when: {first}, {rest}}}\n  - {{id: b, when: {second}, {rest}}}\n")
+    assert policy.hidden(policy.load(path)) == ({"b": "a"} if hides else {})
+
+
+def test_no_default_rule_is_hidden() -> None:
+    """Each can fire."""
+    assert policy.hidden(policy.load(policy.DEFAULT)) == {}
