@@ -69,10 +69,14 @@ class IdentityIn(BaseModel):
     identity: str = Field(max_length=8000)
 
 
+_UNSEEN = "\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+"""What is not seen or turns the direction of what is: with it an address looks like another."""
+
+
 class EmailIn(BaseModel):
     """Where to reach a visitor."""
 
-    email: str = Field(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}\.[^@\s.]{2,}$")
+    email: str = Field(pattern=rf"^[^@\s{_UNSEEN}]{{1,64}}@[^@\s{_UNSEEN}]{{1,190}}\.[^@\s.{_UNSEEN}]{{2,}}$")
 
 
 class Problem(BaseModel):

@@ -28,6 +28,9 @@ _LOCK_SECONDS = 10
 """How long a conversation's lock in Redis holds: as long as a turn's lease, so that a Rasa that died holds nobody up for longer."""
 _QUICK_DEATH_SECONDS = 5.0
 _MAX_BACK_OFF_SECONDS = 30.0
+LOOK_SECONDS, MISSES = 5.0, 6
+"""A process that has answered and then, asked so often, leaves each question unanswered for so long never will: after a minute. Questions are
+counted and not time, which also passes while this process is stopped itself."""
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Process:
         environment: beside this process's own.
         seconds: it may take to be ready.
         user: it runs as; this process's own where None.
+        alive_path: answers something, whatever it is, as long as the process is not stuck; None: that cannot be asked.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Process:
     environment: Mapping[str, str]
     seconds: float = 90
     user: str | None = None
+    alive_path: str | None = None
     handle: asyncio.subprocess.Process | None = field(default=None, repr=False)
     restarts: int = 0
 
@@ -96,8 +101,24 @@ class Process:
         try:
             await asyncio.wait_for(self.handle.wait(), _STOP_SECONDS)
         except TimeoutError:
-            self._signal(signal.SIGKILL)
+            self.kill()
             await self.handle.wait()
+
+    def kill(self) -> None:
+        """Ends it with its children, whatever it is at."""
+        self._signal(signal.SIGKILL)
+
+    async def until_it_hangs(self) -> None:
+        """Waits until it has answered once and then `MISSES` times not."""
+        misses: int | None = None
+        async with httpx.AsyncClient(trust_env=False) as client:
+            while misses is None or misses < MISSES:
+                try:
+                    await client.get(f"http://{LOOPBACK}:{self.port}{self.alive_path}", timeout=LOOK_SECONDS)
+                    misses = 0
+                except httpx.HTTPError:
+                    misses = None if misses is None else misses + 1
+                await asyncio.sleep(LOOK_SECONDS)
 
     def _open_log(self, logs: Path) -> BinaryIO:
         logs.mkdir(parents=True, exist_ok=True)
@@ -150,15 +171,16 @@ def stack(settings: Settings, url: str, model: Path) -> dict[str, Process]:
     python = sys.executable
     made = [
         knowledge_base(settings, common),
-        Process("actions", [python, "-m", "actions"], settings.actions_port, "/readyz", common),
+        Process("actions", [python, "-m", "actions"], settings.actions_port, "/readyz", common, alive_path="/health"),
         Process(
             "rasa",
             rasa_command(settings, model),
             settings.rasa_port,
             "/webhooks/kotae/readyz",
             {**rasa_env(settings, url), "KOTAE_CONTENT": str(load_company(settings.company).content_dir)},
+            alive_path="/",
         ),
-        Process("api", [python, "-m", "api"], settings.api_port, "/healthz", common),
+        Process("api", [python, "-m", "api"], settings.api_port, "/healthz", common, alive_path="/healthz"),
     ]
     return {process.name: process for process in made}
 
@@ -166,7 +188,8 @@ def stack(settings: Settings, url: str, model: Path) -> dict[str, Process]:
 def knowledge_base(settings: Settings, environment: Mapping[str, str]) -> Process:
     """The process with the encoder and the index."""
     command = [sys.executable, "-m", "knowledge_base"]
-    return Process("knowledge_base", command, settings.knowledge_base_port, "/readyz", environment)
+    port = settings.knowledge_base_port
+    return Process("knowledge_base", command, port, "/readyz", environment, alive_path="/healthz")
 
 
 def bot_python() -> Path:
@@ -256,15 +279,31 @@ def serve(settings: Settings, name: str) -> NoReturn:
 
 
 async def watch(process: Process, logs: Path) -> None:
-    """Starts a process again whenever it ends, waiting longer each time it ends at once."""
+    """Starts a process again whenever it ends or hangs, waiting longer each time it ends at once."""
     wait = 0.5
     while True:
         if process.handle is None:
             return
         began = asyncio.get_running_loop().time()
-        await process.handle.wait()
+        await _over(process, process.handle)
         lived = asyncio.get_running_loop().time() - began
         wait = 0.5 if lived > _QUICK_DEATH_SECONDS else min(wait * 2, _MAX_BACK_OFF_SECONDS)
         await asyncio.sleep(wait)
         process.restarts += 1
         await process.start(logs)
+
+
+async def _over(process: Process, handle: asyncio.subprocess.Process) -> None:
+    """Waits until a process has ended; one that hangs is ended."""
+    ended = asyncio.create_task(handle.wait())
+    hanging = asyncio.create_task(
+        process.until_it_hangs() if process.alive_path is not None else asyncio.Event().wait()
+    )
+    try:
+        await asyncio.wait([ended, hanging], return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            process.kill()
+        await ended
+    finally:
+        for task in (ended, hanging):
+            task.cancel()

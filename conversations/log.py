@@ -450,8 +450,11 @@ async def give_feedback(
     row = await repository.message(session, conversation_id, seq)
     if row is None or row.sender == "customer":
         raise NotFound("no such message", "give feedback on an answer")
-    if score is not None and not (row.body.get("low", 1) <= score <= row.body.get("high", 0)):
-        raise UserError("the score is not on the survey's scale", f"{row.body.get('low')} to {row.body.get('high')}")
+    if score is not None:
+        if row.body["type"] != "survey":
+            raise UserError("that message asks for no score", "give it on a survey")
+        if not row.body["low"] <= score <= row.body["high"]:
+            raise UserError("the score is not on the survey's scale", f"{row.body['low']} to {row.body['high']}")
     await repository.put_feedback(
         session,
         {

@@ -264,6 +264,8 @@ async def test_feedback_is_kept_and_the_last_word_counts(session: AsyncSession, 
         with pytest.raises(UserError, match="scale"):
             await log.give_feedback(session, conversation.id, survey, now(), score=score)
     await log.give_feedback(session, conversation.id, survey, now(), score=5)
+    with pytest.raises(UserError, match="asks for no score"):
+        await log.give_feedback(session, conversation.id, seq, now(), score=5)
     with pytest.raises(NotFound):
         await log.give_feedback(session, conversation.id, 99, now(), helpful=True)
 

@@ -63,6 +63,16 @@ async def test_strange_text_in_every_field(door: Door, key: str, identity: Ident
     assert [answer for answer in answers if "x-evil" in answer.headers] == []
 
 
+@pytest.mark.parametrize("sign", ["\u202e", "\u200b", "\ufeff", "\u2066", " ", "\r\nBcc: v@e.example"], ids=ascii)
+def test_no_address_looks_like_another(door: Door, sign: str) -> None:
+    """A CSM reads it and may answer to it: nothing unseen is in it, and nothing that turns its direction; one of any letters is taken."""
+    mine = begun(door)
+    at, proof = f"/v1/conversations/{mine['conversation_id']}/email", bearer(mine["token"])
+    for address in (f"a{sign}b@example.com", f"a@exa{sign}mple.com", f"a@example.co{sign}m"):
+        assert door.put(at, json={"email": address}, headers=proof).status_code == 422
+    assert door.put(at, json={"email": "アンナ@例え.jp"}, headers=proof).status_code == 204
+
+
 @pytest.mark.parametrize("path", ["/v1/conversations/%00", "/v1/conversations/%00/messages", "/v1/articles/en/%00", "/v1/conversations/%ff%fe",
                                   "/v1/conversations/a%0d%0aX-Evil:1", "/v1/conversations/" + "a" * 9000, "/demo/%00", "/demo/..%2f..%2fpyproject.toml"])  # fmt: skip
 async def test_strange_addresses(door: Door, path: str) -> None:
