@@ -126,7 +126,7 @@ def shown(answerer: Answerer, text: str, right: frozenset[str]) -> Shown:
     article = min(id.partition("#")[0] for id in right)
     place = int(np.flatnonzero(found.shelf.articles == answerer.index.position[article])[0])
     asked = answerer.encode(answerer.encoders.named(found.shelf.encoder), [clean_question(text)])[0]
-    chosen = best_passage(found.shelf, place, asked, found.shelf.parts.scores(tokens(text)), personal=False)
+    chosen = best_passage(found.shelf, place, asked, found.shelf.parts.of(tokens(text)), personal=False)
     return Shown(
         answerer.index.articles[first.article].id in {id.partition("#")[0] for id in right},
         _section(answerer, chosen) in right,

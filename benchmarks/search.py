@@ -1,6 +1,6 @@
 """Time of a search beside the encoder alone on the same questions, by the number of passages.
 
-    python -m benchmarks.search [--sizes 1000 10000 100000 1000000]
+    python -m benchmarks.search [--sizes 1000 10000 100000 1000000] [--words-up-to 100000]
 
 "search" is all that comes after the encoder: by meaning, by words, the best articles read again word piece by word piece, the
 passage chosen, and what the decision rests on. Times are of the processor, which other work disturbs less than those of a clock.
@@ -8,9 +8,9 @@ passage chosen, and what the decision rests on. Times are of the processor, whic
 Nothing large is encoded: passages are made from the sample company's real ones. The centre of a made-up article is a mixture
 of the centres of three real ones (Dirichlet, .3, so that mostly one prevails), and its ten passages lie about that centre
 as the passages of real articles lie about theirs. The questions are the sample company's own. Texts are made of a vocabulary
-with Zipf's frequencies; a million of them would take minutes and gigabytes, so there words are left out ("dense alone"), as pieces are by
-the product itself. Word pieces are those of real passages, one after the other. Vectors are written to a file in parts and mapped: memory does not grow
-with them while they are made.
+with Zipf's frequencies; a million of them take minutes to be indexed, so there words are left out ("dense alone") unless `--words-up-to` says
+otherwise. Word pieces are those of real passages, one after the other, up to where the product itself leaves them out. Vectors are written to
+a file in parts and mapped: memory does not grow with them while they are made.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from knowledge_base.index import Index, Shelf
 from knowledge_base.lexical import Lexical
 from knowledge_base.loading import load_folder
 from knowledge_base.passages import cut
-from knowledge_base.pieces import FITTED_ON, Basis, Pieces, Reading, Writer
+from knowledge_base.pieces import FITTED_ON, ROWS_UP_TO, Basis, Pieces, Reading, Writer
 from knowledge_base.ranking import POOL_ROWS, rank
 from knowledge_base.text import is_japanese
 
@@ -54,7 +54,6 @@ ASKED = 100
 MIXED = 3
 """Real articles that a made-up one lies between, and real passages whose distances from their article's centre it mixes."""
 PASSAGES = 10
-WORDED_UP_TO = 100_000
 Vectors = npt.NDArray[np.float32]
 
 
@@ -100,8 +99,8 @@ def make_vectors(path: Path, size: int, centres: Vectors, scatter: Vectors) -> V
 def make_words(folder: Path, size: int) -> list[str]:
     """Stores lexical indexes of made-up texts, of passages and of articles; gives ten questions of their words."""
     random = np.random.default_rng(1)
-    vocabulary = np.array([f"w{n}" for n in range(50_000)])
-    ranks = np.minimum(random.zipf(1.2, (size, WORDS)), len(vocabulary)) - 1
+    vocabulary = np.array([f"w{n}" for n in range(50_000)], dtype=object)
+    ranks = (np.minimum(random.zipf(1.2, (size, WORDS)), len(vocabulary)) - 1).astype(np.int32)
     Lexical.build([vocabulary[row].tolist() for row in ranks]).save(folder / "parts")
     whole = ranks.reshape(-1, WORDS * PASSAGES)
     Lexical.build([vocabulary[row].tolist() for row in whole]).save(folder / "whole")
@@ -126,7 +125,7 @@ def make_shelf(folder: Path, size: int, terms: bool) -> tuple[Shelf, float]:
     shelf = Shelf(
         name="en", lang="en", encoder="minilm", articles=places[:count], article_rows=starts, article_passages=starts,
         passages=places, row_passage=places, personal=np.zeros(size, np.int32), main=np.zeros(count, np.int32), dense=Dense.open(folder / "vectors.npy"),
-        rows=rows, titles=rows, headings=rows, passage_heading=places, pieces=Pieces.open(folder) if terms else None,
+        rows=rows, titles=rows, headings=rows, passage_heading=places, pieces=Pieces.open(folder),
         whole=nothing or Lexical.open(folder / "whole", count), parts=nothing or Lexical.open(folder / "parts", size),
     )  # fmt: skip
     return shelf, time.perf_counter() - began
@@ -161,18 +160,24 @@ def recall(dense: Dense, asked: Vectors) -> float:
 
 
 def measure(
-    size: int, encoder: Encoder, folder: Path, kinds: tuple[Vectors, Vectors, Vectors], read: Sequence[Reading]
-) -> list[str]:
-    """One line of the table."""
+    size: int, worded: bool, encoder: Encoder, folder: Path, kinds: tuple[Vectors, Vectors, Vectors], read: Sequence[Reading]
+) -> list[str]:  # fmt: skip
+    """One line of the table.
+
+    Args:
+        size: passages.
+        worded: whether they have words.
+        kinds: of `real`.
+        read: of `real_pieces`.
+    """
     centres, scatter, asked = kinds
-    worded = size <= WORDED_UP_TO
     made = make_vectors(folder / "vectors.npy", size, centres, scatter)
     Centred.write(folder / "vectors.npy", made)
     began = time.perf_counter()
     build_codes(folder / "vectors.npy")
     built = time.perf_counter() - began
     texts = make_words(folder, size) if worded else QUESTIONS
-    if worded:
+    if size <= ROWS_UP_TO:
         make_pieces(folder, size, read)
     shelf, loaded = make_shelf(folder, size, worded)
     alone = milliseconds(lambda n: encoder.questions([QUESTIONS[n]]))
@@ -193,9 +198,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Measures each size and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--words-up-to", type=int, default=100_000, help="passages up to which they have words")
     given = parser.parse_args(arguments)
     settings = load_settings()
     encoder = load_encoder(settings.encoder, settings.threads, settings.encoder_cache)
+    encoder.warm()  # as the service does
     threadpool_limits(settings.threads, user_api="blas")  # as `Encoders` does
     kinds, read = real(encoder), real_pieces(encoder)
     table = Table(
@@ -203,7 +210,7 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     for size in given.sizes:
         with tempfile.TemporaryDirectory() as folder:
-            table.add_row(*measure(size, encoder, Path(folder), kinds, read))
+            table.add_row(*measure(size, size <= given.words_up_to, encoder, Path(folder), kinds, read))
     Console(width=120).print(table)
     return 0
 

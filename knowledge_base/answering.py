@@ -190,7 +190,7 @@ class Answerer:
             if len(at := np.flatnonzero(shelf.articles == position))
         )
         asked = self.encode(self.encoders.named(shelf.encoder), [text])[0]
-        passage = best_passage(shelf, place, asked, shelf.parts.scores(tokens(text)), personal=_wants_values(request))
+        passage = best_passage(shelf, place, asked, shelf.parts.of(tokens(text)), personal=_wants_values(request))
         chosen = Candidate(position, place, passage, 1.0, 0.0, 0.0, Signals(0.0, 0.0, 0.0, 0.0))
         return self._quote(Found(lang, shelf, [chosen], 1.0, "answer"), request)
 

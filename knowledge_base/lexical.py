@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,12 @@ import numpy.typing as npt
 import Stemmer
 
 Scores = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.int32]
 
 K1 = 1.5
 B = 0.75
+ALL_UP_TO = 20_000
+"""Texts up to which the scores of all take less time than looking a thousand of them up."""
 _CJK = r"\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff々〆"
 _PIECE = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’][^\W_{_CJK}]+)?")
 # Only from where a word begins: tried from each letter of a long one it would take a second for 20,000 of them.
@@ -206,6 +209,7 @@ def terms_and_pairs(text: str) -> list[str]:
     return others + words + codes + [f"{first} {second}" for first, second in pairwise(words)]
 
 
+@lru_cache(64)  # of one question they are asked for several times
 def _terms(text: str) -> tuple[list[str], list[str], list[str]]:
     """Stemmed words in their order, pairs of Japanese characters, and codes."""
     text = text.lower()
@@ -220,10 +224,19 @@ def _terms(text: str) -> tuple[list[str], list[str], list[str]]:
 
 
 class Lexical:
-    """BM25 over a list of texts (Lucene's variant, as bm25s computes it)."""
+    """BM25 over a list of texts (Lucene's variant, as bm25s computes it).
+
+    What bm25s computes when it is built is the share of each term in the score of each text that has it, term by term (`_having`,
+    `_shares`, from `_begins` on). They are added up here: for all texts, or for those few that are looked at.
+    """
 
     def __init__(self, index: Any, size: int) -> None:
         self._index = index
+        self._terms: dict[str, int] = index.vocab_dict
+        # As plain arrays: each slice of a `memmap` takes twice as long as the slice itself.
+        self._begins, self._having, self._shares = (
+            np.asarray(index.scores[name]) for name in ("indptr", "indices", "data")
+        )
         self.size = size
 
     @classmethod
@@ -237,9 +250,7 @@ class Lexical:
     @classmethod
     def open(cls, folder: Path, size: int) -> Lexical:
         """What `save` wrote, mapped into memory."""
-        index = bm25s.BM25.load(str(folder), mmap=True, load_corpus=False, show_progress=False, verbosity=0)
-        index.scores = {name: np.asarray(array) for name, array in index.scores.items()}  # see `dense.mapped`
-        return cls(index, size)
+        return cls(bm25s.BM25.load(str(folder), mmap=True, load_corpus=False, show_progress=False, verbosity=0), size)
 
     def save(self, folder: Path) -> None:
         """Writes it into a folder."""
@@ -247,22 +258,57 @@ class Lexical:
 
     def scores(self, terms: Sequence[str]) -> Scores:
         """The score of each text."""
-        known = [term for term in terms if term in self._index.vocab_dict]
-        if not known:
-            return np.zeros(self.size, np.float32)
-        return np.asarray(self._index.get_scores(known), dtype=np.float32)
+        made: Scores = np.zeros(self.size, np.float32)
+        for first, last in map(self._stretch, terms):
+            made[self._having[first:last]] += self._shares[first:last]
+        return made
+
+    def of(self, terms: Sequence[str]) -> Scores | Scored:
+        """The scores of those texts that will be asked for, which are few."""
+        if self.size <= ALL_UP_TO:
+            return self.scores(terms)
+        stretches = [(first, last) for first, last in map(self._stretch, terms) if last > first]
+        return Scored([(self._having[first:last], self._shares[first:last]) for first, last in stretches])
 
     def coverage(self, terms: Sequence[str], places: Sequence[int]) -> npt.NDArray[np.float64]:
         """Share of the terms that each text has, each term counted by its rarity among all texts; 0 to 1."""
-        arrays = self._index.scores
-        total, found = 0.0, np.zeros(len(places))
+        wanted: Numbers = np.asarray(places, np.int32)  # of another kind they would be brought to one at every search
+        total, found = 0.0, np.zeros(len(wanted))
         for term in set(terms):
-            number = self._index.vocab_dict.get(term)
-            first, last = (arrays["indptr"][number], arrays["indptr"][number + 1]) if number is not None else (0, 0)
+            first, last = self._stretch(term)
             rarity = math.log(1 + (self.size - (last - first) + 0.5) / (last - first + 0.5))
             total += rarity
             if last > first:
-                having = arrays["indices"][first:last]
-                at = np.minimum(np.searchsorted(having, places), len(having) - 1)
-                found += rarity * (having[at] == places)
+                found += rarity * _find(self._having[first:last], wanted)[1]
         return found / total if total else found
+
+    def _stretch(self, term: str) -> tuple[int, int]:
+        """Where the texts that have a term begin and end."""
+        number = self._terms.get(term)
+        return (0, 0) if number is None else (int(self._begins[number]), int(self._begins[number + 1]))
+
+
+class Scored:
+    """Scores of texts for some words, added up for those alone that are asked for.
+
+    Args:
+        terms: for each word the texts that have it, in order, and its share in the score of each.
+    """
+
+    def __init__(self, terms: Sequence[tuple[Numbers, Scores]]) -> None:
+        self._terms = terms
+
+    def __getitem__(self, places: npt.NDArray[np.integer[Any]]) -> Scores:
+        """Of these texts."""
+        wanted: Numbers = places.astype(np.int32)
+        made: Scores = np.zeros(len(wanted), np.float32)
+        for having, shares in self._terms:
+            at, there = _find(having, wanted)
+            made[there] += shares[at[there]]
+        return made
+
+
+def _find(having: Numbers, wanted: Numbers) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Where in a list, in order and with something in it, each number is; and whether it is there."""
+    at = np.minimum(having.searchsorted(wanted), len(having) - 1)
+    return at, having[at] == wanted

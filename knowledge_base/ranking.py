@@ -20,7 +20,7 @@ import numpy.typing as npt
 from knowledge_base.articles import Article
 from knowledge_base.decision import Candidate, Signals
 from knowledge_base.index import Index, Shelf
-from knowledge_base.lexical import terms_and_pairs, tokens
+from knowledge_base.lexical import Scored, terms_and_pairs, tokens
 from knowledge_base.pieces import Reading
 from knowledge_base.text import parts_of_question
 
@@ -100,7 +100,7 @@ def rank(
     scores: Floats = vectors @ rows.vectors.T
     best, second = _best_rows(rows, scores)
     dense = best + SECOND_ROW * second
-    parts = shelf.parts.scores(terms[0])
+    parts = shelf.parts.of(terms[0])
     floor = (1 + SECOND_ROW) * float((vectors @ shelf.rows.centre).mean())
     covered = float(shelf.whole.coverage(terms[0], [int(lexical.argmax())])[0])
     fused = fuse((dense, lexical[pool], _best_parts(shelf, pool, parts)), (floor, 0.0, 0.0), weights(covered))
@@ -297,11 +297,11 @@ def _scaled(scores: Floats, floor: float) -> Floats:
     return made
 
 
-def best_passage(shelf: Shelf, place: int, asked: Reading, parts: Floats, *, personal: bool) -> int:
+def best_passage(shelf: Shelf, place: int, asked: Reading, parts: Floats | Scored, *, personal: bool) -> int:
     """Position of the passage of one article that answers best; -1 where it has none.
 
     Args:
-        parts: lexical scores of all passages.
+        parts: lexical scores of the passages.
         personal: whether the asker has an account whose values articles may use.
     """
     rows = _Rows(shelf, [place])
@@ -310,7 +310,7 @@ def best_passage(shelf: Shelf, place: int, asked: Reading, parts: Floats, *, per
 
 
 def _best_passages(
-    shelf: Shelf, rows: _Rows, alike: Floats, asked: Floats, parts: Floats, *, personal: bool
+    shelf: Shelf, rows: _Rows, alike: Floats, asked: Floats, parts: Floats | Scored, *, personal: bool
 ) -> list[int]:
     """The same for several articles at once.
 
@@ -345,7 +345,7 @@ def _best_passages(
     return chosen
 
 
-def _best_parts(shelf: Shelf, places: Sequence[int], parts: Floats) -> Floats:
+def _best_parts(shelf: Shelf, places: Sequence[int], parts: Floats | Scored) -> Floats:
     """Lexical score of the best passage of each article; 0 where it has none."""
     first = shelf.article_passages[places]
     lengths = shelf.article_passages[np.add(places, 1)] - first

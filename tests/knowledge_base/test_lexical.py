@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from knowledge_base import lexical
 from knowledge_base.lexical import K1, B, Lexical, tokens
 
 TEXTS = ["red fox fox runs", "the lazy dog sleeps all day long", "a red dog", "実行回数の上限", ""]
@@ -47,6 +48,18 @@ def test_scores_are_those_of_the_formula() -> None:
 )
 def test_scores_are_those_of_the_formula_for_any_texts(texts: list[list[str]], query: list[str]) -> None:
     assert Lexical.build(texts).scores(query) == pytest.approx(bm25(texts, query), abs=1e-4)
+
+
+def test_the_scores_of_a_few_texts_are_those_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above and below the number of texts from which only those that are asked for are looked at; in any order."""
+    index = Lexical.build([tokens(text) or [""] for text in TEXTS])
+    for query in ("red fox", "red red dog", "実行の上限", "nothing known", ""):
+        every = index.scores(tokens(query))
+        for most in (len(TEXTS), len(TEXTS) - 1):
+            monkeypatch.setattr(lexical, "ALL_UP_TO", most)
+            for places in ([0, 1, 2, 3, 4], [4, 2, 0], [3], []):
+                wanted = np.array(places, np.int64)
+                assert index.of(tokens(query))[wanted].tolist() == every[wanted].tolist()
 
 
 def test_coverage_counts_rare_terms_more() -> None:
