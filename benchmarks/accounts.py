@@ -171,7 +171,7 @@ def bodies(events: list[dict[str, Any]]) -> list[bytes]:
 
 async def through_http(base: str, key: str, requests: list[bytes]) -> float:
     """Sends all requests by several clients; seconds. By the leanest client there is, as it is the server that is measured."""
-    async with Http(base, CLIENTS) as client:
+    async with Http(base) as client:
         who = {"Authorization": f"Bearer {key}"}
 
         async def send(mine: list[bytes]) -> None:
