@@ -27,7 +27,7 @@ from knowledge_base import evaluation, offline
 from knowledge_base.answering import Answerer
 from knowledge_base.evaluation import Labelled
 from knowledge_base.index import Shelf
-from knowledge_base.lexical import terms_and_pairs, tokens
+from knowledge_base.lexical import telling, terms_and_pairs, tokens
 from knowledge_base.ranking import best_passage
 from knowledge_base.text import clean_question, has_words, is_japanese, parts_of_question
 
@@ -37,7 +37,7 @@ Ranking = Callable[[Answerer, str], list[str]]
 def lexical(answerer: Answerer, text: str) -> list[str]:
     """By BM25 over whole articles."""
     shelf = _shelf(answerer, text)
-    return _ids(answerer, shelf, shelf.whole.scores(terms_and_pairs(clean_question(text))))
+    return _ids(answerer, shelf, shelf.whole.scores(telling(terms_and_pairs(clean_question(text)))))
 
 
 def dense(answerer: Answerer, text: str) -> list[str]:
@@ -126,7 +126,7 @@ def shown(answerer: Answerer, text: str, right: frozenset[str]) -> Shown:
     article = min(id.partition("#")[0] for id in right)
     place = int(np.flatnonzero(found.shelf.articles == answerer.index.position[article])[0])
     asked = answerer.encode(answerer.encoders.named(found.shelf.encoder), [clean_question(text)])[0]
-    chosen = best_passage(found.shelf, place, asked, found.shelf.parts.of(tokens(text)), personal=False)
+    chosen = best_passage(found.shelf, place, asked, found.shelf.parts.of(telling(tokens(text))), personal=False)
     return Shown(
         answerer.index.articles[first.article].id in {id.partition("#")[0] for id in right},
         _section(answerer, chosen) in right,

@@ -10,13 +10,14 @@ import numpy as np
 from kit.errors import NotFound, UserError
 from knowledge_base import markdown, tables, templates
 from knowledge_base.articles import Article
+from knowledge_base.courtesies import without_courtesies
 from knowledge_base.decision import CHOICES, Candidate, Decision, Signals, decide, features
 from knowledge_base.encoders import Encoder, Encoders
 from knowledge_base.index import Index, Shelf
-from knowledge_base.lexical import tokens
+from knowledge_base.lexical import telling, tokens
 from knowledge_base.passages import link_target
 from knowledge_base.pieces import Reading
-from knowledge_base.ranking import COMMUNITY_PENALTY, best_passage, rank
+from knowledge_base.ranking import COMMUNITY_PENALTY, best_passage, in_keeping, rank
 from knowledge_base.schemas import (
     AnswerReply,
     AnswerRequest,
@@ -27,7 +28,15 @@ from knowledge_base.schemas import (
     Restriction,
     Values,
 )
-from knowledge_base.text import Language, asks_for_a_way, clean_question, has_words, is_japanese, parts_of_question
+from knowledge_base.text import (
+    Language,
+    asks_for_a_way,
+    clean_question,
+    has_words,
+    is_japanese,
+    parts_of_question,
+    sentences,
+)
 
 Encode = Callable[[Encoder, list[str]], list[Reading]]
 """Reads each part of a question."""
@@ -35,6 +44,8 @@ Encode = Callable[[Encoder, list[str]], list[Reading]]
 MISFIT = 0.05
 """What an article written for another plan, role or stage loses in fused score: enough that of two versions of an article
 the asker's own comes first, too little to hide the only one there is."""
+SENTENCES = 8
+"""Of a question up to which each is looked at by itself; what is longer is a report, and read as a whole."""
 ALTERNATIVES = 2
 NEAR = 0.8
 """Share of the first article's dense score from which another is worth showing beside it."""
@@ -103,6 +114,7 @@ class Answerer:
         left_out = {self.index.position[id] for id in without if id in self.index.position}
         if not has_words(text):
             return first
+        text = without_courtesies(text)
         for shelf in self.index.shelves_for(lang, self.encoders):
             found = self._find_on(shelf, text, lang, asker, k, personal, left_out)
             if first.shelf is None or _worth(found) > _worth(first):
@@ -114,7 +126,7 @@ class Answerer:
     def _find_on(
         self, shelf: Shelf, text: str, lang: Language, asker: Asker | None, k: int, personal: bool, without: set[int]
     ) -> Found:
-        asked = self.encode(self.encoders.named(shelf.encoder), parts_of_question(text))
+        text, asked = self._read(shelf, text)
         candidates = rank(
             self.index, shelf, text, asked, k, lambda article: _fit(article, asker), personal=personal, without=without
         )
@@ -123,6 +135,16 @@ class Answerer:
             return Found(lang, shelf, candidates, 0.0, "abstain")
         chance = model.chance(features(candidates))
         return Found(lang, shelf, candidates, chance, decide(chance, model))
+
+    def _read(self, shelf: Shelf, text: str) -> tuple[str, list[Reading]]:
+        """A question as it is looked for on a shelf, and its parts as the shelf's encoder reads them. Of several sentences in one
+        line those that are about nothing here are left out; in several lines the subject line is a part of its own."""
+        encoder = self.encoders.named(shelf.encoder)
+        said = sentences(text)
+        if 1 < len(said) <= SENTENCES and "\n" not in text:
+            kept = in_keeping(shelf, said, self.encode(encoder, said))
+            text = text if len(kept) == len(said) else " ".join(kept)
+        return text, self.encode(encoder, parts_of_question(text))
 
     def search(self, text: str, lang: Language | None, asker: Asker | None, k: int) -> list[Hit]:
         """The best articles, each with its best passage."""
@@ -179,7 +201,7 @@ class Answerer:
         )
 
     def _answer_from(self, request: AnswerRequest, article_id: str) -> AnswerReply:
-        text = clean_question(request.text)
+        text = without_courtesies(clean_question(request.text))
         position = self.index.position.get(article_id)
         if position is None:
             raise NotFound(f"there is no article {article_id}", "it may have been renamed")
@@ -190,7 +212,9 @@ class Answerer:
             if len(at := np.flatnonzero(shelf.articles == position))
         )
         asked = self.encode(self.encoders.named(shelf.encoder), [text])[0]
-        passage = best_passage(shelf, place, asked, shelf.parts.of(tokens(text)), personal=_wants_values(request))
+        passage = best_passage(
+            shelf, place, asked, shelf.parts.of(telling(tokens(text))), personal=_wants_values(request)
+        )
         chosen = Candidate(position, place, passage, 1.0, 0.0, 0.0, Signals(0.0, 0.0, 0.0, 0.0))
         return self._quote(Found(lang, shelf, [chosen], 1.0, "answer"), request)
 

@@ -27,6 +27,7 @@ _PIECE = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’][^\W_{_CJK}]+)?")
 # Only from where a word begins: tried from each letter of a long one it would take a second for 20,000 of them.
 _JOINED = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]+(?:[._/\-][A-Za-z0-9]+)+|(?<![A-Za-z])[A-Za-z]+_[A-Za-z0-9_]+")
 _JAPANESE = re.compile(rf"[{_CJK}]")
+_HIRAGANA = re.compile(r"[\u3041-\u309f]+")
 STOP_WORDS = frozenset(
     [
         "a",
@@ -207,6 +208,12 @@ def terms_and_pairs(text: str) -> list[str]:
     """The terms of a text and each two English words that follow one another: `file lock` says more than both apart."""
     words, others, codes = _terms(text)
     return others + words + codes + [f"{first} {second}" for first, second in pairwise(words)]
+
+
+def telling(terms: list[str]) -> list[str]:
+    """The terms of a question without pairs of hiragana, which are particles and endings more than words, unless it has no
+    other: 「ログインできません」 is about logging in, not about whatever else cannot be done."""
+    return [term for term in terms if not _HIRAGANA.fullmatch(term)] or terms
 
 
 @lru_cache(64)  # of one question they are asked for several times

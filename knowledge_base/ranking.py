@@ -20,7 +20,7 @@ import numpy.typing as npt
 from knowledge_base.articles import Article
 from knowledge_base.decision import Candidate, Signals
 from knowledge_base.index import Index, Shelf
-from knowledge_base.lexical import Scored, terms_and_pairs, tokens
+from knowledge_base.lexical import Scored, telling, terms_and_pairs, tokens
 from knowledge_base.pieces import Reading
 from knowledge_base.text import parts_of_question
 
@@ -36,6 +36,8 @@ SECOND_ROW = 0.3
 """What an article's second best row counts: an article that is about the question throughout goes before one that mentions it."""
 POOL_ROWS = 100
 """Nearest rows that make their articles candidates."""
+NEAREST_ROWS = 20
+"""Nearest rows of a sentence, of which the one most alike is taken as seen from the centre."""
 POOL_ARTICLES = 30
 """Articles with the best lexical scores that become candidates too."""
 REREAD = 10
@@ -46,6 +48,9 @@ REREAD_WEIGHT = 0.2
 """What that counts beside the sides together."""
 UNMATCHED = 0.5
 """Likeness below which a word piece of the question has no match in a text."""
+IN_KEEPING = 0.6
+"""Likeness to something here, as a share of that of the most alike sentence of a question, below which a sentence is left out: it tells
+who asks, not what."""
 NEIGHBOURS = 3
 """Articles nearest to the first one, from which it is told apart."""
 HEADING_IN_ARTICLE = 1.5
@@ -90,8 +95,8 @@ def rank(
         return []
     vectors = np.stack([part.vector for part in asked])
     parts_asked = parts_of_question(text)
-    terms = [tokens(part) for part in parts_asked]
-    worded = [shelf.whole.scores(terms_and_pairs(part)) for part in parts_asked]
+    terms = [telling(tokens(part)) for part in parts_asked]
+    worded = [shelf.whole.scores(telling(terms_and_pairs(part))) for part in parts_asked]
     lexical = worded[0]
     pool = [place for place in _pool(shelf, vectors, lexical) if shelf.articles[place] not in without]
     if not pool:
@@ -127,6 +132,24 @@ def rank(
     found = found[:k]
     crowd, alone = _crowd(shelf, found[0].place, rows), _alone([one.place for one in found], matches)
     return [replace(found[0], crowd=crowd, alone=alone), *found[1:]]
+
+
+def in_keeping(shelf: Shelf, said: Sequence[str], read: Sequence[Reading]) -> list[str]:
+    """Of the sentences of a question those that are about anything here, in their order.
+
+    Args:
+        shelf: where it is looked for.
+        said: the sentences; at least one.
+        read: the same, as the shelf's encoder reads them.
+    """
+    if not len(shelf.row_passage):
+        return list(said)
+    alike = []
+    for one in read:
+        rows = shelf.dense.search(one.vector, NEAREST_ROWS)[1]
+        alike.append(float(shelf.rows.alike(one.vector[None], rows).max()))
+    least = IN_KEEPING * max(alike)
+    return [sentence for sentence, near in zip(said, alike, strict=True) if near >= least]
 
 
 class _Rows:

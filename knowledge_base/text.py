@@ -20,6 +20,7 @@ _WAY = re.compile(
     r"\b(how (do|does|can|could|should|would|to)|how's|where|why)\b|どこ|どうやって|どうすれば|どのように|方法|手順|やり方|仕方|なぜ|どうして",
     re.IGNORECASE,
 )
+_SENTENCE = re.compile(r"(?<=[.!?])[ \t]+(?=\S)|(?<=[。！？])|\n+")
 SUBJECT_WORDS = 3
 """Words from which the first line of a question says what it is about; "Hello," does not."""
 QUESTION_CHARACTERS = 4_000
@@ -48,6 +49,11 @@ def parts_of_question(text: str) -> list[str]:
     lines = [line.strip() for line in text.split("\n")]
     subject = next((line for line in lines if length(line) >= SUBJECT_WORDS), "")
     return [text, subject] if subject and subject != text else [text]
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, and its lines."""
+    return [piece.strip() for piece in _SENTENCE.split(text) if piece.strip()]
 
 
 def is_japanese(text: str) -> bool:

@@ -164,3 +164,23 @@ def test_an_article_that_is_left_out_is_not_found(small: Answerer) -> None:
     assert rest.chance < found.chance
     every = {article.id for article in small.index.articles}
     assert small.find("how do I change the credit card?", "en", without=every).candidates == []
+
+
+CHATTY = (
+    "Hi there! I hope you are well. {} We have been customers for two years. Thanks a lot, Mia",
+    "Hello Plausible team,\nI hope you had a good weekend.\n{}\n\nBest regards\nJohn Doe\nSales, Berlin office",
+    "{} I have asked my colleague already and she does not know either. Sorry for the trouble!",
+)
+
+
+@pytest.mark.parametrize("letter", CHATTY)
+def test_what_stands_around_a_question_changes_nothing(plausible: Answerer, letter: str) -> None:
+    """Greetings, thanks, a signature and sentences about whoever asks: they took the place of the subject before."""
+    for text in ("How do I invite a colleague to see our stats?", "Where can I download my invoices?"):
+        plain, around = ask(plausible, text), ask(plausible, letter.format(text))
+        assert (around.decision, around.citation, around.quote) == (plain.decision, plain.citation, plain.quote)
+
+
+def test_two_sentences_that_are_both_about_the_help_content_are_both_read(plausible: Answerer) -> None:
+    both = plausible.search("We want to see button clicks. How do I add a custom event?", None, None, 3)
+    assert both[0].article_id.startswith("custom-event")

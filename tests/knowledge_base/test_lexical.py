@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge_base import lexical
-from knowledge_base.lexical import K1, B, Lexical, tokens
+from knowledge_base.lexical import K1, B, Lexical, telling, tokens
 
 TEXTS = ["red fox fox runs", "the lazy dog sleeps all day long", "a red dog", "実行回数の上限", ""]
 
@@ -85,3 +85,10 @@ def test_terms_are_stemmed_words_codes_and_japanese_pairs() -> None:
     assert tokens("実行回数") == ["実行", "行回", "回数"]
     assert tokens("SSOを設定") == ["を設", "設定", "sso"]
     assert tokens("🙂 …") == []
+
+
+def test_endings_and_particles_of_a_japanese_question_are_no_words_of_it() -> None:
+    assert telling(tokens("ログインできません")) == ["ログ", "グイ", "イン", "ンで"]
+    assert telling(tokens("SSOを設定したい")) == ["を設", "設定", "定し", "sso"]
+    assert telling(tokens("やめたい")) == ["やめ", "めた", "たい"]
+    assert telling(tokens("cancel my plan")) == tokens("cancel my plan")
