@@ -1,6 +1,9 @@
 """Finding by words, by meaning and by both, side by side on every set there is; and the passage shown of what is found.
 
-    python -m benchmarks.retrieval
+    python -m benchmarks.retrieval [--all-japanese]
+
+The first run reads the content of all sets, which takes about two minutes, and keeps it; then it takes one. `--all-japanese` reads all 800
+Japanese articles in place of every fourth, which takes some minutes more.
 
 The sets are those of the evaluation folder that have a corpus, the sample company's own questions, and Japanese support articles
 that are asked for by the titles taken out of them, in Japanese and by the words of their English address. `passages.jsonl` has
@@ -10,11 +13,14 @@ It was written from lists of headings alone, before any passage was looked at.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +31,20 @@ from benchmarks.quality import EVAL, ROOT
 from kit.settings import Settings, load_settings
 from knowledge_base import evaluation, offline
 from knowledge_base.answering import Answerer
+from knowledge_base.encoders import Encoder
 from knowledge_base.evaluation import Labelled
 from knowledge_base.index import Shelf
 from knowledge_base.lexical import telling, terms_and_pairs, tokens
+from knowledge_base.pieces import Reading
+from knowledge_base.progress import Meter, Progress, Report
 from knowledge_base.ranking import best_passage
 from knowledge_base.text import clean_question, has_words, is_japanese, parts_of_question
 
 Ranking = Callable[[Answerer, str], list[str]]
+SAID_EVERY = 5.0
+"""Seconds between two lines of progress."""
+SAMPLED = 4
+"""Of so many Japanese articles one is taken: the encoder reads about fifty passages a second."""
 
 
 def lexical(answerer: Answerer, text: str) -> list[str]:
@@ -55,12 +68,18 @@ def fused(answerer: Answerer, text: str) -> list[str]:
     return [answerer.index.articles[one.article].id for one in answerer.find(text).candidates]
 
 
-def figures(answerer: Answerer, questions: list[Labelled], ranking: Ranking) -> tuple[float, float, float]:
+WAYS: tuple[Ranking, ...] = (lexical, dense, fused)
+
+
+def figures(
+    answerer: Answerer, questions: list[Labelled], ranking: Ranking, meter: Meter
+) -> tuple[float, float, float]:
     """hit@1, hit@3 and MRR@10 over the answerable questions."""
     ranks = []
     for question in questions:
         found = ranking(answerer, question.text) if has_words(question.text) else []
         ranks.append(next((n for n, id in enumerate(found[:10], 1) if id in question.right), 0))
+        meter.advance(1)
     number = len(ranks)
     return (
         sum(rank == 1 for rank in ranks) / number,
@@ -69,21 +88,32 @@ def figures(answerer: Answerer, questions: list[Labelled], ranking: Ranking) -> 
     )
 
 
-def sets(settings: Settings) -> dict[str, Path]:
-    """Folders with labelled questions, by name."""
+def sets(settings: Settings, every: int) -> dict[str, Path]:
+    """Folders with labelled questions, by name.
+
+    Args:
+        every: so many Japanese articles are passed over for one that is taken, itself included.
+    """
     found = {"sample company": ROOT / "demo" / "questions"} if settings.index_dir.exists() else {}
     articles = EVAL / "alchemy-ja" / "articles.jsonl"
     if articles.exists():
-        found["alchemy-ja"] = alchemy(articles, settings.home / "evaluation" / "alchemy-ja-beir")
+        name = "alchemy-ja" if every == 1 else f"alchemy-ja, 1 in {every}"
+        found[name] = alchemy(articles, settings.home / "evaluation" / f"alchemy-ja-beir-{every}", every)
     return found | {path.parent.name: path.parent for path in sorted(EVAL.glob("*/corpus.jsonl"))}
 
 
-def alchemy(articles: Path, folder: Path) -> Path:
+def alchemy(articles: Path, folder: Path, every: int) -> Path:
     """Writes Japanese support articles as a BEIR folder: without their titles, which become questions, as do the words of their
-    English addresses. Every second article is asked for; the others are there to be mistaken for it."""
+    English addresses. Every second article is asked for; the others are there to be mistaken for it.
+
+    Args:
+        articles: the file of all.
+        folder: where to.
+        every: as for `sets`.
+    """
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
     corpus, queries, labels = [], [], ["query-id\tcorpus-id\tscore"]
-    for number, line in enumerate(articles.read_text().splitlines()):
+    for number, line in enumerate(articles.read_text().splitlines()[::every]):
         row = json.loads(line)
         lines = row["text"].splitlines()
         text = "\n".join(lines[1:] if lines[0].startswith("#") else lines).strip()
@@ -160,20 +190,53 @@ def contents(settings: Settings) -> dict[str, Answerer]:
     return found
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all-japanese", action="store_true", help="all 800 articles of alchemy-ja, not every fourth")
+    every = 1 if parser.parse_args(arguments).all_japanese else SAMPLED
     settings = load_settings()
     table = Table("set", "questions", "way", "hit@1", "hit@3", "MRR@10")
-    for name, folder in sets(settings).items():
+    for name, folder in sets(settings, every).items():
+        tell = teller(name)
         questions = [question for question in evaluation.load_questions(folder) if question.right]
-        answerer = offline.answerer_for(settings, folder)
+        answerer = remembering(offline.answerer_for(settings, folder, report=tell))
         for language in ("en", "ja"):
             own = [question for question in questions if is_japanese(question.text) == (language == "ja")]
-            for way in (lexical, dense, fused) if own else ():
-                made = figures(answerer, own, way)
+            for way in WAYS if own else ():
+                meter = Meter(tell, f"{way.__name__} ({language})", len(own))
+                made = figures(answerer, own, way, meter)
                 table.add_row(f"{name} ({language})", str(len(own)), way.__name__, *(f"{one:.3f}" for one in made))
     Console(width=100).print(table, passages(settings))
     return 0
+
+
+def teller(name: str) -> Report:
+    """Says on standard error how far a set is, at most every few seconds."""
+    stage, at = "", 0.0
+
+    def tell(reached: Progress) -> None:
+        nonlocal stage, at
+        done, now = reached.done == reached.total, time.monotonic()
+        if reached.stage != stage or done or now - at > SAID_EVERY:
+            stage, at = reached.stage, now
+            left = "" if reached.seconds_left is None or done else f", {reached.seconds_left:.0f} s left"
+            print(f"{name}: {stage} {reached.done}/{reached.total}, {reached.rate:.0f}/s{left}", file=sys.stderr)
+
+    return tell
+
+
+def remembering(answerer: Answerer) -> Answerer:
+    """The same, which reads each question once: all three ways ask it."""
+    encode = answerer.encode
+    read: dict[tuple[str, str], Reading] = {}
+
+    def remembered(encoder: Encoder, texts: list[str]) -> list[Reading]:
+        missing = [text for text in texts if (encoder.name, text) not in read]
+        read.update(((encoder.name, text), one) for text, one in zip(missing, encode(encoder, missing), strict=True))
+        return [read[encoder.name, text] for text in texts]
+
+    return Answerer(answerer.index, answerer.encoders, remembered)
 
 
 def _section(answerer: Answerer, position: int) -> str:
@@ -181,6 +244,7 @@ def _section(answerer: Answerer, position: int) -> str:
     return f"{passage.article_id}#{passage.anchor}"
 
 
+@cache  # two ways ask for it
 def _shelf(answerer: Answerer, text: str) -> Shelf:
     found = answerer.find(text, k=1).shelf
     if found is None:

@@ -18,7 +18,7 @@ from rich.text import Text
 from accounts import facts
 from accounts.catalog import load_catalog
 from accounts.facts import CustomerFacts
-from cli import prepare
+from cli import pictures, prepare
 from cli.output import print_figures, print_json, screen, with_database
 from conversations import questions
 from kit.clock import now
@@ -26,7 +26,7 @@ from kit.company import load_company
 from kit.database import Database
 from kit.errors import KotaeError, UserError
 from kit.settings import Settings, load_settings
-from knowledge_base import evaluation, offline
+from knowledge_base import offline
 from knowledge_base.feedback import Said
 from knowledge_base.gaps import Asked, find_gaps
 from knowledge_base.progress import Progress as Reached
@@ -148,10 +148,12 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure retrieval, and knowing when not to answer, on labelled questions."""
+    if plot is not None:
+        pictures.check(plot)
     with prepare.progress() as show:
         found = offline.evaluate(load_settings(), beir, report=_teller(show))
     if plot is not None:
-        evaluation.plot_risk_coverage(found.outcomes, plot)
+        pictures.risk_and_coverage(found.outcomes, plot)
     if json:
         print_json(found.metrics)
         return

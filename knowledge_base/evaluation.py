@@ -180,19 +180,6 @@ def _at_other_thresholds(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def plot_risk_coverage(outcomes: Sequence[Outcome], path: Path) -> None:
-    """The risk-coverage curve as a picture."""
-    from matplotlib.figure import Figure
-
-    curve = risk_coverage(outcomes)
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([100 * coverage for coverage, _ in curve], [100 * risk for _, risk in curve])
-    axes.set(xlabel="answered (% of questions)", ylabel="wrong (% of answered)", xlim=(0, 100), ylim=(0, None))
-    axes.grid(visible=True, alpha=0.3)
-    figure.savefig(path)
-
-
 def ask(answerer: Answerer, question: Labelled, lang: Language | None = None, without: Collection[str] = ()) -> Outcome:
     """What becomes of one question, asked in a conversation of that language.
 

@@ -17,6 +17,7 @@ import Stemmer
 
 Scores = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int32]
+Integers = npt.NDArray[np.integer[Any]]
 
 K1 = 1.5
 B = 0.75
@@ -270,12 +271,11 @@ class Lexical:
             made[self._having[first:last]] += self._shares[first:last]
         return made
 
-    def of(self, terms: Sequence[str]) -> Scores | Scored:
+    def of(self, terms: Sequence[str]) -> Scored:
         """The scores of those texts that will be asked for, which are few."""
         if self.size <= ALL_UP_TO:
-            return self.scores(terms)
-        stretches = [(first, last) for first, last in map(self._stretch, terms) if last > first]
-        return Scored([(self._having[first:last], self._shares[first:last]) for first, last in stretches])
+            return Scored(self.scores(terms), self._having, self._shares, [])
+        return Scored(None, self._having, self._shares, [at for at in map(self._stretch, terms) if at[1] > at[0]])
 
     def coverage(self, terms: Sequence[str], places: Sequence[int]) -> npt.NDArray[np.float64]:
         """Share of the terms that each text has, each term counted by its rarity among all texts; 0 to 1."""
@@ -299,20 +299,36 @@ class Scored:
     """Scores of texts for some words, added up for those alone that are asked for.
 
     Args:
-        terms: for each word the texts that have it, in order, and its share in the score of each.
+        every: the scores of all texts; None: they are added up.
+        having, shares: the texts that have a term, in order, and its share in the score of each; term after term.
+        terms: where the words that count begin and end there.
     """
 
-    def __init__(self, terms: Sequence[tuple[Numbers, Scores]]) -> None:
-        self._terms = terms
+    def __init__(self, every: Scores | None, having: Numbers, shares: Scores, terms: Sequence[tuple[int, int]]) -> None:
+        self._every = every
+        self._having, self._shares, self._terms = having, shares, terms
 
-    def __getitem__(self, places: npt.NDArray[np.integer[Any]]) -> Scores:
-        """Of these texts."""
-        wanted: Numbers = places.astype(np.int32)
-        made: Scores = np.zeros(len(wanted), np.float32)
-        for having, shares in self._terms:
-            at, there = _find(having, wanted)
-            made[there] += shares[at[there]]
-        return made
+    def among(self, first: Integers, lengths: Integers) -> Scores:
+        """Of texts that follow one another: from each first one on as many as that length says, one stretch after the other."""
+        if self._every is not None:
+            return self._every[stretches(first, lengths)]
+        total = int(lengths.sum())
+        if not self._terms or not total:
+            return np.zeros(total, np.float32)
+        ends: Numbers = np.concatenate([first, first + lengths]).astype(np.int32)
+        found = np.array([begin + self._having[begin:end].searchsorted(ends) for begin, end in self._terms])
+        begins, ends = found[:, : len(first)].ravel(), found[:, len(first) :].ravel()
+        at = stretches(begins, ends - begins)
+        moved = np.tile(first - (np.cumsum(lengths) - lengths), len(self._terms))
+        rows = self._having[at] - np.repeat(moved, ends - begins)
+        return np.bincount(rows, self._shares[at], total).astype(np.float32)
+
+
+def stretches(first: Integers, lengths: Integers) -> npt.NDArray[np.int64]:
+    """The numbers from each first one on, as many as that length says."""
+    starts = np.cumsum(lengths) - lengths
+    made: npt.NDArray[np.int64] = np.arange(int(lengths.sum())) + np.repeat(first - starts, lengths)
+    return made
 
 
 def _find(having: Numbers, wanted: Numbers) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:

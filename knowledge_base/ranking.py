@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ import numpy.typing as npt
 from knowledge_base.articles import Article
 from knowledge_base.decision import Candidate, Signals
 from knowledge_base.index import Index, Shelf
-from knowledge_base.lexical import Scored, telling, terms_and_pairs, tokens
+from knowledge_base.lexical import Scored, stretches, telling, terms_and_pairs, tokens
 from knowledge_base.pieces import Reading
 from knowledge_base.text import parts_of_question
 
@@ -166,7 +165,7 @@ class _Rows:
         first = shelf.article_rows[self.places]
         self.lengths = shelf.article_rows[np.add(self.places, 1)] - first
         self.starts = np.cumsum(self.lengths) - self.lengths
-        self.numbers = _stretches(first, self.lengths)
+        self.numbers = stretches(first, self.lengths)
         self.vectors: Floats = shelf.dense.vectors[self.numbers]
         self._there = self.lengths > 0
 
@@ -180,13 +179,6 @@ class _Rows:
         if len(self.numbers):
             made[:, self._there] = np.maximum.reduceat(scores, self.starts[self._there], axis=1)
         return made
-
-
-def _stretches(first: npt.NDArray[np.integer[Any]], lengths: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
-    """The numbers from each first one on, as many as that length says."""
-    starts = np.cumsum(lengths) - lengths
-    made: npt.NDArray[np.int64] = np.arange(int(lengths.sum())) + np.repeat(first - starts, lengths)
-    return made
 
 
 def _signals(
@@ -320,7 +312,7 @@ def _scaled(scores: Floats, floor: float) -> Floats:
     return made
 
 
-def best_passage(shelf: Shelf, place: int, asked: Reading, parts: Floats | Scored, *, personal: bool) -> int:
+def best_passage(shelf: Shelf, place: int, asked: Reading, parts: Scored, *, personal: bool) -> int:
     """Position of the passage of one article that answers best; -1 where it has none.
 
     Args:
@@ -333,7 +325,7 @@ def best_passage(shelf: Shelf, place: int, asked: Reading, parts: Floats | Score
 
 
 def _best_passages(
-    shelf: Shelf, rows: _Rows, alike: Floats, asked: Floats, parts: Floats | Scored, *, personal: bool
+    shelf: Shelf, rows: _Rows, alike: Floats, asked: Floats, parts: Scored, *, personal: bool
 ) -> list[int]:
     """The same for several articles at once.
 
@@ -345,7 +337,7 @@ def _best_passages(
     first = shelf.article_passages[rows.places]
     lengths = shelf.article_passages[np.add(rows.places, 1)] - first
     starts = np.cumsum(lengths) - lengths
-    numbers = _stretches(first, lengths)
+    numbers = stretches(first, lengths)
     texts = np.full(len(numbers), -1.0, np.float32)
     passage = shelf.row_passage[rows.numbers]
     own = passage >= 0  # the article's questions say which article it is, not which passage
@@ -356,7 +348,7 @@ def _best_passages(
     np.maximum.at(whole, np.repeat(np.arange(len(rows.places)), rows.lengths)[~own], alike[~own])
     if personal:
         scores += PERSONAL_IN_ARTICLE * shelf.personal[numbers]
-    words = parts[numbers]
+    words = parts.among(first, lengths)
     chosen = []
     for at, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
         here = slice(start, start + length)
@@ -368,14 +360,14 @@ def _best_passages(
     return chosen
 
 
-def _best_parts(shelf: Shelf, places: Sequence[int], parts: Floats | Scored) -> Floats:
+def _best_parts(shelf: Shelf, places: Sequence[int], parts: Scored) -> Floats:
     """Lexical score of the best passage of each article; 0 where it has none."""
     first = shelf.article_passages[places]
     lengths = shelf.article_passages[np.add(places, 1)] - first
     made: Floats = np.zeros(len(places), np.float32)
-    numbers, there = _stretches(first, lengths), lengths > 0
-    if len(numbers):
-        made[there] = np.maximum.reduceat(parts[numbers], (np.cumsum(lengths) - lengths)[there])
+    there = lengths > 0
+    if there.any():
+        made[there] = np.maximum.reduceat(parts.among(first, lengths), (np.cumsum(lengths) - lengths)[there])
     return made
 
 

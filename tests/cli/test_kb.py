@@ -8,9 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, select
+
+from accounts.models import Account
+from accounts.records import put_account
+from accounts.schemas import PutAccount
+from conversations import log
+from conversations.bodies import Text
+from conversations.models import Conversation, Turn
+from kit.clock import now
+from kit.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 240.0
@@ -109,7 +121,54 @@ def test_eval_prints_one_document_or_a_line_each(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+async def test_gaps_are_grouped_by_meaning_with_the_value_behind_them(
+    tmp_path: Path, database: Database, database_url: str
+) -> None:
+    """Two customers ask for one thing in other words, a visitor for another: the first is worth writing about."""
+    content, index = tmp_path / "help", tmp_path / "index"
+    content.mkdir()
+    (content / "looms.md").write_text("# Looms\n\nA loom weaves cloth.")
+    asked = (
+        ("gaps-a", "is there a mobile app for my phone"),
+        ("gaps-b", "do you have a mobile app for phones"),
+        (None, "can zebras be leased"),
+    )
+    moment, talks = now(), []
+    async with database.begin() as session:
+        for payer in ("gaps-a", "gaps-b"):
+            paid = PutAccount(price=Decimal(100), currency="USD", per_months=1, started_at=moment - timedelta(days=400))
+            await put_account(session, payer, paid, moment)
+        for account, text in asked:
+            talk = await log.start(
+                session, lang="en", now=moment, account_id=account, person_id=account and "gaps-person"
+            )
+            talks.append(talk.id)
+            await log.accept(session, talk.id, talk.id, text, moment, None)
+            (turn,) = await session.scalars(select(Turn).where(Turn.conversation_id == talk.id))
+            turn.decision = "abstain"
+            await log.settle(session, turn.id, [Text(text="I do not know.")], "answered", moment)
+    run(tmp_path, "build", "--content", str(content), "--index", str(index))
+    words = ("gaps", "--index", str(index), "--limit", "1000")
+    made = json.loads(run(tmp_path, *words, "--json", DATABASE_URL=database_url).stdout)
+    mobile = next(gap for gap in made["gaps"] if "mobile" in gap["question"])
+    zebras = next(gap for gap in made["gaps"] if "zebras" in gap["question"])
+    assert {mobile["question"], *mobile["examples"]} == {text for account, text in asked if account}
+    assert (mobile["count"], sorted(mobile["accounts"])) == (2, ["gaps-a", "gaps-b"])
+    assert Decimal(mobile["value"]) > 0 == Decimal(zebras["value"])
+    assert made["gaps"].index(mobile) < made["gaps"].index(zebras)
+    assert "mobile app" in run(tmp_path, *words, DATABASE_URL=database_url).stdout
+    async with database.begin() as session:  # other tests look at all there is
+        await session.execute(delete(Conversation).where(Conversation.id.in_(talks)))
+        await session.execute(delete(Account).where(Account.id.in_(["gaps-a", "gaps-b"])))
+
+
+def run(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*words), cwd=ROOT, env=environment(home), capture_output=True, text=True, timeout=DEADLINE, check=False
+        command(*words),
+        cwd=ROOT,
+        env=environment(home) | more,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
     )

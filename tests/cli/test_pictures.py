@@ -10,6 +10,12 @@ import pytest
 from accounts.fitting import Bin, FitReport
 from cli import pictures
 from kit.errors import UserError
+from knowledge_base.evaluation import Labelled, Outcome
+
+ASKED = [
+    Outcome(Labelled("1", "x", frozenset("a")), ("a", "b"), (), "minilm", 0.9, "answer", 0.002),
+    Outcome(Labelled("2", "y", frozenset()), ("b", "a"), (), "minilm", 0.3, "abstain", 0.002),
+]
 
 
 def report() -> FitReport:
@@ -28,8 +34,20 @@ def test_the_picture_is_of_the_form_its_name_says(tmp_path: Path, name: str, beg
 @pytest.mark.parametrize("name", ["c.docx", "nowhere/c.png"])
 def test_a_picture_that_cannot_be_written(tmp_path: Path, name: str) -> None:
     """One line with the name."""
-    with pytest.raises(UserError, match=name.split("/")[-1]):
-        pictures.calibration(report(), tmp_path / name)
+    for draw in (
+        lambda path: pictures.calibration(report(), path),
+        lambda path: pictures.risk_and_coverage(ASKED, path),
+    ):
+        with pytest.raises(UserError, match=name.split("/")[-1]):
+            draw(tmp_path / name)
+
+
+def test_risk_and_coverage_are_a_picture(tmp_path: Path) -> None:
+    """Also where nothing is answered, so that no thresholds can be shown."""
+    for number, asked in enumerate((ASKED, ASKED[1:])):
+        path = tmp_path / f"{number}.png"
+        pictures.risk_and_coverage(asked, path)
+        assert path.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,36 @@ async def test_it_says_why_it_is_not_ready_and_picks_up_an_index_that_appears(
         assert (await client.search("weave cloth on a loom", k=1))[0].article_id == "en/looms"
 
 
+async def test_no_question_fails_while_indexes_are_built_and_switched_to(
+    tmp_path: Path, content: Path, plain_settings: Settings, encoders: Encoders
+) -> None:
+    """Writers build again and again while customers ask without a pause: more builds than are kept."""
+    settings = plain_settings.model_copy(update={"index": tmp_path / "index"})
+    indexes.build_index(load_folder(content), settings.index_dir, encoders)
+    async for client in serve(settings):
+        await until_ready(client)
+        built = asyncio.Event()
+        served: set[str] = set()
+
+        async def ask(client: KnowledgeBase = client, built: asyncio.Event = built) -> int:
+            asked = 0
+            while not built.is_set():
+                made = await client.answer(f"what is my run limit {asked % 7}")
+                assert made.citation is not None
+                asked += 1
+            return asked
+
+        asking = [asyncio.create_task(ask()) for _ in range(4)]
+        for number in range(3):
+            (content / "en" / "looms.md").write_text(f"# Looms\n\nLoom number {number} weaves cloth from threads.")
+            await asyncio.to_thread(indexes.build_index, load_folder(content), settings.index_dir, encoders)
+            served.add((await client.reload()).build)
+        built.set()
+        assert all(asked > 0 for asked in await asyncio.gather(*asking))
+        assert len(served) == 3
+        assert "number 2" in (await client.search("weave cloth on a loom", k=1))[0].quote
+
+
 async def test_a_damaged_new_index_leaves_the_old_one_serving(
     tmp_path: Path, content: Path, plain_settings: Settings, encoders: Encoders
 ) -> None:

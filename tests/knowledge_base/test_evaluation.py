@@ -17,7 +17,6 @@ from knowledge_base.evaluation import (
     load_corpus,
     load_questions,
     metrics,
-    plot_risk_coverage,
     risk_coverage,
 )
 from knowledge_base.offline import evaluate
@@ -59,11 +58,6 @@ def test_the_figures_are_those_worked_out_by_hand() -> None:
 
 def test_risk_and_coverage_go_from_the_surest_on() -> None:
     assert risk_coverage(CASES) == [(0.25, 0), (0.5, 1 / 2), (0.75, 2 / 3), (1.0, 2 / 4)]
-
-
-def test_the_curve_is_a_picture(tmp_path: Path) -> None:
-    plot_risk_coverage(CASES, tmp_path / "curve.png")
-    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
 def beir(folder: Path) -> Path:

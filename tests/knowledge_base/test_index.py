@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +65,38 @@ def test_a_build_that_fails_leaves_the_old_one(content: Path, place: Path, encod
     assert current_build(place) == before
     assert [path.name for path in (place / "builds").iterdir()] == [before.name] if before else False
     open_index(place, encoders)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from kit.settings import load_settings
+from knowledge_base.offline import build_index
+
+def kill(progress):
+    if progress.stage.startswith("embedding") and progress.done:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+build_index(load_settings(encoder="minilm", encoder_ja=None), Path(sys.argv[1]), Path(sys.argv[2]), report=kill)
+"""
+
+
+def test_a_build_that_is_killed_leaves_the_old_one_and_the_next_clears_away(
+    content: Path, place: Path, plain_settings: Settings
+) -> None:
+    encoders = Encoders(plain_settings.model_copy(update={"encoder_ja": None}))
+    build(content, place, encoders)
+    before = current_build(place)
+    (content / "en" / "new.md").write_text("A new article about looms.")
+    words = [sys.executable, "-c", KILLED, str(content), str(place)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(list((place / "builds").iterdir())) == 2  # what was begun lies there
+    assert current_build(place) == before
+    open_index(place, encoders)
+    report = build(content, place, encoders)
+    assert report.embedded > 0
+    assert not any(path.name.startswith(".") for path in (place / "builds").iterdir())
 
 
 def test_an_index_refuses_another_encoder(
