@@ -9,8 +9,10 @@ Rules, in full:
 - **Future**: up to ten minutes ahead counts as now; more is rejected, as is anything before 2000.
 - **Whose**: the account is `groupId` or `context.groupId`, else that of the person. Events of a person without an account are kept
   and counted once it is known. An account or person that was never heard of before is created.
-- **Use**: `track`, `page` and `screen` are use; `identify` and `group` are not. Each counts 1, and `properties.quantity` (a number, by
+- **Use**: `track`, `page` and `screen` are use; `identify` and `group` are not. `alias` is kept and changes nothing: what somebody did before
+  they signed in stays a visitor's. Each counts 1, and `properties.quantity` (a number, by
   default 1) is summed by name for the meters of `plans.yml`.
+- **Again**: what is answered with 200 is on the disk. A client whose line broke, or who was told 429 or 5xx, sends the same once more.
 - One bad message does not stop the others: it is in `rejected`, with the reason.
 """
 

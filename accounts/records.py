@@ -278,6 +278,10 @@ async def put_people(session: AsyncSession, rows: Sequence[tuple[str, PutPerson,
     merged: dict[str, tuple[PutPerson, datetime]] = {}
     for person_id, payload, at in rows:
         merged[person_id] = _merged(merged[person_id][0], payload) if person_id in merged else payload, at
+    homes = {person_id: payload.account_id for person_id, (payload, _) in merged.items() if payload.account_id}
+    waiting = await repository.with_unclaimed_events(session, homes)
+    if waiting:  # their accounts' days are written to, for which accounts are held before people
+        await repository.hold_accounts(session, {homes[person_id] for person_id in waiting}, ())
     await repository.upsert(
         session,
         m.Person,
@@ -286,6 +290,7 @@ async def put_people(session: AsyncSession, rows: Sequence[tuple[str, PutPerson,
         update=_PERSON_UPDATE,
         where=_NEWER,
     )
+    await repository.claim_events(session, waiting)
     # Two that may be taken back: only where they were said.
     for field in ("champion", "left_at"):
         said = {key: getattr(row, field) for key, (row, _) in merged.items() if field in row.model_fields_set}

@@ -380,6 +380,16 @@ async def take_events_of_known(database: Database, rows: Sequence[Row], now: dat
     return None if None in taken else taken
 
 
+async def with_unclaimed_events(session: AsyncSession, people: Collection[str]) -> list[str]:
+    """Those of these people of whom there is use that came before they had an account."""
+    found: list[str] = []
+    for chunk in chunks(people):
+        theirs = m.Event.account_id.is_(None), m.Event.type.in_(m.USE), _any(m.Event.person_id, chunk)
+        query = select(m.Event.person_id).where(*theirs).distinct()
+        found.extend(id_ for id_ in (await session.execute(query)).scalars() if id_ is not None)
+    return found
+
+
 async def claim_events(session: AsyncSession, people: Collection[str]) -> list[str]:
     """Gives events that came before their person had an account to that account, and adds them to its daily figures.
 

@@ -158,13 +158,19 @@ def test_the_order_of_facts_and_indicators_does_not_matter(
 
 @given(facts=facts, data=st.data())
 def test_the_score_is_monotone_in_each_indicator(catalog: Catalog, facts: dict[str, Fact], data: st.DataObject) -> None:
-    """Within a profile, a fact worth more points never lowers the score, and one worth fewer never raises it."""
+    """Within a profile, more of what is good, or less of what is bad, never lowers the score; where it is neither all along, more points do not."""
     profile = catalog.health.profile(facts)
     one = catalog.health.model_copy(update={"profiles": [profile.model_copy(update={"when": {}})]})
     numeric = sorted(name for name, each in one.indicators.items() if each.curve)
     name = data.draw(st.sampled_from(numeric))
-    values = [data.draw(st.floats(-10, 2_000)) for _ in range(2)]
-    low, high = sorted(values, key=lambda value: one.indicators[name].points(value) or 0)
+    curve = one.indicators[name].curve or []
+    places, worth = [x for x, _ in curve], [y for _, y in curve]
+    beyond = (places[-1] - places[0]) / 10
+    values = [data.draw(st.floats(places[0] - beyond, places[-1] + beyond)) for _ in range(2)]
+    if worth in (sorted(worth), sorted(worth, reverse=True)):
+        low, high = sorted(values, reverse=worth[0] > worth[-1])
+    else:
+        low, high = sorted(values, key=lambda value: one.indicators[name].points(value) or 0)
     first, second = (assess(one, {**facts, name: value}, now=NOW).score for value in (low, high))
     assert first is not None
     assert second is not None

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from accounts.ingestion import ingest
-from accounts.schemas import clean
+from accounts.records import put_account, put_people
+from accounts.schemas import PutAccount, PutPerson, clean
 from kit.database import Database
 
 
@@ -96,6 +97,18 @@ async def test_events_from_before_the_account_was_known_are_counted_then(session
     assert [row["events"] for row in await days(session)] == [1]
     await ingest(session, [track("a", now, group=None)], now)
     assert [row["events"] for row in await days(session)] == [1, 1]
+
+
+async def test_events_are_counted_however_the_account_becomes_known(session: AsyncSession, now: datetime) -> None:
+    """By REST or a CSV of people as well; what is no use stays uncounted, and saying it again counts nothing twice."""
+    await ingest(session, [track("a", now, group=None), track("b", now, group=None, user="other")], now)
+    await ingest(session, [{"type": "alias", "userId": "u", "messageId": "alias"}], now)
+    await put_account(session, "g", PutAccount(name="G"), now)
+    for _ in range(2):
+        await put_people(session, [("u", PutPerson(account_id="g"), now)])
+        assert [(row["events"], row["people"]) for row in await days(session)] == [(1, 1)]
+    await ingest(session, [track("c", now, group=None)], now)
+    assert [row["events"] for row in await days(session)] == [2]
 
 
 async def test_identify_and_group_say_what_is_known(session: AsyncSession, now: datetime) -> None:
