@@ -32,6 +32,7 @@ chaos: setup      ## processes killed and stopped under traffic, two of each beh
 
 bench: setup      ## speed and quality, each beside something meaningful
 	@$(PYTHON) requirements/install.py --dev
+	.venv/bin/kotae prepare
 	.venv/bin/python -m benchmarks
 
 audit:            ## the locked sets beside the public advisories; fails where those cannot be had
