@@ -131,14 +131,6 @@ class Handler:
         return bodies
 
 
-class Executor(ActionExecutor):  # type: ignore[misc]  # rasa-sdk gives it no types
-    """rasa-sdk's, which would refuse a call without a domain: Rasa sends it to the actions alone that read it (domain.yml)."""
-
-    def update_and_return_domain(self, payload: dict[str, Any], action_name: str) -> dict[str, Any]:
-        """The domain that came with the call."""
-        return payload.get("domain") or {}
-
-
 def _without_offer(bodies: list[Body]) -> list[Body]:
     """A person is coming: offering one would be odd."""
     return [body for body in bodies if not _offers(body)]
@@ -155,7 +147,7 @@ class Server:
         self._settings, self._url = settings, url
         self._rooms: Rooms | None = None
         self._handlers = {name: Handler(name, act) for name, act in ACTIONS.items()}
-        self._forms = Executor()
+        self._forms = ActionExecutor()
         self._forms.register_action(forms.ValidateCallbackForm())
         self._forms.register_action(forms.AskEmail())
 

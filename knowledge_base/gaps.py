@@ -9,7 +9,6 @@ from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import AgglomerativeClustering
 
 from knowledge_base.answering import Answerer, question_language
 from knowledge_base.encoders import Vectors
@@ -121,6 +120,9 @@ def group(vectors: Vectors, unrelated: float) -> list[npt.NDArray[np.int64]]:
     """
     if len(vectors) < 2:
         return [np.arange(len(vectors))] if len(vectors) else []
+    # A report asks for it now and then; the process that answers every turn would start a second later for it, and keep 50 MB.
+    from sklearn.cluster import AgglomerativeClustering
+
     distances = 1 - np.clip(vectors @ vectors.T, -1, 1)
     model = AgglomerativeClustering(
         n_clusters=None, metric="precomputed", linkage="average", distance_threshold=(1 - TOGETHER) * (1 - unrelated)

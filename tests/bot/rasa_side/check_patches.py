@@ -39,6 +39,7 @@ ORIGINAL_KEYS = RulePolicy._get_possible_keys
 ORIGINAL_REQUEST = EndpointConfig.request
 ORIGINAL_FORMAT = RemoteAction._action_call_format
 ORIGINAL_IS_EMPTY = Domain.is_empty
+ORIGINAL_IN_WORDS = RulePolicy.format_tracker_states
 
 from bot import rasa_patches  # noqa: E402  # after the original was taken
 from kit.calls import BlockingLine, Place  # noqa: E402
@@ -475,6 +476,25 @@ class WaitingCalls(unittest.TestCase):
                 asyncio.run(serve(path))
 
 
+class Patience(unittest.TestCase):
+    """An action is waited for as long as the setting says."""
+
+    def test_an_action_that_says_nothing_fails_in_time(self) -> None:
+        async def call() -> list:
+            noted: list = []
+            rasa_patches.failed_actions.set(noted)
+            async with Server() as server:
+                action = RemoteAction("action_any", EndpointConfig(f"{server.url}/silence"))
+                with self.assertRaises(asyncio.TimeoutError):
+                    await action.run(None, None, DialogueStateTracker.from_events("c", []), Domain.empty())
+            return noted
+
+        self.addCleanup(rasa_patches.apply)
+        with mock.patch.dict("os.environ", KOTAE_ACTION_TIMEOUT_SECONDS="0.2"):
+            rasa_patches.apply()
+            self.assertEqual(asyncio.run(asyncio.wait_for(call(), 5)), ["action_any"])
+
+
 class CallFormat(unittest.TestCase):
     """What an action is sent."""
 
@@ -528,6 +548,30 @@ class Copies(unittest.TestCase):
         self.assertIs(rasa.core.processor.copy.deepcopy(thing), thing)
         with mock.patch.object(logging.getLogger("rasa"), "isEnabledFor", return_value=True):
             self.assertIsNot(rasa.core.processor.copy.deepcopy(thing), thing)
+
+    def test_states_are_put_into_words_for_a_debug_line_alone(self) -> None:
+        tree = ast.parse(inspect.getsource(rasa.core.policies.rule_policy))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        debug = {
+            id(node) for call in calls if ast.unparse(call.func).endswith("logger.debug") for node in ast.walk(call)
+        }
+        named = {
+            ast.unparse(node.targets[0])
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign) and "format_tracker_states(" in ast.unparse(node.value)
+        }
+        self.assertEqual(len([call for call in calls if ast.unparse(call.func).endswith("format_tracker_states")]), 1)
+        (words,) = named
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and node.id == words and isinstance(node.ctx, ast.Load):
+                self.assertIn(id(node), debug)
+
+    def test_a_debug_line_that_is_written_has_the_words(self) -> None:
+        rasa_patches.apply()
+        states = [{"user": {"intent": "greet"}, "slots": {"lang": (1.0,)}}, {}]
+        self.assertFalse(RulePolicy.format_tracker_states(states))
+        with mock.patch.object(logging.getLogger("rasa"), "isEnabledFor", return_value=True):
+            self.assertEqual(RulePolicy.format_tracker_states(states), ORIGINAL_IN_WORDS(states))
 
 
 class Version(unittest.TestCase):
