@@ -216,6 +216,8 @@ def _teller(show: Progress) -> Report:
         if reached.stage not in tasks:
             tasks[reached.stage] = show.add_task(reached.stage, total=reached.total, detail="")
         task = tasks[reached.stage]
+        if not reached.done:  # again: each shelf has its vectors made
+            show.reset(task, total=reached.total)
         detail = f"{reached.done}/{reached.total}, {reached.rate:.0f}/s"
         show.update(task, completed=reached.done, total=reached.total, detail=detail)
 

@@ -86,7 +86,8 @@ class _Lines(Progress):
         told = self._told.get(task_id)
         if told is not None and (task.finished or time.monotonic() - told >= self._EVERY_SECONDS):
             self._told[task_id] = time.monotonic()
-            notes.print(f"{task.description}: {task.fields.get('detail') or 'done'}", markup=False)
+            left = "" if task.finished or task.time_remaining is None else f", {task.time_remaining:.0f} s left"
+            notes.print(f"{task.description}: {task.fields.get('detail') or 'done'}{left}", markup=False)
 
     def end(self) -> None:
         """Says nothing more."""
@@ -145,6 +146,10 @@ def index(
     task = show.add_task(_INDEX, total=None, detail="")
 
     def tell(reached: Reached) -> None:
+        if (
+            not reached.done
+        ):  # a stage begins, which may have as many items as the one before: that has ended, not the task
+            show.reset(task, total=reached.total)
         detail = f"{reached.stage}: {reached.done}/{reached.total}, {reached.rate:.0f}/s"
         show.update(task, completed=reached.done, total=reached.total, detail=detail)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,16 +16,20 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from sqlalchemy import delete, select
 
 from accounts.models import Account
 from accounts.records import put_account
 from accounts.schemas import PutAccount
+from cli import prepare
 from conversations import log
 from conversations.bodies import Text
 from conversations.models import Conversation, Turn
 from kit.clock import now
+from kit.company import load_company
 from kit.database import Database
+from kit.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 240.0
@@ -119,6 +126,28 @@ def test_eval_prints_one_document_or_a_line_each(tmp_path: Path) -> None:
     assert "hit@1              1\n" in shown
     assert "\n  coverage         " in shown
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_build_in_a_log_is_some_lines_with_rate_and_time_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its stages may have as many items each: what ended is the stage, not the build."""
+    written = io.StringIO()
+    monkeypatch.setattr(prepare, "notes", Console(file=written, width=200))
+    monkeypatch.setattr(prepare._Lines, "_QUICK_SECONDS", 0.0)
+    for number in range(200):
+        (tmp_path / f"{number}.md").write_text(f"# Loom {number}\n\nLoom number {number} weaves cloth {number}.")
+    settings = load_settings(home=tmp_path / "home", encoder_ja=None)
+    with prepare.progress() as show:
+        prepare.index(settings, load_company(settings.company), show, content=tmp_path)
+        monkeypatch.setattr(prepare._Lines, "_EVERY_SECONDS", 0.0)
+        shutil.rmtree(settings.index_dir)
+        seldom = written.getvalue().splitlines()
+        prepare.index(settings, load_company(settings.company), show, content=tmp_path)
+    often = written.getvalue().splitlines()[len(seldom) :]
+    assert len(seldom) <= 8
+    assert seldom[-1] == "Index of the help content: 200 articles, 200 passages"
+    assert any(re.fullmatch(r".*embedding \(minilm\): \d+/200, \d+/s, \d+ s left", line) for line in often)
 
 
 async def test_gaps_are_grouped_by_meaning_with_the_value_behind_them(
