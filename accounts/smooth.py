@@ -17,7 +17,8 @@ from sklearn.model_selection import StratifiedKFold
 
 from accounts.fit_table import Floats, Ints, Table, Texts, knots
 
-KNOTS = 20
+KNOTS, FEWEST_KNOTS, A_KNOT = 20, 4, 75
+"""At most and at least of a curve, and the customers that it takes for one: a curve of three hundred customers bends at chance where it may bend often."""
 PAIR_KNOTS = 6
 PENALTIES = (30.0, 10.0, 3.0, 1.0)
 """Strengths of the ridge that are tried, strongest first."""
@@ -86,7 +87,8 @@ class Smooth:
             penalty: strength of the ridge; by default the one of `PENALTIES` that does best on parts that were held back.
         """
         columns: dict[str, Floats | Texts] = {**table.numbers, **texts}
-        self.axes = {name: Axis(values, KNOTS) for name, values in columns.items()}
+        most = min(KNOTS, max(FEWEST_KNOTS, len(table.target) // A_KNOT))
+        self.axes = {name: Axis(values, most) for name, values in columns.items()}
         self.pair_axes = {
             pair: (Axis(columns[pair[0]], PAIR_KNOTS), Axis(columns[pair[1]], PAIR_KNOTS)) for pair in pairs
         }

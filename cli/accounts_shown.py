@@ -206,8 +206,8 @@ def _rate(name: str, rate: Rate) -> str:
         return "–"
     value = f"{rate.value:+.0f}" if name == "nps" else f"{rate.value:.1f}"
     if name == "lifetime_value":
-        value = f"{rate.value:,.2f}"
-    elif name not in ("nps", "session_minutes"):
+        return f"{rate.value:,.2f} ({rate.part:,.2f} of {rate.whole:,.0f})"
+    if name not in ("nps", "session_minutes"):
         value = f"{rate.value:.1%}"
     return f"{value} ({_number(rate.part, name)} of {_number(rate.whole, name)})"
 
