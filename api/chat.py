@@ -185,7 +185,8 @@ async def read(conversation_id: str, request: Request, services: ServicesDep, af
     """The log after a place, at most 500 messages at once."""
     async with services.database.begin() as session:
         found = (await access.opened(request, services, session, conversation_id)).conversation
-        return MessagesOut(messages=await log.history(session, found.id, max(after, 0)), holder=found.holder)
+        messages = await log.history(session, found.id, max(after, 0))
+        return MessagesOut(messages=messages, holder=found.holder, more=len(messages) == repository.PAGE)
 
 
 @router.put("/{conversation_id}/identity", status_code=204)

@@ -61,6 +61,7 @@ class MessagesOut(BaseModel):
 
     messages: list[Message]
     holder: Literal["bot", "csm"]
+    more: bool = Field(description="there may be more after the last of these: ask again from there")
 
 
 class IdentityIn(BaseModel):

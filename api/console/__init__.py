@@ -9,7 +9,7 @@ from nicegui import app as gui
 from nicegui import ui
 from starlette.staticfiles import StaticFiles
 
-from api.console import accounts, conversation, inbox, reports, session, settings
+from api.console import accounts, conversation, inbox, reports, session, settings, trouble
 from api.console.assets import FAVICON, STATIC
 from api.console.paths import ROOT
 
@@ -37,6 +37,7 @@ def mount(app: FastAPI, services: Services) -> None:
     accounts.install()
     reports.install(gui)
     settings.install()
+    trouble.install(gui)
     ui.run_with(
         app,
         mount_path=ROOT,

@@ -17,7 +17,7 @@ from accounts.health import Band
 from accounts.timeline import PersonLine, Standing, Timeline
 from api.console import charts, layout
 from api.console.account import Known, known, words
-from api.console.desk import Desk, changes, sit_down
+from api.console.desk import Desk, changes, register, sit_down
 from api.console.lists import ConversationList
 from api.console.parts import button
 from api.console.rendering import render
@@ -31,8 +31,8 @@ MAX_NOTE = 4000
 
 def install() -> None:
     """Registers the pages."""
-    ui.page("/accounts")(everything)
-    ui.page("/accounts/{account_id:path}")(one)
+    register("/accounts", everything)
+    register("/accounts/{account_id:path}", one)
 
 
 async def everything(request: Request) -> Response | None:

@@ -8,7 +8,7 @@ from nicegui import ui
 
 from api.console import layout
 from api.console.account import AccountPanel
-from api.console.desk import about, changes, sit_down
+from api.console.desk import about, changes, register, sit_down
 from api.console.lists import ConversationList
 from api.console.rendering import render
 from api.console.talk import Talk, look_up
@@ -19,7 +19,7 @@ from kit.errors import NotFound
 
 def install() -> None:
     """Registers the page."""
-    ui.page("/conversation/{conversation_id}")(page)
+    register("/conversation/{conversation_id}", page)
 
 
 async def page(request: Request, conversation_id: str) -> Response | None:

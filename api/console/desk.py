@@ -33,9 +33,11 @@ logger = structlog.get_logger()
 Result = TypeVar("Result")
 Work = Callable[[AsyncSession, Csm, datetime], Awaitable[Result]]
 WorkAtOnce = Callable[[Database, Csm, datetime], Awaitable[Result]]
+_PATIENCE_SECONDS = 30.0
+"""So long a page may take to be built: the database alone is waited for for five seconds."""
 _SETTLE_SECONDS = 0.08
-_SIGN_SECONDS = 30.0
 """Events that come this close together are shown together."""
+_SIGN_SECONDS = 30.0
 
 
 @dataclass
@@ -163,6 +165,11 @@ class Desk:
                 with contextlib.suppress(asyncio.QueueEmpty):
                     while True:
                         events.append(waiting.get_nowait())
+
+
+def register(address: str, build: Callable[..., Awaitable[Response | None]]) -> None:
+    """Registers a page of the console. NiceGUI would give up on one that takes longer than three seconds, however busy the machine is."""
+    ui.page(address, response_timeout=_PATIENCE_SECONDS)(build)
 
 
 async def sit_down(request: Request) -> Desk | Response:

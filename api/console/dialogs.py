@@ -28,7 +28,7 @@ async def ask_colleague(desk: Desk) -> str | None:
 
     async def look(database: AsyncSession, csm: Csm, _: datetime) -> list[tuple[Csm, int]]:
         load = await queue.load(database)
-        others = [each for each in await csms.everyone(database) if each.active and each.id != csm.id]
+        others = [each for each in await csms.everyone(database) if each.active and each.capacity and each.id != csm.id]
         return sorted(((each, load.get(each.id, 0)) for each in others), key=lambda one: one[1] - one[0].capacity)
 
     colleagues = await desk.read(look)

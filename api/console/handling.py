@@ -36,7 +36,7 @@ async def take_next(desk: Desk) -> None:
 
 async def put_aside(desk: Desk, conversation_id: str) -> None:
     """Asks until when, and puts the conversation aside."""
-    chosen = await choose(desk, desk.say("aside_title"), {key: desk.say(f"aside_{key}") for key in ASIDE}, "aside")
+    chosen = await choose(desk, desk.say("aside_title"), {key: desk.say(f"aside_{key}") for key in ASIDE}, "aside_do")
     if chosen is None:
         return
 
@@ -49,7 +49,7 @@ async def put_aside(desk: Desk, conversation_id: str) -> None:
 
 async def look_again(desk: Desk, conversation_id: str) -> None:
     """Asks when, and notes that the conversation is to be looked at again."""
-    chosen = await choose(desk, desk.say("again_title"), {key: desk.say(f"again_{key}") for key in AGAIN}, "again")
+    chosen = await choose(desk, desk.say("again_title"), {key: desk.say(f"again_{key}") for key in AGAIN}, "again_do")
     if chosen is None:
         return
 
@@ -64,7 +64,7 @@ async def look_again(desk: Desk, conversation_id: str) -> None:
 async def prioritise(desk: Desk, conversation_id: str) -> None:
     """Asks for a priority and the reason, and sets it."""
     choices = {name: desk.say(f"level_{name}") for name in PRIORITIES}
-    chosen = await choose(desk, desk.say("level_title"), choices, "level", more=desk.say("level_reason"))
+    chosen = await choose(desk, desk.say("level_title"), choices, "level_do", more=desk.say("level_reason"))
     if chosen is None:
         return
 

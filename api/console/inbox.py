@@ -11,7 +11,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from api.console import layout
-from api.console.desk import changes, sit_down
+from api.console.desk import changes, register, sit_down
 from api.console.handling import take_next
 from api.console.lists import ConversationList
 from api.console.parts import button
@@ -26,7 +26,7 @@ STATES = get_args(State)
 
 def install() -> None:
     """Registers the page."""
-    ui.page("/")(page)
+    register("/", page)
 
 
 async def page(request: Request) -> Response | None:

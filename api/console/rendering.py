@@ -58,6 +58,11 @@ def money(amount: Decimal | None, currency: str | None) -> str:
     return f"{symbol}{amount:,.0f}"
 
 
+def signed(change: float | Decimal) -> str:
+    """A whole change with its sign, a minus and not a hyphen."""
+    return f"{round(change):+d}".replace("-", "−")
+
+
 def iso(moment: datetime) -> str:
     """A moment for the browser, which shows it in its own time zone."""
     return moment.isoformat()
@@ -71,7 +76,7 @@ _JINJA = Environment(
     lstrip_blocks=True,
 )
 _JINJA.filters.update(markdown=markdown, plain=plain, safe_url=safe_url, iso=iso)
-_JINJA.globals.update(money=money, paths=paths, localised=in_language)
+_JINJA.globals.update(money=money, signed=signed, paths=paths, localised=in_language)
 
 
 def render(template: str, lang: str, **values: Any) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import audit
 from api.console import layout, reporting, session
-from api.console.desk import Desk, changes, sit_down
+from api.console.desk import Desk, changes, register, sit_down
 from api.console.rendering import render
 from api.console.reporting import PRESETS, Period, Table
 from api.hub import Event
@@ -24,7 +24,7 @@ router = APIRouter(include_in_schema=False)
 
 def install(gui: FastAPI) -> None:
     """Registers the page, and the way to its CSV once."""
-    ui.page("/reports")(page)
+    register("/reports", page)
     if not any(getattr(route, "path", "") == "/reports.csv" for route in gui.routes):
         gui.include_router(router)
 

@@ -61,7 +61,7 @@ def secret(request: Request) -> str:
 
 def language(request: Request) -> str:
     """The language chosen in this browser; else what the browser asks for, else the company's."""
-    chosen = request.session.get("lang")
+    chosen = request.scope.get("session", {}).get("lang")
     if chosen in LANGUAGES:
         return str(chosen)
     wanted = [part.split(";")[0].strip()[:2] for part in request.headers.get("accept-language", "").split(",")]
@@ -70,7 +70,7 @@ def language(request: Request) -> str:
 
 def theme(request: Request) -> str:
     """The theme chosen in this browser."""
-    chosen = request.session.get("theme")
+    chosen = request.scope.get("session", {}).get("theme")
     return str(chosen) if chosen in THEMES else "auto"
 
 

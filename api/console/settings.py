@@ -18,9 +18,10 @@ from api import administration, keys
 from api.administration import Checked
 from api.console import canned, layout
 from api.console.canned import Reply, ReplyFile
-from api.console.desk import Desk, Work, changes, sit_down
+from api.console.desk import Desk, Work, changes, register, sit_down
 from api.console.rendering import render
 from api.console.session import LANGUAGES
+from api.console.views import audited
 from api.hub import Event
 from api.models import ApiKey, AuditEntry
 from escalations import csms, hours, kept, outbox
@@ -52,7 +53,7 @@ class Shown:
 
 def install() -> None:
     """Registers the page."""
-    ui.page("/settings")(page)
+    register("/settings", page)
 
 
 async def page(request: Request) -> Response | None:
@@ -146,7 +147,12 @@ class Settings:
         checked: list[Checked] = administration.check_files(company, [(replies, ReplyFile)])
         for box, html in (
             (self._files, render("files.html", desk.lang, files=checked)),
-            (self._audit, render("audit.html", desk.lang, entries=shown.audit)),
+            (
+                self._audit,
+                render(
+                    "audit.html", desk.lang, entries=[(each, audited(each.detail, desk.lang)) for each in shown.audit]
+                ),
+            ),
         ):
             box.clear()
             with box:

@@ -11,6 +11,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from accounts import timeline
 from accounts.facts import CustomerFacts
 from api import aftercare
 from api.console import handling
@@ -33,11 +34,12 @@ _TYPING_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class Shown:
-    """A conversation with its open escalation and whoever has it."""
+    """A conversation with its open escalation, whoever has it, and the account's name where there is one."""
 
     conversation: Conversation
     escalation: Escalation | None
     holder: Csm | None
+    account: str | None
 
     @property
     def watched(self) -> bool:
@@ -49,7 +51,7 @@ class Shown:
 
     def name(self, lang: str) -> str:
         """Whose conversation it is."""
-        return name(self.conversation, self.escalation, lang)
+        return self.account or name(self.conversation, self.escalation, lang)
 
 
 def look_up(conversation_id: str) -> Callable[[AsyncSession, Csm, datetime], Awaitable[Shown]]:
@@ -64,7 +66,9 @@ def look_up(conversation_id: str) -> Callable[[AsyncSession, Csm, datetime], Awa
         escalation = await queue.open_of(database, conversation_id)
         everyone = await csms.everyone(database) if conversation.csm_id is not None else ()
         holder = next((each for each in everyone if each.id == conversation.csm_id), None)
-        return Shown(conversation, escalation, holder)
+        account = conversation.account_id
+        names = await timeline.names(database, [account]) if account is not None else {}
+        return Shown(conversation, escalation, holder, names.get(account or ""))
 
     return look
 
@@ -81,6 +85,7 @@ class Talk:
         self._id = shown.conversation.id
         self._shown = shown
         self._drawn: tuple[Any, ...] = ()
+        self._can: tuple[bool, ...] = ()
         with ui.element("header").classes("talk-head"):
             self._title = ui.html("", sanitize=False).classes("talk-title")
             self.presence = Presence(desk, self._id)
@@ -145,10 +150,14 @@ class Talk:
                 mine=shown.mine(desk.csm),
             )
         )
-        self._actions.clear()
-        with self._actions:
-            self._buttons()
-        self._composer.open(shown.mine(desk.csm))
+        mine, free = shown.mine(desk.csm), shown.holder is None
+        can = (mine, free, free and escalation is not None, free and shown.watched)
+        if can != self._can:  # made anew, a button loses the click or key that is on its way, and the open menu
+            self._can = can
+            self._actions.clear()
+            with self._actions:
+                self._buttons()
+        self._composer.open(mine)
 
     def _buttons(self) -> None:
         desk, shown = self._desk, self._shown

@@ -140,3 +140,15 @@ def initials(full_name: str) -> str:
     """Two letters for a badge."""
     parts = full_name.split()
     return ("".join(part[0] for part in (parts[:1] + parts[1:][-1:])) or "?").upper()
+
+
+def audited(detail: Mapping[str, object], lang: str) -> list[tuple[str, str]]:
+    """What a line of the audit log was about, each with what it is called; what needs no name has none."""
+    known = TEXTS.keys()
+    said = []
+    for key, value in sorted(detail.items(), key=lambda one: one[0] != "what"):
+        name, word = f"audited_{key}", f"audited_{key}_{value}"
+        if key != "email" and value not in (None, ""):
+            text = TEXTS.say(word, lang) if word in known else str(value)
+            said.append((TEXTS.say(name, lang) if name in known else "" if key == "what" else key, text))
+    return said

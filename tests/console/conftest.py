@@ -135,9 +135,10 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
 async def sign_in(browser: Browser, site: str, empty: None) -> AsyncIterator[SignIn]:
     """Opens a browser of their own for a CSM, signed in."""
     opened: list[BrowserContext] = []
+    usual: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "locale": "en-GB"}
 
     async def signed_in(csm: Csm, **options: Any) -> Page:
-        context = await browser.new_context(viewport={"width": 1440, "height": 900}, **({"locale": "en-GB"} | options))
+        context = await browser.new_context(**(usual | options))
         context.set_default_timeout(20_000)
         opened.append(context)
         page = await context.new_page()

@@ -13,7 +13,7 @@ from escalations.models import Csm
 from kit.clock import now
 from kit.company import Company
 from kit.database import Database
-from tests.console.conftest import REPLY, SignIn, escalated
+from tests.console.conftest import REPLY, SignIn, escalated, held_by
 
 pytestmark = pytest.mark.browser
 
@@ -188,21 +188,21 @@ async def test_priority_aside_and_again(sign_in: SignIn, database: Database, com
     page = await sign_in(ana)
     await page.click(f".case[data-id={raised.conversation_id}] .row-name")
     await page.click("[data-do=level]")
-    await page.click("[data-do=dialog-level]")
+    await page.click("[data-do=dialog-level_do]")
     await expect(page.locator(".notice-warning")).to_contain_text("the reason is missing")
     await page.click("[data-do=level]")
     await page.fill(".dialog input[maxlength]", "their launch is today")
-    await page.click("[data-do=dialog-level]")
+    await page.click("[data-do=dialog-level_do]")
     await expect(page.locator(".notice").filter(has_text="The priority is changed")).to_be_visible()
     await page.click("[data-do=claim]")
     await expect(page.locator(".talk-title")).to_contain_text("You are on it")
     await page.click("[data-do=more-actions]")
     await page.click("[data-do=aside]")
-    await page.click("[data-do=dialog-aside]")
+    await page.click("[data-do=dialog-aside_do]")
     await expect(page.locator(".notice").filter(has_text="Put aside.")).to_be_visible()
     await page.click("[data-do=more-actions]")
     await page.click("[data-do=again]")
-    await page.click("[data-do=dialog-again]")
+    await page.click("[data-do=dialog-again_do]")
     await expect(page.locator(".notice").filter(has_text="on that day")).to_be_visible()
     async with database.begin() as session:
         found = await queue.existing(session, raised.id)
@@ -216,3 +216,38 @@ async def test_priority_aside_and_again(sign_in: SignIn, database: Database, com
     await expect(page.locator(".notice").filter(has_text="Not watched any more")).to_be_visible()
     async with database.begin() as session:
         assert (await queue.existing(session, watched.id)).muted
+
+
+async def test_a_settled_conversation_still_says_whose_it_was(
+    sign_in: SignIn, site: str, database: Database, company: Company, ana: Csm
+) -> None:
+    """The account's name, and not its id, once no escalation is open that would tell it."""
+    raised = await escalated(database, company, person=("borealis-business", "borealis-bea"))
+    async with database.begin() as session:
+        await queue.claim(session, raised.id, ana, now())
+        await queue.resolve(session, raised.id, ana, now(), reason="answered")
+    page = await sign_in(ana)
+    await page.goto(f"{site}/console/conversation/{raised.conversation_id}")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Borealis Logistics")
+    await page.get_by_role("heading", level=1).get_by_role("link").click()
+    await page.wait_for_url("**/accounts/borealis-business")
+
+
+async def test_what_changes_meanwhile_takes_no_button_from_under_the_hand(
+    sign_in: SignIn, site: str, database: Database, company: Company, ana: Csm
+) -> None:
+    """The menu that is open stays open, and its buttons are the same ones, while the clock and the priority change."""
+    raised = await held_by(database, company, ana)
+    page = await sign_in(ana)
+    await page.goto(f"{site}/console/conversation/{raised.conversation_id}")
+    await page.click("[data-do=more-actions]")
+    button = await page.wait_for_selector("[data-do=aside]")
+    async with database.begin() as session:
+        await queue.reply(session, raised.conversation_id, ana, "Hello", now())
+    await expect(page.locator(".talk-title")).to_contain_text("with the customer")
+    async with database.begin() as session:
+        await log.accept(session, raised.conversation_id, "m1", "And one more thing", now())
+        await queue.heard(session, company, raised.conversation_id, now())
+    await expect(page.locator(".talk-title .clock")).to_contain_text("left")
+    await expect(page.locator("[data-do=aside]")).to_be_visible()
+    assert await button.evaluate("it => it.isConnected")

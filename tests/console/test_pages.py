@@ -7,6 +7,7 @@ import io
 import re
 from datetime import date, time
 
+import httpx
 import pytest
 from playwright.async_api import BrowserContext, expect
 from sqlalchemy import text
@@ -90,7 +91,7 @@ async def test_an_admin_sees_the_settings_and_tries_a_dead_notification_again(
     await expect(page.locator(".settings-hours")).to_contain_text("Monday")
     line = page.locator(".settings-outbox .settings-form").filter(has_text="ConnectError: refused")
     await line.locator("[data-do=retry]").click()
-    await expect(page.locator(".settings-audit")).to_contain_text("notification_retried")
+    await expect(page.locator(".settings-audit")).to_contain_text("notification tried again")
     async with database.begin() as session:
         assert (await session.get_one(OutboxItem, dead.id)).state in ("waiting", "sent")
     await page.fill("form:has([data-do=add-csm]) [name=name]", "New Person")
@@ -189,7 +190,7 @@ async def test_an_admin_changes_hours_and_replies_and_takes_it_back(
     await hours_form.locator("[name=to_sat]").fill("12:00")
     await hours_form.locator("[name=holidays]").fill("2027-01-01, 2027-01-04")
     await hours_form.locator("[data-do=save-hours]").click()
-    await expect(page.locator(".settings-audit")).to_contain_text("hours_changed")
+    await expect(page.locator(".settings-audit")).to_contain_text("hours changed")
     async with database.begin() as session:
         now_open = (await kept.company(session, company)).support
     assert now_open.hours["sat"] == (time(10), time(12))
@@ -211,3 +212,70 @@ async def test_an_admin_changes_hours_and_replies_and_takes_it_back(
     async with database.begin() as session:
         assert (await kept.company(session, company)).support == company.support
         assert "Weekend" not in [each.title["en"] for each in await canned.load(session, company)]
+
+
+async def test_an_address_that_is_none_leads_back(sign_in: SignIn, site: str, ana: Csm) -> None:
+    """In the console's own look and the reader's language, without what went wrong inside."""
+    page = await sign_in(ana, locale="ja-JP")
+    answer = await page.goto(f"{site}/console/nowhere")
+    assert answer is not None
+    assert answer.status == 404
+    await expect(page.get_by_role("heading")).to_have_text("このページは見つかりません。")
+    assert "HTTPException" not in await page.content()
+    await page.get_by_role("link", name="受信箱に戻る").click()
+    await expect(page.locator(".nav-link[aria-current]")).to_contain_text("待ち行列")
+
+
+async def test_on_a_narrow_screen_ones_own_corner_is_a_menu(sign_in: SignIn, ana: Csm) -> None:
+    """Language, colours, keys and signing out are there by the keyboard, and nothing runs out of the page."""
+    page = await sign_in(ana, viewport={"width": 900, "height": 700})
+    for width in (900, 390):
+        await page.set_viewport_size({"width": width, "height": 700})
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        corner = page.get_by_role("button", name="Language, colours, notices, sign out")
+        await expect(page.get_by_role("button", name="日本語")).to_be_hidden()
+        await corner.focus()
+        await page.keyboard.press("Enter")
+        for name in ("日本語", "Colours: auto", "? Keys"):
+            await expect(page.get_by_role("button", name=name)).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("button", name="? Keys")).to_be_hidden()
+    await corner.click()
+    await page.get_by_role("button", name="日本語").click()
+    await expect(page.locator("html")).to_have_attribute("lang", "ja")
+
+
+async def test_a_conversation_of_a_thousand_messages_is_read_piece_by_piece(
+    sign_in: SignIn, site: str, database: Database, company: Company, ana: Csm
+) -> None:
+    """The customer's window is told that there is more; the CSM's shows the end, and the rest at a click."""
+    found = (await held_by(database, company, ana)).conversation_id
+    async with database.begin() as session:
+        await session.execute(
+            text(
+                "INSERT INTO messages (conversation_id, seq, sender, body, created_at) SELECT c.id, c.last_seq + n, 'customer',"
+                " jsonb_build_object('type', 'text', 'text', 'line ' || n), now() FROM conversations c, generate_series(1, 1000) n"
+                " WHERE c.id = :id"
+            ),
+            {"id": found},
+        )
+        await session.execute(text("UPDATE conversations SET last_seq = last_seq + 1000 WHERE id = :id"), {"id": found})
+        token = await log.mint_token(session, found, None)
+        last = (await log.existing(session, found)).last_seq
+    seqs: list[int] = []
+    pages: list[tuple[int, bool]] = []
+    async with httpx.AsyncClient(base_url=site, headers={"Authorization": f"Bearer {token}"}) as window:
+        while not pages or pages[-1][1]:
+            after = seqs[-1] if seqs else 0
+            answer = (await window.get(f"/v1/conversations/{found}/messages", params={"after": after})).json()
+            seqs += [message["seq"] for message in answer["messages"]]
+            pages.append((len(answer["messages"]), answer["more"]))
+    assert seqs == list(range(1, last + 1))
+    assert pages == [(500, True), (500, True), (last - 1000, False)]
+    page = await sign_in(ana)
+    await page.goto(f"{site}/console/conversation/{found}")
+    await expect(page.locator(".said").last).to_contain_text("line 1000")
+    await expect(page.locator(".said")).to_have_count(200)
+    await page.click("[data-do=earlier]")
+    await expect(page.locator(".said").first).to_contain_text("Ask me anything")
+    await expect(page.locator(".said")).to_have_count(last)

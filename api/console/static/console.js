@@ -1,6 +1,7 @@
 // What the browser does by itself in the console: clocks, keys, the composer, filters, the count in the title, notices.
 (() => {
   const { lang, texts } = window.kotae;
+  document.documentElement.lang = lang; // NiceGUI leaves it out; a screen reader speaks by it
   const one = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const tell = (name, detail) => window.emitEvent?.(name, detail ?? {});
@@ -8,15 +9,16 @@
   // ----- clocks
   const unit = (name) => new Intl.NumberFormat(lang, { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: 0 });
   const units = { minute: unit("minute"), hour: unit("hour"), day: unit("day") };
+  const tight = (text) => lang === "ja" ? text.replace(/\s/g, "") : text; // 「10分」: no space before the unit
   const fill = (key, time) => texts[key].replace("{time}", time);
   const locale = navigator.language.startsWith(lang) ? navigator.language : lang;
   const SOON = 3 * 60, BREAKING = 5; // minutes
 
   function span(minutes) {
     const m = Math.max(0, Math.floor(minutes));
-    if (m < 60) return units.minute.format(m);
-    if (m < 48 * 60) return units.hour.format(Math.floor(m / 60)) + (m < 360 && m % 60 ? " " + units.minute.format(m % 60) : "");
-    return units.day.format(Math.floor(m / 1440));
+    if (m < 60) return tight(units.minute.format(m));
+    if (m < 48 * 60) return tight(units.hour.format(Math.floor(m / 60)) + (m < 360 && m % 60 ? " " + units.minute.format(m % 60) : ""));
+    return tight(units.day.format(Math.floor(m / 1440)));
   }
   function moment(date, now) {
     const clock = date.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit", hour12: false });
