@@ -8,8 +8,8 @@ sent on the socket until the bot's message came back, kept durably, asked by a v
 help content is that of a real help centre; (d) the parts of (c), each alone. The runs take turns, so that a machine that slows down
 slows all alike.
 
-A round takes about 50 s of a machine of two cores, so six take five minutes; the first run trains the stock bots and builds the index,
-which takes four minutes more.
+Three rounds took 169 and 232 s on two cores that had other work, the starting of every bot included; six, which are the default, take about five
+minutes. The first run also trains the stock bots and builds the index, which takes some minutes more.
 
 No text is sent twice (`asked` has how many were sent, and how many of them differ), so that nothing comes out of a memory of texts: real
 customers repeat each other, which would only make it quicker. Words do come again, as those of a help centre's subjects do. The stock
