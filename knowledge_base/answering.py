@@ -36,6 +36,7 @@ from knowledge_base.text import (
     is_japanese,
     parts_of_question,
     sentences,
+    subject_line,
 )
 
 Encode = Callable[[Encoder, list[str]], list[Reading]]
@@ -137,13 +138,12 @@ class Answerer:
         return Found(lang, shelf, candidates, chance, decide(chance, model))
 
     def _read(self, shelf: Shelf, text: str) -> tuple[str, list[Reading]]:
-        """A question as it is looked for on a shelf, and its parts as the shelf's encoder reads them. Of several sentences in one
-        line those that are about nothing here are left out; in several lines the subject line is a part of its own."""
+        """A question as it is looked for on a shelf, and its parts as the shelf's encoder reads them. Where it has a subject
+        line, that is a part of its own; else of several sentences those that are about nothing here are left out."""
         encoder = self.encoders.named(shelf.encoder)
         said = sentences(text)
-        if 1 < len(said) <= SENTENCES and "\n" not in text:
-            kept = in_keeping(shelf, said, self.encode(encoder, said))
-            text = text if len(kept) == len(said) else " ".join(kept)
+        if 1 < len(said) <= SENTENCES and not subject_line(text):
+            text = " ".join(in_keeping(shelf, said, self.encode(encoder, said)))
         return text, self.encode(encoder, parts_of_question(text))
 
     def search(self, text: str, lang: Language | None, asker: Asker | None, k: int) -> list[Hit]:

@@ -21,6 +21,7 @@ _WAY = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?<=[.!?])[ \t]+(?=\S)|(?<=[。！？])|\n+")
+_ENDS = (".", ",", "!", "。", "、")
 SUBJECT_WORDS = 3
 """Words from which the first line of a question says what it is about; "Hello," does not."""
 QUESTION_CHARACTERS = 4_000
@@ -44,11 +45,17 @@ def asks_for_a_way(text: str) -> bool:
 
 
 def parts_of_question(text: str) -> list[str]:
-    """A question as it is and, where it has several lines, its first line that says something: in an e-mail or a forum
-    that is the subject, which the lines of a log would drown."""
-    lines = [line.strip() for line in text.split("\n")]
-    subject = next((line for line in lines if length(line) >= SUBJECT_WORDS), "")
+    """A question as it is and, where it has one, its subject line: in a forum that says what the lines of a log would drown."""
+    subject = subject_line(text)
     return [text, subject] if subject and subject != text else [text]
+
+
+def subject_line(text: str) -> str:
+    """The first line of several that says something, unless a letter begins there: a subject has no full stop or comma at its
+    end. Empty where there is none."""
+    lines = [line.strip() for line in text.split("\n")]
+    first = next((line for line in lines if length(line) >= SUBJECT_WORDS), "")
+    return first if first != text and not first.endswith(_ENDS) else ""
 
 
 def sentences(text: str) -> list[str]:

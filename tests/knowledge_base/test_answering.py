@@ -169,6 +169,7 @@ def test_an_article_that_is_left_out_is_not_found(small: Answerer) -> None:
 CHATTY = (
     "Hi there! I hope you are well. {} We have been customers for two years. Thanks a lot, Mia",
     "Hello Plausible team,\nI hope you had a good weekend.\n{}\n\nBest regards\nJohn Doe\nSales, Berlin office",
+    "My colleague is on holiday, so I am writing instead.\n{}\nSorry for the trouble!\nSent from my iPhone",
     "{} I have asked my colleague already and she does not know either. Sorry for the trouble!",
 )
 

@@ -12,6 +12,7 @@ from knowledge_base.text import (
     has_words,
     is_japanese,
     length,
+    parts_of_question,
     windows,
 )
 
@@ -34,6 +35,17 @@ def test_asking_for_a_way_is_not_asking_for_a_value() -> None:
         "how long is it kept",
     ):
         assert not asks_for_a_way(value)
+
+
+def test_the_subject_line_of_a_forum_is_a_part_of_its_own_and_the_first_line_of_a_letter_is_not() -> None:
+    forum, letter = (
+        "Queue manager stops after the update\n\nWe see:\nAMQ6109",
+        "My colleague is ill, so I write.\nHow do I cancel?",
+    )
+    assert parts_of_question(forum) == [forum, "Queue manager stops after the update"]
+    assert parts_of_question(letter) == [letter]
+    assert parts_of_question("Hello\nHow do I cancel?")[1] == "How do I cancel?"
+    assert parts_of_question("How do I cancel?") == ["How do I cancel?"]
 
 
 def test_a_question_is_cleaned_and_cut() -> None:
