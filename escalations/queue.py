@@ -57,6 +57,12 @@ class Asker(BaseModel):
     currency: str | None = None
 
 
+class NoRoom(Conflict):
+    """A CSM asked for one more than they take at a time."""
+
+    code = "no_room"
+
+
 @dataclass(frozen=True)
 class Raised:
     """What raising an escalation led to.
@@ -277,15 +283,15 @@ async def next_for(at: Database | AsyncSession, csm: Csm, now: datetime) -> Clai
     Returns:
         None where nothing is offered to them now.
     Raises:
-        Conflict: they hold as many conversations as they can.
+        NoRoom: they hold as many conversations as they can.
     """
     if csm.seen_at is None or now - csm.seen_at >= routing.PRESENT_FOR / 3:
         await csms.seen(at, csm.id, now)
     found = await repository.claim_next(at, _claim_of(csm, now))
     if found is None and await repository.holds(at, csm.id) >= csm.capacity:
         if csm.capacity == 0:
-            raise Conflict("you take no conversations", "an admin sets how many you take")
-        raise Conflict(f"you hold {csm.capacity} conversations already", "resolve or hand over one first")
+            raise NoRoom("you take no conversations", "an admin sets how many you take")
+        raise NoRoom(f"you hold {csm.capacity} conversations already", "resolve or hand over one first")
     return found
 
 

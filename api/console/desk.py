@@ -125,9 +125,11 @@ class Desk:
         self.notice(text, "warning", detail)
 
     def notice(self, text: str, kind: str = "positive", detail: str = "") -> None:
-        """A few words at the edge of the page."""
+        """A few words at the edge of the page. Without a `textColor` Quasar makes them white, which our style cannot undo."""
         with self.client:
-            ui.notify(text, position="bottom", timeout=5000, classes=f"notice notice-{kind}", caption=detail)
+            ui.notify(
+                text, position="bottom", timeout=5000, classes=f"notice notice-{kind}", caption=detail, textColor="ours"
+            )
 
     def follow(self, on_events: Callable[[list[Event]], Awaitable[None]]) -> None:
         """Calls `on_events` with what happens anywhere, for as long as the page is open.

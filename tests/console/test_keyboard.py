@@ -15,7 +15,7 @@ from escalations.models import Csm
 from kit.clock import now
 from kit.company import Company
 from kit.database import Database
-from tests.console.conftest import REPLY, SignIn, escalated
+from tests.console.conftest import REPLY, SignIn, escalated, held_by
 
 pytestmark = pytest.mark.browser
 SLOW = 4.0
@@ -113,6 +113,20 @@ async def test_who_is_away_is_offered_nothing_until_they_are_back(
     await expect(page.locator(".talk-title")).to_contain_text("You are on it")
     async with database.begin() as session:
         assert not (await csms.one(session, ana.id)).away
+
+
+async def test_who_has_no_room_is_told_so_and_can_read_it_in_the_dark(
+    sign_in: SignIn, database: Database, company: Company, ana: Csm
+) -> None:
+    """Not that somebody was faster; in dark letters on the light notice."""
+    async with database.begin() as session:
+        (await csms.one(session, ana.id)).capacity = 1
+    await held_by(database, company, ana)
+    await escalated(database, company)
+    page = await sign_in(ana, color_scheme="dark")
+    await page.click("[data-do=take-next]")
+    await expect(page.locator(".notice")).to_contain_text("You hold as many conversations as you take at a time.")
+    await expect(page.locator(".notice .q-notification__message")).to_have_css("color", "rgb(20, 24, 31)")
 
 
 async def test_a_thousand_conversations_stay_usable(

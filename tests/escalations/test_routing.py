@@ -15,7 +15,7 @@ from escalations import csms, policy, queue, repository, routing
 from escalations.csms import CsmEntry
 from escalations.models import Csm, Escalation
 from escalations.policy import Facts
-from escalations.queue import Asker, Raised
+from escalations.queue import Asker, NoRoom, Raised
 from kit.company import Company, Support
 from kit.errors import Conflict, Forbidden, UserError
 from kit.ids import new_id
@@ -146,7 +146,7 @@ async def test_next_is_the_owners_then_the_pools_until_there_is_no_room(session:
     assert (got.id, theirs.escalation.csm_id) == (theirs.escalation.id, owner.id)
     pool = await raised(session, "wish", owner.email)
     assert pool.escalation.owner_id is None
-    with pytest.raises(Conflict, match="you hold 1"):
+    with pytest.raises(NoRoom, match="you hold 1"):
         await queue.next_for(session, owner, NOW)
     mine = await queue.next_for(session, other, NOW)
     assert mine is not None
