@@ -24,6 +24,8 @@ _NUMBERS = {
 _ORDINALS = [(number, re.compile(_NUMBERS[number], re.IGNORECASE)) for number in (4, 3, 2, 1)]
 _LAST = re.compile(r"\b(?:last|latter)\b|最後|下", re.IGNORECASE)
 
+_CODE = re.compile(r"(?<!\d)\d{3,5}(?!\d)")
+"""A number that an error may have."""
 _DISPUTES = re.compile(
     r"\b(?:wrong|incorrect|mistaken?|not (?:right|correct|true)|isn['’]t (?:right|correct)|too (?:high|much)|makes no sense)\b"
     r"|違い?ます|違う|違って|間違|誤って|誤り|おかしい|高すぎ",
@@ -91,8 +93,8 @@ def mended(turn: Turn) -> str | None:
 
 
 def wordless(text: str) -> bool:
-    """Whether a message holds no letter, of any script: "??", "…", a smiley, a lone number."""
-    return not any(character.isalpha() for character in text)
+    """Whether a message holds no letter, of any script, and no number that may be an error's: "??", "…", a smiley, "2"."""
+    return not any(character.isalpha() for character in text) and _CODE.search(text) is None
 
 
 def asks_price(text: str) -> bool:

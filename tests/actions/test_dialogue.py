@@ -91,10 +91,19 @@ def test_a_follow_up_is_told_from_a_new_question(text: str, leans: bool) -> None
 
 @pytest.mark.parametrize(
     ("text", "empty"),
-    [("??", True), ("😀", True), ("…", True), ("12", True), ("ok", False), ("はい", False), ("429 error", False)],
+    [
+        ("??", True),
+        ("😀", True),
+        ("…", True),
+        ("12", True),
+        ("ok", False),
+        ("はい", False),
+        ("429", False),
+        ("429 error", False),
+    ],
 )
 def test_a_message_without_a_letter_says_nothing(text: str, empty: bool) -> None:
-    """Of any script; a number may still name a button."""
+    """Of any script; a number may still name a button, or be an error's."""
     assert dialogue.wordless(text) == empty
 
 
