@@ -953,11 +953,16 @@ export class Thread {
   /** Reads what is after the last message without a hole. The answer is complete, so holes in it are none. */
   async sync() {
     const { life } = this;
-    const data = await this.call('GET', `${this.path}/messages?after=${this.last}`);
-    if (life !== this.life) return;
-    this.hold(data);
-    this.take(data.messages, true);
-    if (data.more) await this.sync();
+    /** @type {Message[]} */
+    const read = [];
+    for (let more = true; more;) {
+      const data = await this.call('GET', `${this.path}/messages?after=${read.at(-1)?.seq ?? this.last}`);
+      if (life !== this.life) return;
+      this.hold(data);
+      read.push(...data.messages);
+      more = Boolean(data.more && data.messages.length);
+    }
+    this.take(read, true); // at once: what is shown in parts is shown from where the last part begins
   }
 
   /** @param {{holder?: string, csm?: {name: string}|string|null}} data */

@@ -176,7 +176,7 @@ function personCard(t, one) {
   list.append(...differs.map((text) => make('li', text)));
   const button = make('button', t.tryAs(one), 'solid');
   button.addEventListener('click', () => signed(one));
-  node.append(top, make('h3', what), list, button);
+  node.append(top, ...(what ? [make('h3', what)] : []), list, button);
   return node;
 }
 
