@@ -86,10 +86,13 @@ class Talk:
         self._shown = shown
         self._drawn: tuple[Any, ...] = ()
         self._can: tuple[bool, ...] = ()
+        self._taking = ""
         with ui.element("header").classes("talk-head"):
             self._title = ui.html("", sanitize=False).classes("talk-title")
             self.presence = Presence(desk, self._id)
-            self._actions = ui.element("div").classes("actions")
+            with ui.element("div").classes("actions"):
+                self._others = ui.element("div").style("display: contents")
+                self._claiming = ui.element("div").style("display: contents")
         self._thread = Thread(desk, self._id, customer)
         self._seen = ui.label(desk.say("seen")).classes("seen")
         self._typing = ui.html(render("typing.html", desk.lang), sanitize=False).classes("typing")
@@ -151,15 +154,23 @@ class Talk:
             )
         )
         mine, free = shown.mine(desk.csm), shown.holder is None
-        can = (mine, free, free and escalation is not None, free and shown.watched)
+        queued = free and escalation is not None and not shown.watched
+        can = (mine, queued, free and shown.watched)
         if can != self._can:  # made anew, a button loses the click or key that is on its way, and the open menu
             self._can = can
-            self._actions.clear()
-            with self._actions:
-                self._buttons()
+            self._others.clear()
+            with self._others:
+                self._buttons(queued=queued)
+        taking = ("claim" if queued else "step_in") if free else ""
+        if taking != self._taking:  # so this one stays while a watch begins or ends
+            self._taking = taking
+            self._claiming.clear()
+            if taking:
+                with self._claiming:
+                    button(desk.say(taking), self._take, "claim", primary=True)
         self._composer.open(mine)
 
-    def _buttons(self) -> None:
+    def _buttons(self, *, queued: bool) -> None:
         desk, shown = self._desk, self._shown
         if shown.mine(desk.csm):
             with menu(desk.say("more_actions"), "more-actions"):
@@ -170,13 +181,10 @@ class Talk:
             button(desk.say("transfer"), self._transfer, "transfer")
             button(desk.say("to_bot"), lambda: self._release("bot"), "to-bot")
             button(desk.say("resolve"), self._resolve, "resolve", primary=True)
-        elif shown.holder is None:
-            queued = shown.escalation is not None and not shown.watched
-            if queued:
-                button(desk.say("level"), lambda: self._handle(handling.prioritise), "level")
-            elif shown.watched:
-                button(desk.say("mute"), lambda: self._handle(handling.mute), "mute")
-            button(desk.say("claim" if queued else "step_in"), self._take, "claim", primary=True)
+        elif queued:
+            button(desk.say("level"), lambda: self._handle(handling.prioritise), "level")
+        elif shown.holder is None and shown.watched:
+            button(desk.say("mute"), lambda: self._handle(handling.mute), "mute")
 
     async def _handle(self, act: Callable[[Desk, str], Awaitable[None]]) -> None:
         await act(self._desk, self._id)
