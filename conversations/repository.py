@@ -504,7 +504,7 @@ async def thumbs(session: AsyncSession, since: datetime, until: datetime) -> tup
 
 _TRACKERS = "rasa.rasa_trackers"
 _TRACKER_TURNS = "rasa.rasa_tracker_turns"
-"""Rasa's memory of each conversation, by its id: `bot/tracker_store.py` makes the table when Rasa first starts."""
+"""Rasa's memory of each conversation, by its id, and what single turns added to it: `bot/tracker_store.py` makes the tables when Rasa first starts."""
 
 
 async def conversations_of(

@@ -209,9 +209,9 @@ class Lines:
             # Not `wait_for`, which forgets that it was cancelled where the connection is there in the same moment.
             await asyncio.wait({opening}, timeout=seconds)
             if not opening.done():
-                raise asyncio.TimeoutError  # noqa: UP041
+                raise asyncio.TimeoutError  # noqa: UP041  # as in `Line.ask`
             return opening.result()[1]
-        except BaseException:
+        except BaseException:  # cancelled, too: a connection that comes later is closed
             opening.add_done_callback(_let_go)
             opening.cancel()
             raise
@@ -246,7 +246,7 @@ class BlockingLine:
             self._socket = socket.create_connection((self._place.host, self._place.port), seconds)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return self._ask(self._socket, body, seconds)
-        except BaseException:
+        except BaseException:  # interrupted, too: half an answer may be on the line
             self.close()
             raise
 

@@ -253,7 +253,7 @@ def is_handed_out(table: str, row: dict[str, Any], handed: list[dict[str, Any]])
 
 async def of_one(session: AsyncSession, table: str, marks: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of a table in which one of these marks stands."""
-    query = text(f"SELECT to_jsonb(t) FROM {table} AS t")  # noqa: S608
+    query = text(f"SELECT to_jsonb(t) FROM {table} AS t")  # noqa: S608  # a name of the catalogue
     return [row for row in (await session.execute(query)).scalars() if any(mark in str(row).lower() for mark in marks)]
 
 

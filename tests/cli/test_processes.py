@@ -47,9 +47,8 @@ async def test_what_ends_or_hangs_is_started_again(watched: Process, how: signal
     """Killed, or stuck with its port open; the new one serves. One that answers, were it 404, is left alone."""
     handle = watched.handle
     assert handle is not None
-    await asyncio.sleep(
-        2 * processes.MISSES * processes.LOOK_SECONDS
-    )  # that it is left alone can only be seen by waiting
+    # That it is left alone can only be seen by waiting.
+    await asyncio.sleep(2 * processes.MISSES * processes.LOOK_SECONDS)
     assert (watched.restarts, watched.handle) == (0, handle)
     handle.send_signal(how)
 

@@ -80,7 +80,7 @@ async def test_a_connection_that_the_other_end_closed_is_not_used_again(server: 
 
 async def _closed(http: Http) -> None:
     """Until this end has heard of it."""
-    while any(line.open for line in http._lines._idle):  # noqa: ASYNC110
+    while any(line.open for line in http._lines._idle):  # noqa: ASYNC110  # nothing tells of it
         await asyncio.sleep(0)
 
 
@@ -88,7 +88,7 @@ async def test_the_answer_to_a_call_that_was_given_up_is_nobodys(server: Server)
     async with Http(f"http://127.0.0.1:{server.port}") as http:
         server.silent = True
         call = asyncio.create_task(http.request("GET", "/first", seconds=5))
-        while server.connections == 0:  # noqa: ASYNC110
+        while server.connections == 0:  # noqa: ASYNC110  # nothing tells of it
             await asyncio.sleep(0)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
