@@ -1567,6 +1567,7 @@ export class KotaeChat extends HTMLElement {
   previous = null;
   /** Whether the log is scrolled to its end. */
   stuck = true;
+  hintPasses = false;
   unread = 0;
   toldTyping = 0;
 
@@ -1925,7 +1926,7 @@ export class KotaeChat extends HTMLElement {
     else if (name === 'status') { this.showStatus(detail); this.fire(name, detail); }
     else if (name === 'holder') { this.refresh(); this.fire(name, { holder: this.thread.holder, csm: this.thread.csm }); }
     else if (name === 'read') { this.receipts(); this.launcherState(); }
-    else if (name === 'notice') this.hint(this.t[/** @type {'slow'|'started'} */ (detail)]);
+    else if (name === 'notice') this.hint(this.t[/** @type {'slow'|'started'} */ (detail)], true);
     else if (name === 'forgotten') this.build();
     else this.fire(name, detail);
   }
@@ -1952,7 +1953,7 @@ export class KotaeChat extends HTMLElement {
     else ui.below.hidden = false;
     this.seeAll();
     this.launcherState();
-    if (!ui.say.value && !this.thread.outbox.length) this.hint('');
+    if (this.hintPasses && !ui.say.value && !this.thread.outbox.length) this.hint('');
     if (news && !first) this.ring(fresh.filter((one) => one.sender !== 'customer'));
   }
 
@@ -2062,8 +2063,12 @@ export class KotaeChat extends HTMLElement {
     this.ui.status.textContent = text;
   }
 
-  /** @param {string} text shown under the composer until something is typed; '' takes it away */
-  hint(text) {
+  /**
+   * @param {string} text shown under the composer until something is typed; '' takes it away
+   * @param {boolean} passes whether it tells of a wait, which a message that arrives has ended
+   */
+  hint(text, passes = false) {
+    this.hintPasses = passes;
     this.ui.hint.textContent = text;
     this.ui.hint.hidden = !text;
   }
