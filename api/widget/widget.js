@@ -1985,16 +1985,30 @@ export class KotaeChat extends HTMLElement {
     return message.name || (message.sender === 'customer' ? this.t.you : this.t[message.sender]);
   }
 
-  /** Messages on their way, below the log. */
+  /** Messages on their way, below the log. A row that says the same stays: another in its place would lose the click or the focus on its buttons. */
   drawOutbox() {
-    const { thread, t } = this;
+    const { thread, ui: { pending } } = this;
     const drawn = new Set(thread.log.map((one) => one.client_id));
-    const failed = (/** @type {Outgoing} */ item) => h('div', { class: 'state failed' }, h('span', { role: 'alert' }, put(t.failed, item.failed || '')),
-      h('button', { onclick: () => thread.queue({ ...item, failed: undefined }) }, t.retry),
-      h('button', { onclick: () => thread.unqueue(item.client_id) }, t.discard));
-    this.ui.pending.replaceChildren(...thread.outbox.filter((item) => !drawn.has(item.client_id)).map((item) => h('div', { class: 'row customer waiting first' },
-      h('div', { class: 'bubble', dir: 'auto' }, item.text), item.failed ? failed(item) : h('div', { class: 'state' }, t.sending))));
+    const items = thread.outbox.filter((item) => !drawn.has(item.client_id));
+    const key = (/** @type {Outgoing} */ item) => `${item.client_id} ${item.failed ?? ''}`;
+    const keys = new Set(items.map(key));
+    for (const row of [...pending.children]) if (!keys.has(row.dataset.key)) row.remove();
+    items.forEach((item, at) => { if (pending.children[at]?.dataset.key !== key(item)) pending.insertBefore(this.waiting(item, key(item)), pending.children[at] ?? null); });
     if (this.stuck) this.scrollDown();
+  }
+
+  /**
+   * @param {Outgoing} item
+   * @param {string} key what its row says
+   */
+  waiting(item, key) {
+    const { thread, t } = this;
+    const button = (/** @type {string} */ label, /** @type {() => void} */ act) => h('button', { onclick: () => { this.ui.say.focus(); act(); } }, label);
+    const state = item.failed
+      ? h('div', { class: 'state failed' }, h('span', { role: 'alert' }, put(t.failed, item.failed)),
+        button(t.retry, () => thread.queue({ ...item, failed: undefined })), button(t.discard, () => thread.unqueue(item.client_id)))
+      : h('div', { class: 'state' }, t.sending);
+    return h('div', { class: 'row customer waiting first', 'data-key': key }, h('div', { class: 'bubble', dir: 'auto' }, item.text), state);
   }
 
   /** Buttons are for now: once something was said after them they only show what was taken. */
@@ -2085,7 +2099,10 @@ export class KotaeChat extends HTMLElement {
     badge.hidden = !count;
     launcher.setAttribute('aria-expanded', String(this.isOpen));
     launcher.setAttribute('aria-label', this.isOpen ? t.close : count ? put(t.launcherUnread, count) : t.launcher);
-    launcher.replaceChild(icon(this.isOpen ? 'down' : 'chat'), launcher.firstChild);
+    const shape = this.isOpen ? 'down' : 'chat';
+    if (launcher.dataset.icon === shape) return; // put anew for nothing, it would take a click along that is just being made on it
+    launcher.dataset.icon = shape;
+    launcher.replaceChild(icon(shape), launcher.firstChild);
   }
 
   /** Everything drawn counts as seen while the panel is open, in front, and at its end. */
