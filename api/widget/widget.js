@@ -716,6 +716,7 @@ export class Thread {
     const state = this.state;
     if (!state || state.who === subject(jwt)) return;
     if (state.who) this.forget(true);
+    Object.assign(this, { life: {}, busy: false }); // what is being begun as somebody else does not go on
     this.drop();
     if (this.running) this.soon(0);
   }
@@ -1947,7 +1948,6 @@ export class KotaeChat extends HTMLElement {
     ui.log.append(...rows.flat());
     if (fresh.some((one) => one.sender !== 'customer')) ui.typing.hidden = true;
     this.drawOutbox();
-    this.settleChoices();
     this.receipts();
     if (stuck) this.showFrom(rows[0].at(-1), first);
     else ui.below.hidden = false;
@@ -1994,6 +1994,7 @@ export class KotaeChat extends HTMLElement {
     const keys = new Set(items.map(key));
     for (const row of [...pending.children]) if (!keys.has(row.dataset.key)) row.remove();
     items.forEach((item, at) => { if (pending.children[at]?.dataset.key !== key(item)) pending.insertBefore(this.waiting(item, key(item)), pending.children[at] ?? null); });
+    this.settleChoices();
     if (this.stuck) this.scrollDown();
   }
 
@@ -2011,16 +2012,16 @@ export class KotaeChat extends HTMLElement {
     return h('div', { class: 'row customer waiting first', 'data-key': key }, h('div', { class: 'bubble', dir: 'auto' }, item.text), state);
   }
 
-  /** Buttons are for now: once something was said after them they only show what was taken. */
+  /** Buttons are for now: once something was said after them, be it still on its way, they only show what was taken. */
   settleChoices() {
-    const mine = this.thread.log.filter((one) => one.sender === 'customer');
-    for (const group of this.ui.log.querySelectorAll('.choices:not(.settled)')) {
+    const { thread } = this;
+    const mine = thread.log.filter((one) => one.sender === 'customer').map((one) => ({ seq: one.seq, text: /** @type {any} */ (one.body).text }));
+    mine.push(...thread.outbox.filter((one) => !one.failed).map((one) => ({ seq: Infinity, text: one.text })));
+    for (const group of this.ui.log.querySelectorAll('.choices')) {
       const next = mine.find((one) => one.seq > Number(group.closest('.row').dataset.seq));
-      if (!next) continue;
-      group.classList.add('settled');
       for (const button of group.children) {
-        button.disabled = true;
-        button.classList.toggle('taken', /** @type {any} */ (next.body).text === button.textContent);
+        button.disabled = Boolean(next);
+        button.classList.toggle('taken', next?.text === button.textContent);
       }
     }
   }

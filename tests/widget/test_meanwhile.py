@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.widget.conftest import Visit, ask, talk_of
-from tests.widget.server import Server, Talk
+from tests.widget.conftest import Visit, ask, talk_of, until
+from tests.widget.server import Server, Talk, Weather, identity_token
 
 pytestmark = pytest.mark.browser
 
@@ -57,3 +57,45 @@ def test_a_message_amid_the_click_that_removes_one_that_failed(visit: Visit, ser
     page.keyboard.press("Enter")
     expect(page.locator(".row.waiting")).to_have_count(0)
     expect(page.get_by_role("textbox", name="Your message")).to_be_focused()
+
+
+def test_a_choice_is_made_once(visit: Visit, server: Server) -> None:
+    """While what was taken is still on its way, nothing can be taken again; what did not arrive can."""
+    page = visit()
+    talk = talking(page, server)
+    ask(page, "which")
+    choice = page.locator(".choice").first
+    expect(choice).to_be_visible()
+    words = choice.inner_text()
+    server.weather = Weather(drop=1)
+    choice.click()
+    expect(choice).to_be_disabled()
+    choice.evaluate("one => one.click()")
+    assert page.evaluate("kotae.thread.outbox.map(one => one.text)") == [words]
+    server.refused.add(words)
+    server.weather = Weather()
+    expect(page.locator(".state.failed")).to_be_visible()
+    expect(choice).to_be_enabled()
+    assert words not in [one.body.text for one in talk.log if one.sender == "customer"]
+
+
+def test_an_identity_while_the_log_is_read(visit: Visit, server: Server) -> None:
+    """A page that comes back as a visitor's and knows a moment later who is asking: the conversation becomes theirs at once."""
+    page = visit()
+    talk = talking(page, server)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(f"**/v1/conversations/{talk.id}", hold)
+    page.reload()
+    page.wait_for_function("window.kotae?.thread")
+    until(page, lambda: bool(held))
+    page.evaluate("token => kotae.identify(token)", identity_token("a30", "p30"))
+    held[0].continue_()
+    page.wait_for_function("kotae.thread.known && kotae.thread.status === 'online'")
+    assert talk.who == "a30/p30"
