@@ -739,7 +739,7 @@ export class Thread {
     this.keep.set('state', null);
     if (changed) this.keep.names('').forEach((name) => /^(out|note|give):/.test(name) && this.keep.set(name, null));
     this.reset();
-    this.emit('forgotten');
+    this.emit('forgotten', changed);
   }
 
   /**
@@ -1569,6 +1569,8 @@ export class KotaeChat extends HTMLElement {
   /** Whether the log is scrolled to its end. */
   stuck = true;
   hintPasses = false;
+  /** @type {any} the article that is being read */
+  cited = null;
   unread = 0;
   toldTyping = 0;
 
@@ -1665,6 +1667,7 @@ export class KotaeChat extends HTMLElement {
     this.root.adoptedStyleSheets = [sheet];
     this.root.replaceChildren(this.frame);
     this.build();
+    if (this.isOpen) this.raise(); // moved in its page, a dialog is not above everything any more
     this.listen(window, 'storage', (event) => { if (event.storageArea === thread.keep.storage) thread.noticed(event.key); });
     for (const name of ['online', 'offline']) this.listen(window, name, () => thread.probe());
     this.listen(window, 'pagehide', () => thread.stop()); // an open socket would keep the page out of the back-forward cache
@@ -1715,28 +1718,61 @@ export class KotaeChat extends HTMLElement {
 
   // -- the parts
 
-  /** Draws everything anew: at the start, in another language, and for another conversation. */
-  build() {
-    const { thread, isOpen } = this;
-    const draft = this.ui.say?.value || '';
+  /**
+   * Draws everything anew: at the start, in another language, and for another conversation. Since that may come at any moment,
+   * what the customer is at goes on: the words half typed, the search, the article, where focus is.
+   * @param {boolean} [changed] it is for another person, who finds nothing of that
+   */
+  build(changed = false) {
+    const { thread, ui: before } = this;
+    const focused = this.root.activeElement;
     this.tongue = thread.lang = this.language();
     this.t = WORDS[this.tongue];
     this.previous = null;
-    this.ui = { panel: h('dialog', { class: 'panel', lang: this.tongue }) };
-    this.ui.launcher = this.buildLauncher();
-    this.ui.panel.append(this.buildChat(), this.buildSearch(), this.buildArticle());
-    this.listenPanel(this.ui.panel);
-    this.frame.replaceChildren(this.ui.launcher, this.ui.panel);
-    this.ui.say.value = draft;
+    this.ui = before.panel ? { panel: before.panel, launcher: before.launcher, badge: before.badge, greeting: before.greeting } : this.buildFrame();
+    const { ui } = this;
+    ui.panel.lang = ui.launcher.lang = this.tongue;
+    ui.panel.replaceChildren(this.buildChat(), this.buildSearch(), this.buildArticle());
     this.add(thread.log, false);
     this.drawOutbox();
     this.refresh();
-    if (isOpen) this.raise();
+    if (before.banner) ui.banner.hidden = before.banner.hidden;
+    this.showStatus(thread.status);
+    if (before.say && !changed) this.goOn(before, focused);
+    if (focused && !focused.isConnected && !ui.panel.contains(this.root.activeElement)) this.resting().focus({ preventScroll: true });
   }
 
-  buildLauncher() {
-    this.ui.badge = h('span', { class: 'badge', hidden: true, 'aria-hidden': 'true' });
-    return h('button', { class: 'launcher', part: 'launcher', lang: this.tongue, 'aria-haspopup': 'dialog', hidden: this.hasAttribute('no-launcher'), onclick: () => (this.isOpen ? this.close() : this.open()) }, icon('chat'), this.ui.badge);
+  /**
+   * What the customer was at, in parts that were made anew.
+   * @param {Record<string, any>} before the parts as they were
+   * @param {Element|null} focused of them
+   */
+  goOn(before, focused) {
+    const { ui } = this;
+    ui.say.value = before.say.value;
+    if (focused === before.say) {
+      ui.say.focus({ preventScroll: true });
+      ui.say.setSelectionRange(before.say.selectionStart, before.say.selectionEnd);
+    }
+    this.weigh();
+    this.hint(before.hint.textContent, this.hintPasses);
+    if (!before.search.hidden || (!before.article.hidden && before.article.from.name === 'search')) {
+      this.show('search');
+      ui.query.value = before.query.value;
+      if (focused === before.query) ui.query.focus({ preventScroll: true });
+      if (ui.query.value) this.find().catch(warn);
+    }
+    if (!before.article.hidden) this.read(this.cited).catch(warn);
+  }
+
+  /** The parts that stay for good: the dialog, so that it stays open, and its button. */
+  buildFrame() {
+    const badge = h('span', { class: 'badge', hidden: true, 'aria-hidden': 'true' });
+    const launcher = h('button', { class: 'launcher', part: 'launcher', 'aria-haspopup': 'dialog', 'data-icon': 'chat', hidden: this.hasAttribute('no-launcher'), onclick: () => (this.isOpen ? this.close() : this.open()) }, icon('chat'), badge);
+    const panel = h('dialog', { class: 'panel' });
+    this.listenPanel(panel);
+    this.frame.replaceChildren(launcher, panel);
+    return { panel, launcher, badge };
   }
 
   /**
@@ -1881,16 +1917,20 @@ export class KotaeChat extends HTMLElement {
 
   /** Opens the dialog: over the whole screen and modal on small ones, beside the page elsewhere. */
   raise() {
-    const { panel, say, title } = this.ui;
+    const { panel } = this.ui;
     const focused = this.root.activeElement;
     if (panel.open) panel.close();
     panel.classList.toggle('whole', this.small.matches);
     if (this.small.matches) panel.showModal();
     else panel.show();
     this.fit();
-    // On a touch screen focusing the field would cover half of it with the keyboard.
-    const target = focused && panel.contains(focused) ? focused : matchMedia('(pointer: coarse)').matches ? title : say;
-    target.focus({ preventScroll: true });
+    this.weigh();
+    (focused && panel.contains(focused) ? focused : this.resting()).focus({ preventScroll: true });
+  }
+
+  /** Where focus is when it is nowhere else. On a touch screen focusing the field would cover half of it with the keyboard. */
+  resting() {
+    return matchMedia('(pointer: coarse)').matches ? this.ui.title : this.ui.say;
   }
 
   /** The visible height: smaller than the screen while its keyboard is up. */
@@ -1928,7 +1968,7 @@ export class KotaeChat extends HTMLElement {
     else if (name === 'holder') { this.refresh(); this.fire(name, { holder: this.thread.holder, csm: this.thread.csm }); }
     else if (name === 'read') { this.receipts(); this.launcherState(); }
     else if (name === 'notice') this.hint(this.t[/** @type {'slow'|'started'} */ (detail)], true);
-    else if (name === 'forgotten') this.build();
+    else if (name === 'forgotten') this.build(Boolean(detail));
     else this.fire(name, detail);
   }
 
@@ -2142,13 +2182,23 @@ export class KotaeChat extends HTMLElement {
 
   // -- writing
 
-  typed() {
+  /**
+   * The composer as tall as its words, and its button by whether they can be sent.
+   * @returns {number} characters there are too many
+   */
+  weigh() {
     const { say, send } = this.ui;
     say.style.height = 'auto';
-    say.style.height = `${say.scrollHeight + 2}px`;
-    const over = say.value.trim().length - MAX_TEXT;
+    if (say.scrollHeight) say.style.height = `${say.scrollHeight + 2}px`; // none while the panel is closed
+    const over = Math.max(0, say.value.trim().length - MAX_TEXT);
     send.setAttribute('aria-disabled', String(!say.value.trim() || over > 0));
-    this.hint(over > 0 ? put(this.t.tooLong, over) : '');
+    return over;
+  }
+
+  typed() {
+    const { say } = this.ui;
+    const over = this.weigh();
+    this.hint(over ? put(this.t.tooLong, over) : '');
     if (!say.value) this.toldTyping = 0;
     else if (Date.now() - this.toldTyping > TIMING.typing) {
       this.toldTyping = Date.now();
@@ -2235,6 +2285,7 @@ export class KotaeChat extends HTMLElement {
    */
   async read(citation) {
     const { t, ui, tongue } = this;
+    this.cited = citation;
     const title = h('h2', { tabindex: -1, lang: citation.lang }, citation.title);
     const body = h('div', { class: 'prose', dir: 'auto', lang: citation.lang }, h('p', { class: 'vh' }, t.loading), ...[0, 1, 2].map(() => h('i', { class: 'ghost' })));
     ui.paper.replaceChildren(title, h('p', { class: 'soft' }, citation.updated ? put(t.updated, day(citation.updated, tongue)) : ''), body);

@@ -99,3 +99,44 @@ def test_an_identity_while_the_log_is_read(visit: Visit, server: Server) -> None
     held[0].continue_()
     page.wait_for_function("kotae.thread.known && kotae.thread.status === 'online'")
     assert talk.who == "a30/p30"
+
+
+def test_what_one_is_at_goes_on_when_everything_is_drawn_anew(visit: Visit, server: Server) -> None:
+    """Another language, or another conversation: the words with the cursor in them, the search and the article stay."""
+    page = visit()
+    talking(page, server)
+    box = page.locator(".compose textarea")
+    box.press_sequentially("Hello world")
+    box.evaluate("one => one.setSelectionRange(5, 5)")
+    page.evaluate("kotae.setAttribute('lang', 'ja')")
+    expect(page.get_by_role("textbox", name="メッセージ")).to_be_focused()
+    page.keyboard.type(",")
+    expect(box).to_have_value("Hello, world")
+    page.evaluate("kotae.setAttribute('lang', 'en')")
+    expect(page.get_by_role("button", name="Send")).to_have_attribute("aria-disabled", "false")
+    page.get_by_role("button", name="Search the help articles").last.click()
+    page.keyboard.type("limits")
+    expect(page.get_by_text("Articles found: 2")).to_be_visible()
+    page.evaluate("kotae.build()")
+    expect(page.get_by_text("Articles found: 2")).to_be_visible()
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.get_by_role("button", name="Plans and limits").click()
+    expect(page.get_by_text("Four plans.")).to_be_visible()
+    page.evaluate("kotae.build()")
+    expect(page.get_by_text("Four plans.")).to_be_visible()
+    page.get_by_role("button", name="Back").click()
+    expect(page.get_by_role("searchbox")).to_have_value("limits")
+    page.get_by_role("button", name="Back").click()
+    expect(box).to_have_value("Hello, world")
+    page.evaluate("kotae.logout(); kotae.open()")
+    expect(box).to_have_value("")
+
+
+def test_who_is_busy_in_the_page_stays_there(visit: Visit, server: Server) -> None:
+    """The chat is open beside the page: drawn anew, it does not take the focus that is elsewhere."""
+    page = visit()
+    talking(page, server)
+    page.get_by_role("button", name="theirs").focus()
+    page.evaluate("kotae.setAttribute('lang', 'ja')")
+    expect(page.get_by_role("textbox", name="メッセージ")).to_be_visible()
+    expect(page.get_by_role("button", name="theirs")).to_be_focused()
