@@ -716,6 +716,7 @@ export class Thread {
     const state = this.state;
     if (!state || state.who === subject(jwt)) return;
     if (state.who) this.forget(true);
+    Object.assign(this, { life: {}, busy: false }); // what is being begun as somebody else does not go on
     this.drop();
     if (this.running) this.soon(0);
   }
@@ -738,7 +739,7 @@ export class Thread {
     this.keep.set('state', null);
     if (changed) this.keep.names('').forEach((name) => /^(out|note|give):/.test(name) && this.keep.set(name, null));
     this.reset();
-    this.emit('forgotten');
+    this.emit('forgotten', changed);
   }
 
   /**
@@ -1568,6 +1569,8 @@ export class KotaeChat extends HTMLElement {
   /** Whether the log is scrolled to its end. */
   stuck = true;
   hintPasses = false;
+  /** @type {any} the article that is being read */
+  cited = null;
   unread = 0;
   toldTyping = 0;
 
@@ -1664,6 +1667,7 @@ export class KotaeChat extends HTMLElement {
     this.root.adoptedStyleSheets = [sheet];
     this.root.replaceChildren(this.frame);
     this.build();
+    if (this.isOpen) this.raise(); // moved in its page, a dialog is not above everything any more
     this.listen(window, 'storage', (event) => { if (event.storageArea === thread.keep.storage) thread.noticed(event.key); });
     for (const name of ['online', 'offline']) this.listen(window, name, () => thread.probe());
     this.listen(window, 'pagehide', () => thread.stop()); // an open socket would keep the page out of the back-forward cache
@@ -1714,28 +1718,61 @@ export class KotaeChat extends HTMLElement {
 
   // -- the parts
 
-  /** Draws everything anew: at the start, in another language, and for another conversation. */
-  build() {
-    const { thread, isOpen } = this;
-    const draft = this.ui.say?.value || '';
+  /**
+   * Draws everything anew: at the start, in another language, and for another conversation. Since that may come at any moment,
+   * what the customer is at goes on: the words half typed, the search, the article, where focus is.
+   * @param {boolean} [changed] it is for another person, who finds nothing of that
+   */
+  build(changed = false) {
+    const { thread, ui: before } = this;
+    const focused = this.root.activeElement;
     this.tongue = thread.lang = this.language();
     this.t = WORDS[this.tongue];
     this.previous = null;
-    this.ui = { panel: h('dialog', { class: 'panel', lang: this.tongue }) };
-    this.ui.launcher = this.buildLauncher();
-    this.ui.panel.append(this.buildChat(), this.buildSearch(), this.buildArticle());
-    this.listenPanel(this.ui.panel);
-    this.frame.replaceChildren(this.ui.launcher, this.ui.panel);
-    this.ui.say.value = draft;
+    this.ui = before.panel ? { panel: before.panel, launcher: before.launcher, badge: before.badge, greeting: before.greeting } : this.buildFrame();
+    const { ui } = this;
+    ui.panel.lang = ui.launcher.lang = this.tongue;
+    ui.panel.replaceChildren(this.buildChat(), this.buildSearch(), this.buildArticle());
     this.add(thread.log, false);
     this.drawOutbox();
     this.refresh();
-    if (isOpen) this.raise();
+    if (before.banner) ui.banner.hidden = before.banner.hidden;
+    this.showStatus(thread.status);
+    if (before.say && !changed) this.goOn(before, focused);
+    if (focused && !focused.isConnected && !ui.panel.contains(this.root.activeElement)) this.resting().focus({ preventScroll: true });
   }
 
-  buildLauncher() {
-    this.ui.badge = h('span', { class: 'badge', hidden: true, 'aria-hidden': 'true' });
-    return h('button', { class: 'launcher', part: 'launcher', lang: this.tongue, 'aria-haspopup': 'dialog', hidden: this.hasAttribute('no-launcher'), onclick: () => (this.isOpen ? this.close() : this.open()) }, icon('chat'), this.ui.badge);
+  /**
+   * What the customer was at, in parts that were made anew.
+   * @param {Record<string, any>} before the parts as they were
+   * @param {Element|null} focused of them
+   */
+  goOn(before, focused) {
+    const { ui } = this;
+    ui.say.value = before.say.value;
+    if (focused === before.say) {
+      ui.say.focus({ preventScroll: true });
+      ui.say.setSelectionRange(before.say.selectionStart, before.say.selectionEnd);
+    }
+    this.weigh();
+    this.hint(before.hint.textContent, this.hintPasses);
+    if (!before.search.hidden || (!before.article.hidden && before.article.from.name === 'search')) {
+      this.show('search');
+      ui.query.value = before.query.value;
+      if (focused === before.query) ui.query.focus({ preventScroll: true });
+      if (ui.query.value) this.find().catch(warn);
+    }
+    if (!before.article.hidden) this.read(this.cited).catch(warn);
+  }
+
+  /** The parts that stay for good: the dialog, so that it stays open, and its button. */
+  buildFrame() {
+    const badge = h('span', { class: 'badge', hidden: true, 'aria-hidden': 'true' });
+    const launcher = h('button', { class: 'launcher', part: 'launcher', 'aria-haspopup': 'dialog', 'data-icon': 'chat', hidden: this.hasAttribute('no-launcher'), onclick: () => (this.isOpen ? this.close() : this.open()) }, icon('chat'), badge);
+    const panel = h('dialog', { class: 'panel' });
+    this.listenPanel(panel);
+    this.frame.replaceChildren(launcher, panel);
+    return { panel, launcher, badge };
   }
 
   /**
@@ -1880,16 +1917,20 @@ export class KotaeChat extends HTMLElement {
 
   /** Opens the dialog: over the whole screen and modal on small ones, beside the page elsewhere. */
   raise() {
-    const { panel, say, title } = this.ui;
+    const { panel } = this.ui;
     const focused = this.root.activeElement;
     if (panel.open) panel.close();
     panel.classList.toggle('whole', this.small.matches);
     if (this.small.matches) panel.showModal();
     else panel.show();
     this.fit();
-    // On a touch screen focusing the field would cover half of it with the keyboard.
-    const target = focused && panel.contains(focused) ? focused : matchMedia('(pointer: coarse)').matches ? title : say;
-    target.focus({ preventScroll: true });
+    this.weigh();
+    (focused && panel.contains(focused) ? focused : this.resting()).focus({ preventScroll: true });
+  }
+
+  /** Where focus is when it is nowhere else. On a touch screen focusing the field would cover half of it with the keyboard. */
+  resting() {
+    return matchMedia('(pointer: coarse)').matches ? this.ui.title : this.ui.say;
   }
 
   /** The visible height: smaller than the screen while its keyboard is up. */
@@ -1927,7 +1968,7 @@ export class KotaeChat extends HTMLElement {
     else if (name === 'holder') { this.refresh(); this.fire(name, { holder: this.thread.holder, csm: this.thread.csm }); }
     else if (name === 'read') { this.receipts(); this.launcherState(); }
     else if (name === 'notice') this.hint(this.t[/** @type {'slow'|'started'} */ (detail)], true);
-    else if (name === 'forgotten') this.build();
+    else if (name === 'forgotten') this.build(Boolean(detail));
     else this.fire(name, detail);
   }
 
@@ -1947,7 +1988,6 @@ export class KotaeChat extends HTMLElement {
     ui.log.append(...rows.flat());
     if (fresh.some((one) => one.sender !== 'customer')) ui.typing.hidden = true;
     this.drawOutbox();
-    this.settleChoices();
     this.receipts();
     if (stuck) this.showFrom(rows[0].at(-1), first);
     else ui.below.hidden = false;
@@ -1985,28 +2025,43 @@ export class KotaeChat extends HTMLElement {
     return message.name || (message.sender === 'customer' ? this.t.you : this.t[message.sender]);
   }
 
-  /** Messages on their way, below the log. */
+  /** Messages on their way, below the log. A row that says the same stays: another in its place would lose the click or the focus on its buttons. */
   drawOutbox() {
-    const { thread, t } = this;
+    const { thread, ui: { pending } } = this;
     const drawn = new Set(thread.log.map((one) => one.client_id));
-    const failed = (/** @type {Outgoing} */ item) => h('div', { class: 'state failed' }, h('span', { role: 'alert' }, put(t.failed, item.failed || '')),
-      h('button', { onclick: () => thread.queue({ ...item, failed: undefined }) }, t.retry),
-      h('button', { onclick: () => thread.unqueue(item.client_id) }, t.discard));
-    this.ui.pending.replaceChildren(...thread.outbox.filter((item) => !drawn.has(item.client_id)).map((item) => h('div', { class: 'row customer waiting first' },
-      h('div', { class: 'bubble', dir: 'auto' }, item.text), item.failed ? failed(item) : h('div', { class: 'state' }, t.sending))));
+    const items = thread.outbox.filter((item) => !drawn.has(item.client_id));
+    const key = (/** @type {Outgoing} */ item) => `${item.client_id} ${item.failed ?? ''}`;
+    const keys = new Set(items.map(key));
+    for (const row of [...pending.children]) if (!keys.has(row.dataset.key)) row.remove();
+    items.forEach((item, at) => { if (pending.children[at]?.dataset.key !== key(item)) pending.insertBefore(this.waiting(item, key(item)), pending.children[at] ?? null); });
+    this.settleChoices();
     if (this.stuck) this.scrollDown();
   }
 
-  /** Buttons are for now: once something was said after them they only show what was taken. */
+  /**
+   * @param {Outgoing} item
+   * @param {string} key what its row says
+   */
+  waiting(item, key) {
+    const { thread, t } = this;
+    const button = (/** @type {string} */ label, /** @type {() => void} */ act) => h('button', { onclick: () => { this.ui.say.focus(); act(); } }, label);
+    const state = item.failed
+      ? h('div', { class: 'state failed' }, h('span', { role: 'alert' }, put(t.failed, item.failed)),
+        button(t.retry, () => thread.queue({ ...item, failed: undefined })), button(t.discard, () => thread.unqueue(item.client_id)))
+      : h('div', { class: 'state' }, t.sending);
+    return h('div', { class: 'row customer waiting first', 'data-key': key }, h('div', { class: 'bubble', dir: 'auto' }, item.text), state);
+  }
+
+  /** Buttons are for now: once something was said after them, be it still on its way, they only show what was taken. */
   settleChoices() {
-    const mine = this.thread.log.filter((one) => one.sender === 'customer');
-    for (const group of this.ui.log.querySelectorAll('.choices:not(.settled)')) {
+    const { thread } = this;
+    const mine = thread.log.filter((one) => one.sender === 'customer').map((one) => ({ seq: one.seq, text: /** @type {any} */ (one.body).text }));
+    mine.push(...thread.outbox.filter((one) => !one.failed).map((one) => ({ seq: Infinity, text: one.text })));
+    for (const group of this.ui.log.querySelectorAll('.choices')) {
       const next = mine.find((one) => one.seq > Number(group.closest('.row').dataset.seq));
-      if (!next) continue;
-      group.classList.add('settled');
       for (const button of group.children) {
-        button.disabled = true;
-        button.classList.toggle('taken', /** @type {any} */ (next.body).text === button.textContent);
+        button.disabled = Boolean(next);
+        button.classList.toggle('taken', next?.text === button.textContent);
       }
     }
   }
@@ -2085,7 +2140,10 @@ export class KotaeChat extends HTMLElement {
     badge.hidden = !count;
     launcher.setAttribute('aria-expanded', String(this.isOpen));
     launcher.setAttribute('aria-label', this.isOpen ? t.close : count ? put(t.launcherUnread, count) : t.launcher);
-    launcher.replaceChild(icon(this.isOpen ? 'down' : 'chat'), launcher.firstChild);
+    const shape = this.isOpen ? 'down' : 'chat';
+    if (launcher.dataset.icon === shape) return; // put anew for nothing, it would take a click along that is just being made on it
+    launcher.dataset.icon = shape;
+    launcher.replaceChild(icon(shape), launcher.firstChild);
   }
 
   /** Everything drawn counts as seen while the panel is open, in front, and at its end. */
@@ -2124,13 +2182,23 @@ export class KotaeChat extends HTMLElement {
 
   // -- writing
 
-  typed() {
+  /**
+   * The composer as tall as its words, and its button by whether they can be sent.
+   * @returns {number} characters there are too many
+   */
+  weigh() {
     const { say, send } = this.ui;
     say.style.height = 'auto';
-    say.style.height = `${say.scrollHeight + 2}px`;
-    const over = say.value.trim().length - MAX_TEXT;
+    if (say.scrollHeight) say.style.height = `${say.scrollHeight + 2}px`; // none while the panel is closed
+    const over = Math.max(0, say.value.trim().length - MAX_TEXT);
     send.setAttribute('aria-disabled', String(!say.value.trim() || over > 0));
-    this.hint(over > 0 ? put(this.t.tooLong, over) : '');
+    return over;
+  }
+
+  typed() {
+    const { say } = this.ui;
+    const over = this.weigh();
+    this.hint(over ? put(this.t.tooLong, over) : '');
     if (!say.value) this.toldTyping = 0;
     else if (Date.now() - this.toldTyping > TIMING.typing) {
       this.toldTyping = Date.now();
@@ -2217,6 +2285,7 @@ export class KotaeChat extends HTMLElement {
    */
   async read(citation) {
     const { t, ui, tongue } = this;
+    this.cited = citation;
     const title = h('h2', { tabindex: -1, lang: citation.lang }, citation.title);
     const body = h('div', { class: 'prose', dir: 'auto', lang: citation.lang }, h('p', { class: 'vh' }, t.loading), ...[0, 1, 2].map(() => h('i', { class: 'ghost' })));
     ui.paper.replaceChildren(title, h('p', { class: 'soft' }, citation.updated ? put(t.updated, day(citation.updated, tongue)) : ''), body);
