@@ -219,7 +219,9 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _rows(path: Path, needed: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(
+        read_text(path).split("\n"), start=1
+    ):  # a string of JSON may hold other breaks of lines
         if not line.strip():
             continue
         try:
@@ -236,8 +238,8 @@ def _labels(folder: Path) -> Iterator[tuple[str, str]]:
     path = folder / "qrels" / "test.tsv"
     if not path.exists():
         path = next(iter(sorted((folder / "qrels").glob("*.tsv"))), path)
-    for number, row in enumerate(csv.reader(read_text(path).splitlines(), delimiter="\t"), start=1):
-        if number == 1 and row and row[0] == "query-id":
+    for number, row in enumerate(csv.reader(read_text(path).split("\n"), delimiter="\t"), start=1):
+        if not row or (number == 1 and row[0] == "query-id"):
             continue
         try:
             query, article, score = row[0], row[1], float(row[2])

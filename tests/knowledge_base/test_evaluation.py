@@ -94,6 +94,17 @@ def test_a_wrong_folder_names_file_and_line(tmp_path: Path, name: str, text: str
         load_questions(folder)
 
 
+def test_files_as_other_programs_write_them_are_read(tmp_path: Path) -> None:
+    folder = beir(tmp_path / "set")
+    text = "one\u2028two\x85three"
+    (folder / "queries.jsonl").write_text(
+        "\ufeff" + json.dumps({"_id": "1", "text": text}, ensure_ascii=False) + "\r\n\r\n"
+    )
+    (folder / "qrels" / "test.tsv").write_text("\ufeffquery-id\tcorpus-id\tscore\r\n1\ta\t1\r\n\r\n")
+    [question] = load_questions(folder)
+    assert (question.text, question.right) == (text, {"a"})
+
+
 def test_an_id_that_comes_twice_is_refused(tmp_path: Path) -> None:
     folder = beir(tmp_path / "set")
     (folder / "corpus.jsonl").write_text('{"_id": "a", "text": "x"}\n{"_id": "a", "text": "y"}\n')
