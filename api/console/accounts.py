@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import cast, get_args
@@ -49,10 +50,14 @@ async def everything(request: Request) -> Response | None:
         with filters:
             ui.html(render("accounts_filters.html", desk.lang, **given), sanitize=False)
         table = ui.html("", sanitize=False).classes("page-body")
+    chosen: Mapping[str, str] = asked
 
     async def show(wanted: Mapping[str, str]) -> None:
+        nonlocal chosen
+        chosen = wanted
         rows = await _standings(desk, wanted)
-        table.set_content(render("accounts.html", desk.lang, rows=rows, **words(desk)))
+        if wanted is chosen:  # nobody chose something else meanwhile
+            table.set_content(render("accounts.html", desk.lang, rows=rows, **words(desk)))
 
     async def choose(event: GenericEventArguments) -> None:
         given = event.args if isinstance(event.args, dict) else {}
@@ -172,3 +177,5 @@ class Notes:
         found = await self._desk.act(work)
         if found is not None:
             self.draw(found)
+        else:
+            ui.run_javascript(f"kotae.giveBack({json.dumps(text)})")

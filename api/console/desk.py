@@ -114,7 +114,7 @@ class Desk:
 
     async def signal(self, work: Work[None]) -> None:
         """Runs `work` in a transaction; that it failed is of no interest to the CSM."""
-        with contextlib.suppress(KotaeError, SQLAlchemyError):
+        with contextlib.suppress(KotaeError, SQLAlchemyError, psycopg.Error):
             await self.read(work)
 
     def refuse(self, error: KotaeError) -> None:
@@ -160,7 +160,7 @@ class Desk:
                         await on_events(events)
                 except Unauthenticated:
                     return
-                except (SQLAlchemyError, KotaeError) as error:
+                except (SQLAlchemyError, psycopg.Error, KotaeError) as error:
                     logger.warning("console_refresh_failed", reason=type(error).__name__)
                 events = [await waiting.get()]
                 await asyncio.sleep(_SETTLE_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import get_args
@@ -43,9 +44,13 @@ class Navigation:
     def __init__(self, desk: Desk, active: str) -> None:
         self._desk = desk
         self._active = active
-        self._shown: tuple[Counts, bool] | None = None
-        self._element = ui.html("", sanitize=False, tag="nav").classes("nav")
-        self._element.on("click", self._switch, js_handler=_SWITCH)
+        self._reading = asyncio.Lock()
+        self._counts: Counts | None = None
+        self._away: bool | None = None
+        with ui.element("nav").classes("nav"):
+            self._links = ui.html("", sanitize=False).style("display: contents")
+            self._corner = ui.html("", sanitize=False).style("display: contents")
+        self._corner.on("click", self._switch, js_handler=_SWITCH)
         self._draw(Counts(), desk.csm)
 
     async def refresh(self) -> None:
@@ -54,7 +59,8 @@ class Navigation:
         async def count(database: AsyncSession, csm: Csm, _: object) -> tuple[Counts, Csm]:
             return await inbox.counts(database, csm), csm
 
-        self._draw(*await self._desk.read(count))
+        async with self._reading:  # of two at once the earlier look could be shown last
+            self._draw(*await self._desk.read(count))
 
     async def _switch(self) -> None:
         """The CSM is away, or back."""
@@ -67,24 +73,22 @@ class Navigation:
         await self.refresh()
 
     def _draw(self, counts: Counts, csm: Csm) -> None:
-        if (counts, csm.away) == self._shown:
-            return
-        self._shown = counts, csm.away
+        """Each half by itself: one's own corner may be open while the counts change."""
         desk = self._desk
-        numbers = {"queue": counts.queued, "watching": counts.watching, "mine": counts.mine, "all": 0}
-        self._element.set_content(
-            render(
-                "nav.html",
-                desk.lang,
-                active=self._active,
-                views=[(name, paths.view(name), numbers[name]) for name in get_args(View)],
-                pages=PAGES + (ADMIN_PAGES if desk.csm.role == "admin" else ()),
-                counts=counts,
-                csm=csm,
-                initials=initials(desk.csm.name),
-                theme=desk.theme,
-            )
-        )
+        if counts != self._counts:
+            self._counts = counts
+            numbers = {"queue": counts.queued, "watching": counts.watching, "mine": counts.mine, "all": 0}
+            links = {
+                "active": self._active,
+                "views": [(name, paths.view(name), numbers[name]) for name in get_args(View)],
+                "pages": PAGES + (ADMIN_PAGES if desk.csm.role == "admin" else ()),
+                "counts": counts,
+            }
+            self._links.set_content(render("nav_links.html", desk.lang, **links))
+        if csm.away != self._away:
+            self._away = csm.away
+            corner = {"csm": csm, "initials": initials(desk.csm.name), "theme": desk.theme}
+            self._corner.set_content(render("nav_corner.html", desk.lang, **corner))
 
 
 @contextmanager

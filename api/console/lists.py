@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 from nicegui import ui
@@ -41,6 +42,7 @@ class ConversationList:
         self._template = template
         self._current = current
         self._limit = PAGE
+        self._reading = asyncio.Lock()
         self._lines: dict[str, tuple[ui.html, str]] = {}
         self._list = ui.element("div").classes("list").props("role=list")
         self._list.on("click", self._claim, js_handler=_CLICK)
@@ -58,6 +60,10 @@ class ConversationList:
 
     async def refresh(self) -> None:
         """Draws the list as it is now."""
+        async with self._reading:  # of two at once the earlier look could be shown last
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         wanted, lang = self._wanted, self._desk.lang
 
         async def look(database: AsyncSession, csm: Csm, moment: datetime) -> tuple[list[Row], int]:

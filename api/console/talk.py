@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,6 +85,7 @@ class Talk:
         self._desk = desk
         self._id = shown.conversation.id
         self._shown = shown
+        self._reading = asyncio.Lock()
         self._drawn: tuple[Any, ...] = ()
         self._can: tuple[bool, ...] = ()
         self._taking = ""
@@ -104,8 +106,9 @@ class Talk:
 
     async def refresh(self) -> None:
         """Shows what is new."""
-        self._shown = await self._desk.read(look_up(self._id))
-        self._draw()
+        async with self._reading:  # of two at once the earlier look could be shown last
+            self._shown = await self._desk.read(look_up(self._id))
+            self._draw()
         if await self._thread.refresh():
             self._typing.set_visibility(False)
         own = self._thread.last_of_csm
@@ -199,7 +202,7 @@ class Talk:
             return await queue.step_in(database, self._id, csm, moment)
 
         if await self._desk.act(work) is not None:
-            ui.run_javascript("kotae.focus()")
+            ui.run_javascript("kotae.taken()")
         await self.refresh()
 
     async def _release(self, to: Literal["bot", "queue"]) -> None:

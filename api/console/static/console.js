@@ -60,21 +60,32 @@
     if (!form || !field) return;
     if (mode) form.dataset.chosen = mode;
     const open = form.dataset.open === "yes";
-    const now = form.dataset.chosen || (open ? "reply" : "note");
+    // Words stay what they were begun as: a note must not become a reply because the conversation is one's own meanwhile.
+    const begun = field.value.trim() ? form.dataset.showing : undefined;
+    const now = form.dataset.chosen || begun || (open ? "reply" : "note");
     form.dataset.showing = now;
     for (const tab of all(".tab[data-mode]", form)) tab.setAttribute("aria-selected", String(tab.dataset.mode === now));
     const closed = now === "reply" && !open;
     field.placeholder = closed ? field.dataset.closed : field.dataset[now];
-    field.disabled = closed;
+    field.readOnly = closed; // not disabled: focus would be lost, and the next letters would be keys that do something
     one("[data-do=send]", form).disabled = closed;
     if (mode && !closed) field.focus();
   };
-  kotae.focus = () => { const form = composer(); if (form) delete form.dataset.chosen; kotae.compose(); box()?.focus(); };
+  kotae.taken = () => {
+    const form = composer(), field = box();
+    if (!form) return;
+    form.dataset.open = "yes"; // as the server says in a moment
+    if (!field.value.trim()) delete form.dataset.chosen;
+    kotae.compose();
+    field.focus();
+  };
   kotae.send = (emit) => {
     const field = box(), text = field.value.trim();
-    if (!text || field.disabled) return;
+    if (!text || field.readOnly) return;
     const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
-    emit({ text, mode: composer().dataset.showing, id });
+    const mode = composer().dataset.showing;
+    if (mode === "note") composer().dataset.chosen = mode; // so is the next sentence
+    emit({ text, mode, id });
     field.value = "";
   };
   kotae.key = (event, emit) => {
@@ -86,7 +97,8 @@
   kotae.insert = (text, mode) => {
     const field = box();
     if (!field || !text) return;
-    kotae.compose(mode);
+    // Into a note that is being written it goes as part of it: the note must not become a reply with it.
+    kotae.compose(field.value.trim() && composer().dataset.showing === "note" ? "note" : mode);
     field.value = field.value ? `${field.value.trimEnd()}\n${text}` : text;
     field.focus();
     field.setSelectionRange(field.value.length, field.value.length);
@@ -99,7 +111,13 @@
     const field = one("textarea", event.target.closest("form"));
     if (field.value.trim()) { emit(field.value); field.value = ""; }
   };
-  kotae.toOffers = () => requestAnimationFrame(() => setTimeout(() => one(".offer")?.focus(), 60));
+  kotae.giveBack = (text) => { // a note that could not be kept, before what was written meanwhile
+    const field = one(".note-form textarea");
+    field.value = [text, field.value].filter(Boolean).join("\n");
+  };
+  kotae.toOffers = () => requestAnimationFrame(() => setTimeout(() => {
+    if (!document.activeElement?.closest("input, textarea, select")) one(".offer")?.focus(); // who writes meanwhile goes on writing
+  }, 60));
   let typed = 0;
   document.addEventListener("input", (event) => {
     const form = event.target.closest?.(".composer");
@@ -245,6 +263,23 @@
     if (name === "notices") toggleNotices();
   });
 
+  // ----- what is drawn anew under the hand: a click that was begun on it, and focus, are meant for what stands in its place
+  const HANDLE = "a[href], button, summary";
+  const meant = (e) => e && [e.tagName, e.getAttribute("href"), e.name, e.closest("[data-seq]")?.dataset.seq, JSON.stringify(e.dataset)].join(" ");
+  const held = (e) => { const it = e?.closest?.(HANDLE); return it ? { it, meant: meant(it) } : undefined; };
+  let pressed, focused;
+  document.addEventListener("pointerdown", (event) => { pressed = event.button === 0 ? held(event.target) : undefined; });
+  document.addEventListener("pointerup", (event) => {
+    const begun = pressed, it = document.elementFromPoint(event.clientX, event.clientY)?.closest(HANDLE);
+    pressed = undefined;
+    if (begun && it && !begun.it.isConnected && meant(it) === begun.meant) it.click(); // the browser makes no click of this
+  });
+  document.addEventListener("focusin", (event) => { focused = held(event.target); });
+  function refocus() {
+    if (document.activeElement !== document.body || !focused || focused.it.isConnected) return;
+    all(HANDLE).find((e) => meant(e) === focused.meant && e.offsetParent !== null)?.focus();
+  }
+
   // ----- whenever the page has changed
   const known = new WeakSet();
   let asked = false;
@@ -255,6 +290,7 @@
     const thread = one(".thread");
     if (thread && !known.has(thread)) { known.add(thread); stick(thread); }
     if (composer()) kotae.compose();
+    refocus();
     if (at && document.activeElement === document.body) one(`.main .list a[data-id="${CSS.escape(at)}"]`)?.focus();
     if (location.hash === "#search" && one(".search")) { history.replaceState(null, "", location.pathname + location.search); one(".search").focus(); }
   }
