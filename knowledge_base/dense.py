@@ -62,7 +62,7 @@ class Dense:
             return scores[0], rows[0]
         found = self._codes.search(asked, max(_CLOSER, _SPARE * k))[1][0]
         found = np.sort(found[found >= 0])
-        exact = self.vectors[found] @ asked[0]
+        exact = self.vectors.take(found, 0) @ asked[0]  # half the time of `vectors[found]`, here and below
         order = np.argsort(-exact, kind="stable")[:k]
         return exact[order], found[order]
 
@@ -107,11 +107,22 @@ class Centred:
         Returns:
             a line for each vector that is asked for.
         """
-        towards: Floats = asked - self.centre
-        towards /= np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), _LEAST)
-        made: Floats = towards @ (self.vectors[rows] if vectors is None else vectors).T
-        made -= (towards @ self.centre)[:, None]
+        made = self._along(asked, self.vectors.take(rows, 0) if vectors is None else vectors)
         made /= np.maximum(self._distances[rows], _LEAST)
+        return made
+
+    def nearest(self, asked: Floats, rows: npt.NDArray[np.integer[Any]], vectors: Floats) -> Floats:
+        """The same with whichever of the vectors is most like each row."""
+        made: Floats = self._along(asked, vectors).max(axis=0)
+        made /= np.maximum(self._distances[rows], _LEAST)
+        return made
+
+    def _along(self, asked: Floats, vectors: Floats) -> Floats:
+        """How far each of some rows is from the centre in the direction of each vector."""
+        towards: Floats = asked - self.centre
+        towards /= np.maximum(np.sqrt(np.vecdot(towards, towards))[:, None], _LEAST)
+        made: Floats = towards @ vectors.T
+        made -= (towards @ self.centre)[:, None]
         return made
 
 

@@ -24,6 +24,7 @@ Packed = npt.NDArray[np.int8]
 """Vectors of length 1, in steps of 1/127."""
 
 _STEPS = 127
+_TOGETHER = 4
 ASKED = 64
 """Pieces of a question that are compared. What is longer is a log or a letter, and its subject line is looked for alone."""
 AXES = 128
@@ -76,8 +77,11 @@ def best_matches(asked: Floats, stretches: Sequence[Packed], lengths: Integers) 
     made = np.zeros((len(lengths), len(asked)), np.float32)
     # At eight bits, too, each in steps of its own largest number: a tenth of the error the texts have.
     steps = _STEPS / np.maximum(np.abs(asked).max(axis=1), 1e-6)
-    packed = numkong.dots_pack(np.rint(asked * steps[:, None]).astype(np.int8), dtype="int8")
-    likeness = np.empty((int(lengths.sum()), len(asked)), np.int32)
+    # Four at a time are compared; what is left over would take longer than four.
+    whole = np.zeros((-(-len(asked) // _TOGETHER) * _TOGETHER, asked.shape[1]), np.int8)
+    np.rint(asked * steps[:, None], out=whole[: len(asked)], casting="unsafe")
+    packed = numkong.dots_pack(whole, dtype="int8")
+    likeness = np.empty((int(lengths.sum()), len(whole)), np.int32)
     end = 0
     for stretch in stretches:
         begin, end = end, end + len(stretch)
@@ -85,7 +89,8 @@ def best_matches(asked: Floats, stretches: Sequence[Packed], lengths: Integers) 
             likeness[begin:end] = numkong.dots_packed(stretch, packed)
     filled = lengths > 0
     if filled.any():
-        made[filled] = np.maximum.reduceat(likeness, (np.cumsum(lengths) - lengths)[filled]) / (_STEPS * steps)
+        best = np.maximum.reduceat(likeness, (np.cumsum(lengths) - lengths)[filled])
+        made[filled] = best[:, : len(asked)] / (_STEPS * steps)
     return made
 
 
