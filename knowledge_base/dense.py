@@ -51,20 +51,25 @@ class Dense:
             raise ValueError(f"{beside.name} has {codes.ntotal} rows for {len(vectors)}")
         return cls(vectors, codes)
 
-    def search(self, vector: npt.NDArray[np.float32], k: int) -> tuple[npt.NDArray[np.float32], Rows]:
+    def search(self, vector: Floats, k: int) -> tuple[Floats, Rows]:
         """Scores and rows of the nearest, best first; fewer than `k` where there are not so many."""
+        return self.search_each(vector[None], k)[0]
+
+    def search_each(self, vectors: Floats, k: int) -> list[tuple[Floats, Rows]]:
+        """The same for several vectors, one a row, which takes less time than one after the other."""
         k = min(k, len(self.vectors))
         if k == 0:
-            return np.zeros(0, np.float32), np.zeros(0, np.int64)
-        asked = np.ascontiguousarray(vector, dtype=np.float32)[None, :]
+            return [(np.zeros(0, np.float32), np.zeros(0, np.int64)) for _ in vectors]
+        asked = np.ascontiguousarray(vectors, dtype=np.float32)
         if self._codes is None:
-            scores, rows = faiss.knn(asked, self.vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
-            return scores[0], rows[0]
-        found = self._codes.search(asked, max(_CLOSER, _SPARE * k))[1][0]
-        found = np.sort(found[found >= 0])
-        exact = self.vectors.take(found, 0) @ asked[0]  # half the time of `vectors[found]`, here and below
-        order = np.argsort(-exact, kind="stable")[:k]
-        return exact[order], found[order]
+            return list(zip(*faiss.knn(asked, self.vectors, k, metric=faiss.METRIC_INNER_PRODUCT), strict=True))
+        near = self._codes.search(asked, max(_CLOSER, _SPARE * k))[1]
+        return [self._closer(vector, np.sort(rows[rows >= 0]), k) for vector, rows in zip(asked, near, strict=True)]
+
+    def _closer(self, vector: Floats, rows: Rows, k: int) -> tuple[Floats, Rows]:
+        exact = self.vectors.take(rows, 0) @ vector  # half the time of `vectors[rows]`, here and below
+        order = (-exact).argsort(kind="stable")[:k]
+        return exact[order], rows[order]
 
 
 class Centred:

@@ -327,6 +327,7 @@ class Scored:
 
 def stretches(first: Integers, lengths: Integers) -> npt.NDArray[np.int64]:
     """The numbers from each first one on, as many as that length says."""
-    starts = np.cumsum(lengths) - lengths
-    made: npt.NDArray[np.int64] = np.arange(int(lengths.sum())) + np.repeat(first - starts, lengths)
+    ends = lengths.cumsum()
+    made: npt.NDArray[np.int64] = (first - ends + lengths).repeat(lengths)
+    made += np.arange(len(made))
     return made

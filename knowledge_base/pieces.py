@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numkong
 import numpy as np
@@ -151,7 +152,7 @@ class Pieces:
         """The pieces of a row."""
         return self._packed[self._bounds[row] : self._bounds[row + 1]]
 
-    def matches(self, asked: Sequence[Floats], rows: Integers) -> list[Floats]:
+    def matches(self, asked: Sequence[Floats], rows: npt.NDArray[np.integer[Any]]) -> list[Floats]:
         """How well each of these rows has what is asked (`best_matches`), for each part of a question.
 
         Args:
@@ -165,7 +166,8 @@ class Pieces:
         stretches = [self._packed[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
         lengths = self._bounds[rows + 1] - self._bounds[rows]
         found = best_matches(self.basis.along(np.concatenate(parts)), stretches, lengths)
-        return np.split(found, np.cumsum([len(part) for part in parts])[:-1], axis=1)
+        ends = accumulate(map(len, parts), initial=0)
+        return [found[:, begin:end] for begin, end in pairwise(ends)]
 
 
 class Writer:
