@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,8 +29,7 @@ CLARIFY_SHARE = 0.3
 FILE = "calibration.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Signals:
+class Signals(NamedTuple):
     """How well an article fits a question, apart from how it ranks.
 
     Attributes:
@@ -51,8 +49,7 @@ class Signals:
     unmatched: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An article that may answer.
 
     Attributes:

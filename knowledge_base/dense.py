@@ -51,20 +51,25 @@ class Dense:
             raise ValueError(f"{beside.name} has {codes.ntotal} rows for {len(vectors)}")
         return cls(vectors, codes)
 
-    def search(self, vector: npt.NDArray[np.float32], k: int) -> tuple[npt.NDArray[np.float32], Rows]:
+    def search(self, vector: Floats, k: int) -> tuple[Floats, Rows]:
         """Scores and rows of the nearest, best first; fewer than `k` where there are not so many."""
+        return self.search_each(vector[None], k)[0]
+
+    def search_each(self, vectors: Floats, k: int) -> list[tuple[Floats, Rows]]:
+        """The same for several vectors, one a row, which takes less time than one after the other."""
         k = min(k, len(self.vectors))
         if k == 0:
-            return np.zeros(0, np.float32), np.zeros(0, np.int64)
-        asked = np.ascontiguousarray(vector, dtype=np.float32)[None, :]
+            return [(np.zeros(0, np.float32), np.zeros(0, np.int64)) for _ in vectors]
+        asked = np.ascontiguousarray(vectors, dtype=np.float32)
         if self._codes is None:
-            scores, rows = faiss.knn(asked, self.vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
-            return scores[0], rows[0]
-        found = self._codes.search(asked, max(_CLOSER, _SPARE * k))[1][0]
-        found = np.sort(found[found >= 0])
-        exact = self.vectors[found] @ asked[0]
-        order = np.argsort(-exact, kind="stable")[:k]
-        return exact[order], found[order]
+            return list(zip(*faiss.knn(asked, self.vectors, k, metric=faiss.METRIC_INNER_PRODUCT), strict=True))
+        near = self._codes.search(asked, max(_CLOSER, _SPARE * k))[1]
+        return [self._closer(vector, np.sort(rows[rows >= 0]), k) for vector, rows in zip(asked, near, strict=True)]
+
+    def _closer(self, vector: Floats, rows: Rows, k: int) -> tuple[Floats, Rows]:
+        exact = self.vectors.take(rows, 0) @ vector  # half the time of `vectors[rows]`, here and below
+        order = (-exact).argsort(kind="stable")[:k]
+        return exact[order], rows[order]
 
 
 class Centred:
@@ -107,11 +112,22 @@ class Centred:
         Returns:
             a line for each vector that is asked for.
         """
-        towards: Floats = asked - self.centre
-        towards /= np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), _LEAST)
-        made: Floats = towards @ (self.vectors[rows] if vectors is None else vectors).T
-        made -= (towards @ self.centre)[:, None]
+        made = self._along(asked, self.vectors.take(rows, 0) if vectors is None else vectors)
         made /= np.maximum(self._distances[rows], _LEAST)
+        return made
+
+    def nearest(self, asked: Floats, rows: npt.NDArray[np.integer[Any]], vectors: Floats) -> Floats:
+        """The same with whichever of the vectors is most like each row."""
+        made: Floats = self._along(asked, vectors).max(axis=0)
+        made /= np.maximum(self._distances[rows], _LEAST)
+        return made
+
+    def _along(self, asked: Floats, vectors: Floats) -> Floats:
+        """How far each of some rows is from the centre in the direction of each vector."""
+        towards: Floats = asked - self.centre
+        towards /= np.maximum(np.sqrt(np.vecdot(towards, towards))[:, None], _LEAST)
+        made: Floats = towards @ vectors.T
+        made -= (towards @ self.centre)[:, None]
         return made
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numkong
 import numpy as np
@@ -24,6 +25,7 @@ Packed = npt.NDArray[np.int8]
 """Vectors of length 1, in steps of 1/127."""
 
 _STEPS = 127
+_TOGETHER = 4
 ASKED = 64
 """Pieces of a question that are compared. What is longer is a log or a letter, and its subject line is looked for alone."""
 AXES = 128
@@ -76,8 +78,11 @@ def best_matches(asked: Floats, stretches: Sequence[Packed], lengths: Integers) 
     made = np.zeros((len(lengths), len(asked)), np.float32)
     # At eight bits, too, each in steps of its own largest number: a tenth of the error the texts have.
     steps = _STEPS / np.maximum(np.abs(asked).max(axis=1), 1e-6)
-    packed = numkong.dots_pack(np.rint(asked * steps[:, None]).astype(np.int8), dtype="int8")
-    likeness = np.empty((int(lengths.sum()), len(asked)), np.int32)
+    # Four at a time are compared; what is left over would take longer than four.
+    whole = np.zeros((-(-len(asked) // _TOGETHER) * _TOGETHER, asked.shape[1]), np.int8)
+    np.rint(asked * steps[:, None], out=whole[: len(asked)], casting="unsafe")
+    packed = numkong.dots_pack(whole, dtype="int8")
+    likeness = np.empty((int(lengths.sum()), len(whole)), np.int32)
     end = 0
     for stretch in stretches:
         begin, end = end, end + len(stretch)
@@ -85,7 +90,8 @@ def best_matches(asked: Floats, stretches: Sequence[Packed], lengths: Integers) 
             likeness[begin:end] = numkong.dots_packed(stretch, packed)
     filled = lengths > 0
     if filled.any():
-        made[filled] = np.maximum.reduceat(likeness, (np.cumsum(lengths) - lengths)[filled]) / (_STEPS * steps)
+        best = np.maximum.reduceat(likeness, (np.cumsum(lengths) - lengths)[filled])
+        made[filled] = best[:, : len(asked)] / (_STEPS * steps)
     return made
 
 
@@ -146,7 +152,7 @@ class Pieces:
         """The pieces of a row."""
         return self._packed[self._bounds[row] : self._bounds[row + 1]]
 
-    def matches(self, asked: Sequence[Floats], rows: Integers) -> list[Floats]:
+    def matches(self, asked: Sequence[Floats], rows: npt.NDArray[np.integer[Any]]) -> list[Floats]:
         """How well each of these rows has what is asked (`best_matches`), for each part of a question.
 
         Args:
@@ -160,7 +166,8 @@ class Pieces:
         stretches = [self._packed[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
         lengths = self._bounds[rows + 1] - self._bounds[rows]
         found = best_matches(self.basis.along(np.concatenate(parts)), stretches, lengths)
-        return np.split(found, np.cumsum([len(part) for part in parts])[:-1], axis=1)
+        ends = accumulate(map(len, parts), initial=0)
+        return [found[:, begin:end] for begin, end in pairwise(ends)]
 
 
 class Writer:

@@ -10,8 +10,10 @@ more side. `docs/decisions/retrieval.md` has the figures behind each choice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +26,7 @@ from knowledge_base.pieces import Reading
 from knowledge_base.text import parts_of_question
 
 Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[np.integer[Any]]
 
 WORDS = 0.3
 """Weight of the lexical score of the whole article."""
@@ -92,32 +95,38 @@ def rank(
     """
     if not len(shelf.articles):
         return []
-    vectors = np.stack([part.vector for part in asked])
+    vectors = np.array([part.vector for part in asked])
     parts_asked = parts_of_question(text)
     terms = [telling(tokens(part)) for part in parts_asked]
     worded = [shelf.whole.scores(telling(terms_and_pairs(part))) for part in parts_asked]
     lexical = worded[0]
-    pool = [place for place in _pool(shelf, vectors, lexical) if shelf.articles[place] not in without]
-    if not pool:
+    pool = _pool(shelf, vectors, lexical, without)
+    if not len(pool):
         return []
-    rows = _Rows(shelf, pool)
+    rows = _Rows.of(shelf, pool)
     scores: Floats = vectors @ rows.vectors.T
     best, second = _best_rows(rows, scores)
-    dense = best + SECOND_ROW * second
-    parts = shelf.parts.of(terms[0])
-    floor = (1 + SECOND_ROW) * float((vectors @ shelf.rows.centre).mean())
-    covered = float(shelf.whole.coverage(terms[0], [int(lexical.argmax())])[0])
-    fused = fuse((dense, lexical[pool], _best_parts(shelf, pool, parts)), (floor, 0.0, 0.0), weights(covered))
-    fused, matches = _reread(shelf, asked, rows, scores, fused)
-    order = np.argsort(-fused, kind="stable")[: max(k, 10)]
-    close = _Rows(shelf, [pool[n] for n in order])
+    texts = _Passages.of(shelf, pool, shelf.parts.of(terms[0]))
+    floor = (1 + SECOND_ROW) * float(_mean(vectors @ shelf.rows.centre))
+    covered = [shelf.whole.coverage(own, np.append(pool, lexical.argmax())) for own in terms]
+    sides = (best + SECOND_ROW * second, lexical[pool], texts.best(texts.words))
+    fused = fuse(sides, (floor, 0.0, 0.0), weights(float(covered[0][-1])))
+    fused, read, matches = _reread(shelf, asked, rows, scores, fused)
+    order = (-fused).argsort(kind="stable")[: max(k, 10)].tolist()
+    if weigh is not None:
+        gains = {n: weigh(index.articles[shelf.articles[pool[n]]]) for n in order}
+        order.sort(key=lambda n: -(float(fused[n]) + gains[n]))
+    order = order[:k]
+    close = rows.only(order)
     alike = shelf.rows.alike(vectors, close.numbers, close.vectors)
-    signals = _signals(shelf, close, alike, vectors, terms, np.sum(worded, axis=0), matches)
-    passages = _best_passages(shelf, close, alike[0], vectors[0], parts, personal=personal)
+    standard = _standard(sum(worded[1:], lexical), close.places)
+    read, matches = read[order], matches[order]
+    signals = _signals(shelf, close, alike, vectors, _mean(np.array(covered))[order], standard, read, matches)
+    passages = _best_passages(shelf, close, texts.only(order), alike[0], vectors[0], personal=personal)
     found = [
         Candidate(
             article=int(shelf.articles[pool[n]]),
-            place=pool[n],
+            place=int(pool[n]),
             passage=passage,
             score=float(fused[n]),
             dense=float(best[n]),
@@ -126,11 +135,7 @@ def rank(
         )
         for n, passage, fit in zip(order, passages, signals, strict=True)
     ]
-    if weigh is not None:
-        found = _reweighed(index, found, weigh)
-    found = found[:k]
-    crowd, alone = _crowd(shelf, found[0].place, rows), _alone([one.place for one in found], matches)
-    return [replace(found[0], crowd=crowd, alone=alone), *found[1:]]
+    return [found[0]._replace(crowd=_crowd(shelf, rows, order[0]), alone=_alone(read, matches)), *found[1:]]
 
 
 def in_keeping(shelf: Shelf, said: Sequence[str], read: Sequence[Reading]) -> list[str]:
@@ -143,42 +148,110 @@ def in_keeping(shelf: Shelf, said: Sequence[str], read: Sequence[Reading]) -> li
     """
     if not len(shelf.row_passage):
         return list(said)
-    alike = []
-    for one in read:
-        rows = shelf.dense.search(one.vector, NEAREST_ROWS)[1]
-        alike.append(float(shelf.rows.alike(one.vector[None], rows).max()))
+    vectors = np.array([one.vector for one in read])
+    near = shelf.dense.search_each(vectors, NEAREST_ROWS)
+    alike = [float(shelf.rows.alike(vectors[n : n + 1], rows).max()) for n, (_, rows) in enumerate(near)]
     least = IN_KEEPING * max(alike)
     return [sentence for sentence, near in zip(said, alike, strict=True) if near >= least]
 
 
-class _Rows:
-    """The rows of some articles, one article after the other.
+@dataclass(frozen=True, slots=True)
+class _Stretches:
+    """What some articles have several of, one article after the other.
 
     Attributes:
-        places: the articles, by their places on the shelf.
-        numbers, vectors: their rows.
-        lengths, starts: how many rows each has, and where in `vectors` they start.
+        first, lengths: the number of the first of each article, and how many it has.
+        starts: where those of each article start here.
+        numbers: of all.
     """
 
-    def __init__(self, shelf: Shelf, places: Sequence[int]) -> None:
-        self.places = list(places)
-        first = shelf.article_rows[self.places]
-        self.lengths = shelf.article_rows[np.add(self.places, 1)] - first
-        self.starts = np.cumsum(self.lengths) - self.lengths
-        self.numbers = stretches(first, self.lengths)
-        self.vectors: Floats = shelf.dense.vectors[self.numbers]
-        self._there = self.lengths > 0
+    first: Places
+    lengths: Places
+    starts: Places
+    numbers: Places
 
-    def of(self, at: int) -> slice:
-        """Where in `vectors` those of one of the articles are."""
+    def own(self, at: int) -> slice:
+        """Where those of one of the articles are."""
         return slice(int(self.starts[at]), int(self.starts[at] + self.lengths[at]))
 
     def best(self, scores: Floats) -> Floats:
-        """The best score of each article, for each line of scores of the rows; 0 where it has no row."""
-        made: Floats = np.zeros((len(scores), len(self.places)), np.float32)
-        if len(self.numbers):
-            made[:, self._there] = np.maximum.reduceat(scores, self.starts[self._there], axis=1)
-        return made
+        """The best score of each article, for each line of scores, where there are several; 0 where it has none."""
+        if np.count_nonzero(self.lengths) == len(self.lengths):
+            made: Floats = np.maximum.reduceat(scores, self.starts, axis=-1)
+            return made
+        there = self.lengths > 0
+        filled: Floats = np.zeros((*scores.shape[:-1], len(there)), np.float32)
+        if there.any():
+            filled[..., there] = np.maximum.reduceat(scores, self.starts[there], axis=-1)
+        return filled
+
+    def where_best(self, scores: Floats) -> Places:
+        """Where the best score of each article is that has one; the first of those alike."""
+        reached = np.flatnonzero(scores == self.best(scores).repeat(self.lengths))
+        return reached[reached.searchsorted(self.starts[self.lengths > 0])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows(_Stretches):
+    """The rows of some articles.
+
+    Attributes:
+        places: the articles, by their places on the shelf.
+        vectors: of the rows.
+    """
+
+    places: Places
+    vectors: Floats
+
+    @classmethod
+    def of(cls, shelf: Shelf, places: Places) -> _Rows:
+        """Fetched from their file."""
+        first = shelf.article_rows[places]
+        lengths = shelf.article_rows[places + 1] - first
+        numbers = stretches(first, lengths)
+        # `take` needs half the time of `vectors[numbers]`.
+        vectors: Floats = shelf.dense.vectors.take(numbers, 0)
+        return cls(first, lengths, lengths.cumsum() - lengths, numbers, places, vectors)
+
+    def only(self, at: Sequence[int]) -> _Rows:
+        """Those of some of the articles."""
+        lengths = self.lengths[at]
+        own = stretches(self.starts[at], lengths)
+        starts = lengths.cumsum() - lengths
+        return _Rows(self.first[at], lengths, starts, self.numbers[own], self.places[at], self.vectors.take(own, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Passages(_Stretches):
+    """The passages of some articles.
+
+    Attributes:
+        words: their lexical scores.
+    """
+
+    words: Floats
+
+    @classmethod
+    def of(cls, shelf: Shelf, places: Places, parts: Scored) -> _Passages:
+        """Of those at some places on the shelf."""
+        first = shelf.article_passages[places]
+        lengths = shelf.article_passages[places + 1] - first
+        starts = lengths.cumsum() - lengths
+        return cls(first, lengths, starts, stretches(first, lengths), parts.among(first, lengths))
+
+    def only(self, at: Sequence[int]) -> _Passages:
+        """Those of some of the articles."""
+        lengths = self.lengths[at]
+        own = stretches(self.starts[at], lengths)
+        return _Passages(self.first[at], lengths, lengths.cumsum() - lengths, self.numbers[own], self.words[own])
+
+
+def _standard(scores: Floats, places: Places) -> Floats:
+    """Scores of some articles in standard deviations above the mean of all."""
+    mean = float(_mean(scores))
+    deviation = math.sqrt(max(0.0, float(scores @ scores) / len(scores) - mean * mean))
+    made: Floats = (scores[places] - mean) / max(deviation, 1e-6)
+    return made
 
 
 def _signals(
@@ -186,53 +259,54 @@ def _signals(
     rows: _Rows,
     alike: Floats,
     vectors: Floats,
-    terms: Sequence[Sequence[str]],
-    lexical: Floats,
-    matches: Mapping[int, Floats],
+    coverage: npt.NDArray[np.float64],
+    standard: Floats,
+    read: npt.NDArray[np.bool_],
+    matches: Floats,
 ) -> list[Signals]:
     """What tells whether an article answers, apart from how it ranks.
 
     Args:
         rows: of the articles.
         alike: each part of the question to these, as seen from the centre.
-        vectors, terms: of the parts of the question.
-        lexical: score of every article, by the words of all parts.
-        matches: of the question's pieces, by place (`_reread`).
+        vectors: of the parts of the question.
+        coverage, standard: of the words of the question, for each article (`Signals`).
+        read, matches: which of them were read closely, and of the question's pieces what each has (`_reread`).
     """
-    places = rows.places
-    titles = shelf.titles.alike(vectors, np.array(places)).mean(axis=0)
-    coverage = np.mean([shelf.whole.coverage(own, places) for own in terms], axis=0)
-    standard = (lexical[places] - lexical.mean()) / max(float(lexical.std()), 1e-6)
-    matched, unmatched = np.zeros((2, len(places)))
-    read = [n for n, place in enumerate(places) if place in matches]
-    if read:
-        own = np.stack([matches[places[n]] for n in read])
-        matched[read], unmatched[read] = own.mean(axis=1), (own < UNMATCHED).mean(axis=1)
-    about = rows.best(alike).mean(axis=0)
-    columns = zip(about, titles, coverage, standard, matched, unmatched, strict=True)
-    return [Signals(*map(float, column)) for column in columns]
+    titles = _mean(shelf.titles.alike(vectors, rows.places))
+    about = _mean(rows.best(alike))
+    matched, unmatched = _mean(matches.T), read * _mean((matches < UNMATCHED).T)
+    columns = (about, titles, coverage, standard, matched, unmatched)
+    return [Signals(*one) for one in zip(*(column.tolist() for column in columns), strict=True)]
 
 
-def _alone(places: Sequence[int], matches: Mapping[int, Floats]) -> float:
-    """By how much the first of some articles matches the question's pieces better than all others, in the mean."""
-    others = [matches[place] for place in places[1:] if place in matches]
-    own = matches.get(places[0])
-    if own is None or not others:
+def _mean(lines: npt.NDArray[Any]) -> Any:
+    """The mean of some lines, or numbers; NumPy's own way to it takes three times as long for so few."""
+    return np.add.reduce(lines) / len(lines)
+
+
+def _alone(read: npt.NDArray[np.bool_], matches: Floats) -> float:
+    """By how much the first of some articles matches the question's pieces better than all others, in the mean.
+
+    Args:
+        read, matches: as for `_signals`.
+    """
+    others = matches[1:][read[1:]]
+    if not read[0] or not len(others):
         return 0.0
-    return float(np.maximum(own - np.max(others, axis=0), 0).mean())
+    return float(_mean(np.maximum(matches[0] - others.max(axis=0), 0)))
 
 
-def _crowd(shelf: Shelf, place: int, pool: _Rows) -> float:
-    """How alike an article is to the ones nearest to it. A question no more alike to it than they are has only hit on its
-    subject (cross-domain similarity local scaling, Conneau et al. 2018)."""
-    at = pool.places.index(place)
-    own = pool.vectors[pool.of(at)]
+def _crowd(shelf: Shelf, pool: _Rows, at: int) -> float:
+    """How alike one of the articles is to the ones nearest to it. A question no more alike to it than they are has only hit on
+    its subject (cross-domain similarity local scaling, Conneau et al. 2018)."""
+    own = pool.vectors[pool.own(at)]
     others = pool.lengths > 0
     others[at] = False
     if not len(own) or not others.any():
         return 0.0
-    alike = pool.best(shelf.rows.alike(own, pool.numbers, pool.vectors).max(axis=0)[None])[0]
-    return float(np.sort(alike[others])[-NEIGHBOURS:].mean())
+    alike = pool.best(shelf.rows.nearest(own, pool.numbers, pool.vectors))
+    return float(_mean(np.sort(alike[others])[-NEIGHBOURS:]))
 
 
 def weights(covered: float) -> tuple[float, float, float]:
@@ -261,7 +335,7 @@ def fuse(sides: Sequence[Floats], floors: Sequence[float], weights: Sequence[flo
 
 def _reread(
     shelf: Shelf, asked: Sequence[Reading], pool: _Rows, scores: Floats, fused: Floats
-) -> tuple[Floats, dict[int, Floats]]:
+) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
     """The best articles read more closely.
 
     Args:
@@ -270,45 +344,51 @@ def _reread(
         scores: of these rows, for each part of the question.
         fused: scores of the candidates.
     Returns:
-        the latter, those of the best articles mixed with how well their rows match the question piece by piece; and what
-        the best row of each of these has of each piece of the whole question, by place.
+        the latter, those of the best articles mixed with how well their rows match the question piece by piece; which of the
+        candidates were read; and a line for each with what its best row has of each piece of the whole question, zeros where it
+        was not read.
     """
     parts = [part.pieces for part in asked if part.pieces is not None and len(part.pieces)]
-    if shelf.pieces is None or len(parts) < len(asked):
-        return fused, {}
-    top = np.argsort(-fused, kind="stable")[:REREAD]
-    rows = [_nearest_rows(pool, int(n), scores) for n in top]
-    if not any(map(len, rows)):
-        return fused, {}
-    has = shelf.pieces.matches(parts, np.concatenate(rows))
+    read = np.zeros(len(fused), bool)
+    top = (-fused).argsort(kind="stable")[:REREAD]
+    near = _nearest_rows(pool, top, scores)
+    if shelf.pieces is None or len(parts) < len(asked) or not len(near.numbers):
+        return fused, read, np.zeros((len(fused), 1), np.float32)
+    has = shelf.pieces.matches(parts, near.numbers)
     # Squared: a piece that is there as it was asked for says more than two that are somewhat like it.
-    match = np.square(np.maximum(has[-1], 0)).mean(axis=1)
-    best, matches = np.zeros(len(top), np.float32), {}
-    end = 0
-    for at, own in enumerate(rows):
-        begin, end = end, end + len(own)
-        if end > begin:
-            row = begin + int(match[begin:end].argmax())
-            best[at], matches[pool.places[top[at]]] = match[row], has[0][row]
+    match: Floats = _mean(np.square(np.maximum(has[-1], 0)).T)
+    best = near.best(match)
     made: Floats = (1 - REREAD_WEIGHT) * fused
     made[top] += REREAD_WEIGHT * _scaled(best, float(best.min()))
-    return made, matches
+    matches = np.zeros((len(fused), has[0].shape[1]), np.float32)
+    some = top[near.lengths > 0]
+    read[some], matches[some] = True, has[0][near.where_best(match)]
+    return made, read, matches
 
 
-def _nearest_rows(pool: _Rows, at: int, scores: Floats) -> npt.NDArray[np.int64]:
-    """Of one of the articles, in their order."""
-    own = pool.of(at)
-    if pool.lengths[at] <= REREAD_ROWS:
-        return pool.numbers[own]
-    nearest = np.argsort(-scores[:, own].max(axis=0), kind="stable")[:REREAD_ROWS]
-    return pool.numbers[own][np.sort(nearest)]
+def _nearest_rows(pool: _Rows, places: Places, scores: Floats) -> _Stretches:
+    """The rows of some of the articles in their order; of one with many the nearest."""
+    lengths = pool.lengths[places]
+    if lengths.max() <= REREAD_ROWS:
+        own = stretches(pool.starts[places], lengths)
+    else:
+        far = -scores.max(axis=0)
+        own = np.concatenate([_least(far, pool.own(at)) for at in places.tolist()])
+        lengths = np.minimum(lengths, REREAD_ROWS)
+    return _Stretches(pool.first[places], lengths, lengths.cumsum() - lengths, pool.numbers[own])
+
+
+def _least(far: Floats, own: slice) -> Places:
+    """Where the least of a stretch are, in their order."""
+    made: Places = own.start + np.sort(far[own].argsort(kind="stable")[:REREAD_ROWS])
+    return made
 
 
 def _scaled(scores: Floats, floor: float) -> Floats:
     high = float(scores.max())
     if high <= floor:
         return np.zeros_like(scores)
-    made: Floats = np.clip((scores - floor) / (high - floor), 0, 1)
+    made: Floats = np.maximum((scores - floor) / (high - floor), 0)
     return made
 
 
@@ -319,78 +399,61 @@ def best_passage(shelf: Shelf, place: int, asked: Reading, parts: Scored, *, per
         parts: lexical scores of the passages.
         personal: whether the asker has an account whose values articles may use.
     """
-    rows = _Rows(shelf, [place])
+    rows = _Rows.of(shelf, np.array([place]))
     alike = shelf.rows.alike(asked.vector[None], rows.numbers, rows.vectors)[0]
-    return _best_passages(shelf, rows, alike, asked.vector, parts, personal=personal)[0]
+    texts = _Passages.of(shelf, rows.places, parts)
+    return _best_passages(shelf, rows, texts, alike, asked.vector, personal=personal)[0]
 
 
 def _best_passages(
-    shelf: Shelf, rows: _Rows, alike: Floats, asked: Floats, parts: Scored, *, personal: bool
+    shelf: Shelf, rows: _Rows, passages: _Passages, alike: Floats, asked: Floats, *, personal: bool
 ) -> list[int]:
     """The same for several articles at once.
 
     Args:
-        rows: of the articles.
+        rows, passages: of the articles.
         alike: the question to each of these, as seen from the centre.
         asked: its vector.
     """
-    first = shelf.article_passages[rows.places]
-    lengths = shelf.article_passages[np.add(rows.places, 1)] - first
-    starts = np.cumsum(lengths) - lengths
-    numbers = stretches(first, lengths)
-    texts = np.full(len(numbers), -1.0, np.float32)
     passage = shelf.row_passage[rows.numbers]
     own = passage >= 0  # the article's questions say which article it is, not which passage
-    np.maximum.at(texts, (passage + np.repeat(starts - first, rows.lengths))[own], alike[own])
-    headed = shelf.headings.alike(asked[None], shelf.passage_heading[numbers])[0]
+    texts = np.full(len(passages.numbers), -1.0, np.float32)
+    np.maximum.at(texts, (passage + (passages.starts - passages.first).repeat(rows.lengths))[own], alike[own])
+    headed = shelf.headings.alike(asked[None], shelf.passage_heading[passages.numbers])[0]
     scores = texts + HEADING_IN_ARTICLE * headed
-    whole = np.full(len(rows.places), -1.0, np.float32)
-    np.maximum.at(whole, np.repeat(np.arange(len(rows.places)), rows.lengths)[~own], alike[~own])
     if personal:
-        scores += PERSONAL_IN_ARTICLE * shelf.personal[numbers]
-    words = parts.among(first, lengths)
-    chosen = []
-    for at, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
-        here = slice(start, start + length)
-        if length and not personal and whole[at] > max(headed[here].max(), texts[here].max()):
-            scores[start + shelf.main[rows.places[at]]] += MAIN_IN_ARTICLE
-        most = float(words[here].max(initial=0.0))
-        gained = scores[here] + LEXICAL_IN_ARTICLE * words[here] / most if most > 0 else scores[here]
-        chosen.append(int(shelf.passages[numbers[start + int(gained.argmax())]]) if length else -1)
-    return chosen
-
-
-def _best_parts(shelf: Shelf, places: Sequence[int], parts: Scored) -> Floats:
-    """Lexical score of the best passage of each article; 0 where it has none."""
-    first = shelf.article_passages[places]
-    lengths = shelf.article_passages[np.add(places, 1)] - first
-    made: Floats = np.zeros(len(places), np.float32)
-    there = lengths > 0
-    if there.any():
-        made[there] = np.maximum.reduceat(parts.among(first, lengths), (np.cumsum(lengths) - lengths)[there])
-    return made
+        scores += PERSONAL_IN_ARTICLE * shelf.personal[passages.numbers]
+    else:
+        whole = rows.best(np.where(own, np.float32(-1), alike))
+        main = (whole > passages.best(np.maximum(headed, texts))) & (passages.lengths > 0)
+        scores[(passages.starts + shelf.main[rows.places])[main]] += MAIN_IN_ARTICLE
+    most = passages.best(passages.words)
+    scores += LEXICAL_IN_ARTICLE * passages.words / np.where(most > 0, most, 1).repeat(passages.lengths)
+    chosen = np.full(len(passages.lengths), -1)
+    chosen[passages.lengths > 0] = shelf.passages[passages.numbers[passages.where_best(scores)]]
+    return [int(number) for number in chosen.tolist()]
 
 
 def _best_rows(rows: _Rows, scores: Floats) -> tuple[Floats, Floats]:
     """For each article the score of its best row, the mean over the question's parts; and of its second best for the whole
     question (the best again, where it has one row). 0 where it has none."""
     best = rows.best(scores)
-    # The best row of each article out of the way, the second is the best: the first of those that reach the best is it.
-    reached = np.flatnonzero(scores[0] == np.repeat(best[0], rows.lengths))
-    article = np.searchsorted(rows.starts + rows.lengths, reached, side="right")
-    left = scores[:1].copy()
-    left[0, reached[np.unique(article, return_index=True)[1]]] = -np.inf
-    return best.mean(axis=0), np.where(rows.lengths > 1, rows.best(left)[0], best[0])
+    left = scores[0].copy()
+    left[rows.where_best(left)] = -np.inf
+    return _mean(best), np.where(rows.lengths > 1, rows.best(left), best[0])
 
 
-def _pool(shelf: Shelf, vectors: Floats, lexical: Floats) -> list[int]:
-    """Places on the shelf of the articles worth a closer look."""
-    rows = np.concatenate([shelf.dense.search(vector, POOL_ROWS)[1] for vector in vectors])
-    near = np.searchsorted(shelf.article_rows, rows, side="right") - 1
+def _pool(shelf: Shelf, vectors: Floats, lexical: Floats, without: Collection[int]) -> Places:
+    """Places on the shelf of the articles worth a closer look, in order."""
     wanted = min(POOL_ARTICLES, len(lexical))
     worded = np.argpartition(-lexical, wanted - 1)[:wanted]
-    return sorted({*near.tolist(), *worded[lexical[worded] > 0].tolist()}) or [0]
-
-
-def _reweighed(index: Index, found: Sequence[Candidate], weigh: Callable[[Article], float]) -> list[Candidate]:
-    return sorted(found, key=lambda candidate: -(candidate.score + weigh(index.articles[candidate.article])))
+    near = np.zeros(len(lexical), bool)
+    near[worded[lexical[worded] > 0]] = True
+    for _, rows in shelf.dense.search_each(vectors, POOL_ROWS):
+        # As what they are looked for in, which would otherwise be brought to their kind.
+        near[shelf.article_rows.searchsorted(rows.astype(np.int32), side="right") - 1] = True
+    if not near.any():
+        near[0] = True
+    if without:
+        near[np.isin(shelf.articles, list(without))] = False
+    return np.flatnonzero(near)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from knowledge_base.dense import Dense, build_codes
+from knowledge_base.dense import Centred, Dense, build_codes
 
 
 def test_the_nearest_are_those_of_brute_force() -> None:
@@ -60,3 +60,31 @@ def test_codes_of_another_matrix_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", np.eye(32, dtype=np.float32))
     with pytest.raises(ValueError, match="22400 rows for 32"):
         Dense.open(tmp_path / "vectors.npy")
+
+
+@pytest.mark.parametrize("number", [300, 4_500])
+def test_several_at_once_find_what_each_finds_alone(tmp_path: Path, number: int) -> None:
+    random = np.random.default_rng(5)
+    vectors = random.normal(size=(number, 32)).astype(np.float32)
+    np.save(tmp_path / "vectors.npy", vectors)
+    build_codes(tmp_path / "vectors.npy")
+    dense = Dense.open(tmp_path / "vectors.npy")
+    asked = random.normal(size=(3, 32)).astype(np.float32)
+    for vector, (scores, rows) in zip(asked, dense.search_each(asked, 10), strict=True):
+        alone = dense.search(vector, 10)
+        assert rows.tolist() == alone[1].tolist()
+        assert scores == pytest.approx(alone[0], abs=1e-5)
+    assert [len(rows) for _, rows in Dense(vectors[:0]).search_each(asked, 10)] == [0, 0, 0]
+
+
+def test_the_nearest_as_seen_from_the_centre_is_the_most_alike_of_all(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(6).normal(size=(40, 32)).astype(np.float32)
+    np.save(tmp_path / "vectors.npy", vectors)
+    Centred.write(tmp_path / "vectors.npy", vectors)
+    centred = Centred.open(tmp_path / "vectors.npy")
+    rows = np.arange(5, 40)
+    away = vectors - vectors.mean(axis=0)
+    away /= np.linalg.norm(away, axis=1, keepdims=True)
+    assert centred.nearest(vectors[:5], rows, vectors[5:]) == pytest.approx(
+        (away[:5] @ away[5:].T).max(axis=0), abs=1e-5
+    )

@@ -1,11 +1,20 @@
-"""Fusion by cases worked out by hand."""
+"""Fusion by cases worked out by hand, and the best of each article as loops find it."""
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from knowledge_base.ranking import fuse, weights
+from knowledge_base.ranking import REREAD_ROWS, _best_rows, _nearest_rows, _Rows, fuse, weights
+
+ARTICLES = st.lists(
+    st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5]), max_size=REREAD_ROWS + 3), min_size=1, max_size=6
+)
+"""Scores of the rows of some articles, of which one may have none, and two rows the same."""
 
 
 def floats(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -43,3 +52,40 @@ def test_the_scale_of_a_side_does_not_matter() -> None:
     dense, lexical = floats(0.1, 0.5, 0.3), floats(3, 1, 2)
     moved = fuse((dense * 7 + 1, lexical * 100), (1.7, 0.0), (0.6, 0.4))
     assert fuse((dense, lexical), (0.1, 0.0), (0.6, 0.4)).tolist() == pytest.approx(moved.tolist())
+
+
+def rows_of(articles: list[list[float]]) -> _Rows:
+    """As if they were the first articles of a shelf."""
+    lengths = np.array([len(own) for own in articles])
+    first = lengths.cumsum() - lengths
+    number = int(lengths.sum())
+    return _Rows(first, lengths, first, np.arange(number), np.arange(len(articles)), np.zeros((number, 1), np.float32))
+
+
+@given(ARTICLES)
+def test_the_best_two_rows_of_each_article_are_those_that_sorting_finds(articles: list[list[float]]) -> None:
+    best, second = _best_rows(rows_of(articles), floats(*chain(*articles))[None])
+    highest = [sorted(own, reverse=True) for own in articles]
+    assert best.tolist() == pytest.approx([own[0] if own else 0.0 for own in highest])
+    assert second.tolist() == pytest.approx([own[min(1, len(own) - 1)] if own else 0.0 for own in highest])
+
+
+@given(ARTICLES)
+def test_the_best_row_of_each_article_is_the_first_of_those_alike(articles: list[list[float]]) -> None:
+    rows = rows_of(articles)
+    found = rows.where_best(floats(*chain(*articles)))
+    wanted = [start + own.index(max(own)) for start, own in zip(rows.starts.tolist(), articles, strict=True) if own]
+    assert found.tolist() == wanted
+
+
+@given(ARTICLES)
+def test_of_long_articles_the_nearest_rows_are_read_again_in_their_order(articles: list[list[float]]) -> None:
+    rows = rows_of(articles)
+    places = np.arange(len(articles))[::-1]
+    near = _nearest_rows(rows, places, floats(*chain(*articles))[None])
+    wanted = []
+    for place in places:
+        nearest = sorted(range(len(articles[place])), key=lambda row: -articles[place][row])[:REREAD_ROWS]
+        wanted.append([int(rows.starts[place]) + row for row in sorted(nearest)])
+    assert near.numbers.tolist() == list(chain(*wanted))
+    assert near.lengths.tolist() == [len(own) for own in wanted]
