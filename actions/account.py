@@ -10,9 +10,17 @@ from accounts.facts import CustomerFacts, InvoiceFacts, Usage
 from actions import help, plans
 from actions.texts import TEXTS
 from actions.turn import Turn
-from conversations.bodies import Account, Body, Checklist, Citation, Fact, Step, Text
+from conversations.bodies import Account, Body, Checklist, Choice, Choices, Citation, Fact, Step, Text
 from kit.company import in_language
 
+FIRST_STEPS = 4
+"""Steps that a visitor is shown who asks how one starts."""
+_OWN_PROGRESS = re.compile(
+    r"\b(?:my|our|us|my team)\b|\b(?:left|remain\w*|done|finish\w*|complet\w*|overdue|open|still|how far|progress|status|checklist|continue|ready|missing)\b"
+    r"|進|どこまで|残|終わ|期限|チェックリスト|状況|続き|途中|できて",
+    re.IGNORECASE,
+)
+"""Words about how far the asker has come: a checklist of their own."""
 _PERIODS = {1: "month", 3: "quarter", 12: "year"}
 
 
@@ -87,7 +95,7 @@ async def onboarding(turn: Turn) -> list[Body]:
     """How far the account has come, and what is next, with the article that explains it."""
     known = turn.customer
     if known is None:
-        return await _sign_in(turn)
+        return await (_sign_in(turn) if turn.account_away or _OWN_PROGRESS.search(turn.text) else _start(turn))
     current = known.current_step
     if current is None:
         return [Text(text=TEXTS.say("onboarding_done", turn.lang))]
@@ -110,6 +118,24 @@ async def onboarding(turn: Turn) -> list[Body]:
         for step in known.steps
     ]
     return [Checklist(text=text, steps=steps, percent=percent)]
+
+
+async def _start(turn: Turn) -> list[Body]:
+    """A visitor asks how one starts: what the help content says of it, else the first steps, each with its article."""
+    found = await help.answer_text(turn, turn.text)
+    steps = [
+        (step, turn.rooms.article(step.article, turn.lang)) for step in turn.rooms.catalog.onboarding.for_plan(None)
+    ]
+    choices = [
+        Choice(id=f"{help.ARTICLE}{article}", label=in_language(step.title, turn.lang))
+        for step, article in steps
+        if article
+    ]
+    if turn.decision != "abstain" or not choices:
+        return found
+    turn.decision = "answer"  # it was understood and answered: nothing is missing from the help content
+    turn.subject = {"question": turn.text, "intent": "help_question"}
+    return [Choices(text=TEXTS.say("start", turn.lang), choices=choices[:FIRST_STEPS])]
 
 
 async def _sign_in(turn: Turn) -> list[Body]:
@@ -190,12 +216,9 @@ def _day(turn: Turn, day: date) -> str:
 
 
 def _article(turn: Turn, article: str | None, title: str) -> Citation | None:
-    """The step's article in the asker's language, where the help content is laid out by language."""
-    if article is None:
+    """The step's article, to be named beside it."""
+    article_id = turn.rooms.article(article, turn.lang)
+    if article_id is None:
         return None
-    content = turn.rooms.company.content_dir
-    for article_id in (f"{turn.lang}/{article}", f"{turn.rooms.company.default_language}/{article}", article):
-        if (content / f"{article_id}.md").exists():
-            url = f"{turn.rooms.company.help.url.rstrip('/')}/{article_id}"
-            return Citation(article_id=article_id, title=title, url=url, lang=article_id[:2])
-    return None
+    url = f"{turn.rooms.company.help.url.rstrip('/')}/{article_id}"
+    return Citation(article_id=article_id, title=title, url=url, lang=article_id[:2])

@@ -63,6 +63,10 @@ async def answer(turn: Turn, act: Act) -> list[Body]:
 async def _one(turn: Turn, act: Act) -> list[Body]:
     """One question: the intent's action, unless the help content has the better claim."""
     how = arbitration.asks_how(turn.text)
+    if dialogue.wants_other(turn.text):
+        return await help.other(turn)
+    if dialogue.asks_next_alone(turn.text) and (turn.slots.get("subject") or {}).get("article"):
+        return await help.next_step(turn)
     if _leans(turn):
         return await help.answer(turn)
     settled = turn.intent not in arbitration.OWN and turn.intent != "cancel"

@@ -15,14 +15,14 @@ HUMAN = "human"
 """Id of the button that asks for a person; also what a plain "yes" accepts where it was offered."""
 
 _NUMBERS = {
-    1: r"\b(?:1|1st|first|one)\b|(?:一|１|1)(?:つ目|番目?|個目)|最初|上",
+    1: r"\b(?:1|1st|first|(?<!other )(?<!that )(?<!this )(?<!which )(?<!wrong )one)\b|(?:一|１|1)(?:つ目|番目?|個目)|最初|(?<!以)上",
     2: r"\b(?:2|2nd|second|two)\b|(?:二|２|2)(?:つ目|番目?|個目)",
     3: r"\b(?:3|3rd|third|three)\b|(?:三|３|3)(?:つ目|番目?|個目)",
     4: r"\b(?:4|4th|fourth|four)\b|(?:四|４|4)(?:つ目|番目?|個目)",
 }
 # "The second one" holds both "second" and "one": the larger number is the one that was meant.
 _ORDINALS = [(number, re.compile(_NUMBERS[number], re.IGNORECASE)) for number in (4, 3, 2, 1)]
-_LAST = re.compile(r"\b(?:last|latter)\b|最後|下", re.IGNORECASE)
+_LAST = re.compile(r"\b(?:last|latter)\b|最後|下(?!さ)", re.IGNORECASE)
 
 _CODE = re.compile(r"(?<!\d)\d{3,5}(?!\d)")
 """A number that an error may have."""
@@ -65,6 +65,23 @@ _HOW_ALONE = re.compile(
     r"(?: (?:do|can|should|would) (?:i|we|you)(?: (?:do|start|begin|complete|finish))?| to(?: do)?| does)?"
     r"(?: (?:that|it|this|this one|that one|(?:this|that|the next|the) step|work|works))*(?: please)?\W*$"
     r"|^(?:はい|では|じゃあ)?[、\s]*(?:(?:それ|これ|その(?:ステップ|手順)?)(?:は|を|の)?)?(?:どう(?:やって|すれば|やれば|やる)|やり方|手順|方法).{0,14}$",
+    re.IGNORECASE,
+)
+_NEXT_ALONE = re.compile(
+    r"^\W*(?:(?:and|so|ok|okay|done|great|fine|good|thanks)\W+)*(?:after (?:that|this)|then(?: what)?|(?:what(?:['’]s| is| comes| do i do| happens)? )?(?:next|then|after (?:that|this))|next"
+    r"|what (?:do|should|must|can) (?:i|we) do (?:next|then|after (?:that|this)|afterwards)|afterwards)\W*$"
+    r"|^(?:で|はい|では|じゃあ|できました|終わりました)?[、。\s]*(?:その(?:後|あと|次)|次|それから)(?:は|に)?(?:どう(?:すれば|したら)(?:いい|よい)|何をすれば(?:いい|よい)|何をします)?(?:です)?か?[?？。]*$",
+    re.IGNORECASE,
+)
+_OTHER = re.compile(
+    r"^\W*(?:(?:no|nope|not (?:that|this)(?: one)?|i (?:mean|meant)|sorry|wrong(?: one)?|please|show me)\W+)*(?:the other(?: one| article)?|another(?: one)?|not (?:that|this) one|wrong one)(?:\W+please)?\W*$"
+    r"|^(?:いや|いえ|いいえ|違います|違う)?[、。\s]*(?:もう(?:一つ|ひとつ|一方|片方)|別|他|ほか)(?:の(?:方|ほう|もの|やつ|記事))?(?:です|をお願いします|でお願いします|がいいです)?[。！!]*$",
+    re.IGNORECASE,
+)
+_STILL = re.compile(
+    r"\b(?:still (?:not|no|nothing|doesn['’]?t|isn['’]?t|won['’]?t|can['’]?t|the same|broken|failing)|(?:tried|did|done|checked) (?:that|it|this|all (?:of )?(?:that|this)|everything)"
+    r"|(?:that|this|it) (?:did(?:n['’]?t| not)|does(?:n['’]?t| not)) (?:help|work|solve|fix|change)|no luck|not? (?:helpful|solved)|same (?:problem|error|thing)(?: again)?$|makes? no difference)\b"
+    r"|(?:まだ|やはり|やっぱり|それでも|相変わらず).{0,14}(?:ない|ません|駄目|だめ|ダメ)|(?:試し|やり|やって|確認し)(?:ました|みました|た)が|変わりません|変わらない|解決し(?:ません|ない)|(?:だめ|駄目|ダメ)でした",
     re.IGNORECASE,
 )
 _MONEY = re.compile(r"\d\s*(?:USD|EUR|GBP|JPY|円|€|ドル|ユーロ)|[$€£¥￥]\s*\d", re.IGNORECASE)
@@ -110,6 +127,21 @@ def asks_price_alone(text: str) -> bool:
 def asks_how_alone(text: str) -> bool:
     """Whether words ask how to do what was just named, and name nothing themselves: "show me how", "how do I do that?", 「やり方は？」."""
     return _HOW_ALONE.search(text.strip()) is not None
+
+
+def asks_next_alone(text: str) -> bool:
+    """Whether words ask what comes after what was just shown, and name nothing themselves: "and after that?", 「その次は？」."""
+    return _NEXT_ALONE.search(text.strip()) is not None
+
+
+def wants_other(text: str) -> bool:
+    """Whether words turn down what was shown for another thing that they do not name: "no, the other one", 「もう一つの方です」."""
+    return _OTHER.search(text.strip()) is not None
+
+
+def says_unsolved(text: str) -> bool:
+    """Whether words say that what was shown did not help: "tried that already", "still not working", 「まだ届きません」."""
+    return _STILL.search(text) is not None
 
 
 def tells_price(text: str) -> bool:

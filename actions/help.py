@@ -11,8 +11,10 @@ from actions.texts import TEXTS
 from actions.turn import Act, Turn
 from conversations.bodies import Account, Answer, Body, Choice, Choices, Citation, Text
 from kit import tracing
+from kit.company import in_language
 from kit.errors import Unavailable
 from knowledge_base.schemas import AnswerReply, Asker, Values
+from knowledge_base.schemas import Citation as CitationReply
 
 ARTICLE = "article:"
 """Choice ids that name an article begin so."""
@@ -162,7 +164,7 @@ async def show(turn: Turn, text: str, found: AnswerReply) -> list[Body]:
     if turn.decision == "clarify":
         again = (turn.slots.get("subject") or {}).get("question") == text and bool(turn.slots.get("choices"))
         turn.subject = {"question": text, "intent": "help_question"}
-        return [_clarify(turn, found, again)]
+        return [_clarify(turn, found.choices, again)]
     other = of_plans is not None and turn.customer is not None  # whose own plan's values stand in the quote
     return [*_quoted(turn, text, found), *([of_plans] if of_plans is not None and other else [])]
 
@@ -209,6 +211,54 @@ async def choose(turn: Turn) -> list[Body]:
     return [human.offer(turn, TEXTS.say("none_of_these", turn.lang))]
 
 
+async def other(turn: Turn) -> list[Body]:
+    """What was shown is not what was meant, and another is asked for without its name: what else there is on the same question."""
+    kept = turn.slots.get("subject") or {}
+    if not kept.get("article"):
+        return [_shown_again(turn) or Text(text=TEXTS.say("which_other", turn.lang))]
+    found = await look(turn, kept["question"])
+    if found is None:
+        return [_cannot_look_up(turn)]
+    near = [*([found.citation] if found.citation else []), *found.choices, *found.alternatives]
+    others = list({one.article_id: one for one in near if one.article_id != kept["article"]}.values())
+    if not others:
+        turn.decision = "abstain"
+        return [human.offer(turn, TEXTS.say("none_of_these", turn.lang))]
+    if len(others) == 1:
+        return await answer_text(turn, kept["question"], others[0].article_id)
+    turn.decision, turn.subject = "clarify", {"question": kept["question"], "intent": "help_question"}
+    return [_clarify(turn, others)]
+
+
+async def next_step(turn: Turn) -> list[Body]:
+    """ "And after that?": after an article that explains a step of onboarding the next step, after others a question what is wanted."""
+    kept = turn.slots["subject"]
+    known = turn.customer
+    steps = turn.rooms.catalog.onboarding.for_plan(known.plan.id if known else None)
+    done = {step.id for step in known.steps if step.done} if known else set()
+    place = next(
+        (n for n, one in enumerate(steps) if one.article and f"/{kept['article']}".endswith(f"/{one.article}")), None
+    )
+    coming = None if place is None else next((one for one in steps[place + 1 :] if one.id not in done), None)
+    if coming is None:
+        turn.substantive = False
+        return [Text(text=TEXTS.say("next_unknown" if place is None else "next_none", turn.lang))]
+    title = in_language(coming.title, turn.lang)
+    said: list[Body] = [Text(text=TEXTS.say("next_step", turn.lang, step=title))]
+    article = turn.rooms.article(coming.article, turn.lang)
+    if article is None:
+        return said
+    said += await answer_text(turn, title, article)
+    turn.subject = {"question": title, "intent": "ask_onboarding", "article": article}
+    return said
+
+
+def _shown_again(turn: Turn) -> Choices | None:
+    """The list of articles that stands there, once more; None where there is none."""
+    shown = [Choice.model_validate(one) for one in turn.slots.get("choices") or []]
+    return Choices(text=TEXTS.say("clarify", turn.lang), choices=shown) if len(shown) > 1 else None
+
+
 async def _chosen_of_nothing(turn: Turn) -> list[Body]:
     """ "The first one", and nothing to choose from stands there: what says more than a place is a message like any other."""
     if not dialogue.wordless(turn.text) and not dialogue.names_place_alone(turn.text):
@@ -219,13 +269,16 @@ async def _chosen_of_nothing(turn: Turn) -> list[Body]:
     if found is not None and found.decision == "answer" and found.confidence >= arbitration.SURE:
         return await show(turn, turn.text, found)
     turn.substantive = False
-    return [Text(text=TEXTS.say("nothing_to_choose", turn.lang))]
+    return [_shown_again(turn) or Text(text=TEXTS.say("nothing_to_choose", turn.lang))]
 
 
 async def _abstain(turn: Turn) -> Body:
     """Says that it does not know. Of failures in a row the first and the third offer a person, the others do not."""
     strange = turn.intent == "out_of_scope" and turn.confidence_of_intent >= arbitration.SURE
-    first = TEXTS.say("off_topic" if strange else "abstain", turn.lang, product=turn.rooms.company.product)
+    unsolved = bool((turn.slots.get("subject") or {}).get("article")) and dialogue.says_unsolved(turn.text)
+    first = TEXTS.say(
+        "off_topic" if strange else "unsolved" if unsolved else "abstain", turn.lang, product=turn.rooms.company.product
+    )
     if turn.failures == 0:
         return human.offer(turn, first)
     if turn.failures == OFFERS_AFTER - 1 and await escalating.waiting(turn) is None:
@@ -233,12 +286,13 @@ async def _abstain(turn: Turn) -> Body:
     return Text(text=first if strange else TEXTS.say("abstain_again", turn.lang))
 
 
-def _clarify(turn: Turn, found: AnswerReply, again: bool) -> Choices:
+def _clarify(turn: Turn, articles: Sequence[CitationReply], again: bool = False) -> Choices:
     """Asks which article is meant; the same words once more mean that none of them helped, so that a person stands there too."""
-    choices = [Choice(id=f"{ARTICLE}{one.article_id}", label=one.title) for one in found.choices]
+    choices = [Choice(id=f"{ARTICLE}{one.article_id}", label=one.title) for one in articles]
     last = (dialogue.HUMAN, "talk_to_person") if again else (NONE_OF_THESE, "none_label")
     choices.append(Choice(id=last[0], label=TEXTS.say(last[1], turn.lang)))
-    return Choices(text=TEXTS.say("clarify_again" if again else "clarify", turn.lang), choices=choices)
+    asked = "clarify_again" if again else "clarify" if len(articles) > 1 else "clarify_one"
+    return Choices(text=TEXTS.say(asked, turn.lang), choices=choices)
 
 
 def _quote(turn: Turn, found: AnswerReply) -> Body:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from accounts.catalog import Catalog, load_catalog
 from escalations import policy
 from escalations.policy import Policy
-from kit.company import Company, load_company
+from kit.company import Company, Language, load_company
 from kit.database import NOT_WAITING_FOR_DISK, Database
 from kit.settings import Settings
 from knowledge_base.client import KnowledgeBase
@@ -33,6 +33,15 @@ class Rooms:
     database: Database
     accounts: Database
     knowledge_base: KnowledgeBase
+
+    def article(self, path: str | None, lang: Language) -> str | None:
+        """The id of an article that a company's file names by its path in the help folder, in the asker's language where the content is laid out by
+        language; None where there is none.
+        """
+        if path is None:
+            return None
+        own = (f"{lang}/{path}", f"{self.company.default_language}/{path}", path)
+        return next((one for one in own if (self.company.content_dir / f"{one}.md").exists()), None)
 
 
 def make(settings: Settings, url: str) -> Rooms:

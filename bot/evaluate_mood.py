@@ -14,6 +14,7 @@ from typing import Any, Dict
 
 from bot import quiet
 from bot.knowledge_base import EncoderUnavailable
+from bot.train import ROOT
 
 NEUTRAL = "neutral"
 
@@ -28,12 +29,13 @@ def measure(path: Path) -> Dict[str, Any]:
         ValueError: the file cannot be read as labelled sentences.
         EncoderUnavailable: the knowledge base does not answer.
     """
+    from rasa.shared.nlu.training_data.loading import load_data
     from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-    from bot.components.mood import MOODS, SENTENCES, MoodModel, read, vectors_of
+    from bot.components.mood import MOODS, MoodModel, calm_of, learnable, read, vectors_of
 
     texts, labels = read(path)
-    learnt, learnt_labels = read(SENTENCES)
+    learnt, learnt_labels = learnable(calm_of(load_data(str(ROOT / "bot" / "data" / "nlu"))))
     scores = MoodModel.fit(learnt, learnt_labels, vectors_of(learnt)).scores(texts, vectors_of(texts))
     sparse = MoodModel.fit(learnt, learnt_labels, None).scores(texts, None)
     found: Dict[str, Any] = {"n": len(texts)}

@@ -23,6 +23,15 @@ class EncoderUnavailable(Exception):
     """The knowledge base did not give vectors."""
 
 
+class Served:
+    """Which build of the help content the knowledge base serves, as it said last with some vectors; empty before it said anything."""
+
+    build = ""
+
+
+served = Served()
+
+
 class Encoder:
     """Sentence vectors from the knowledge base; one connection kept open."""
 
@@ -52,6 +61,7 @@ class Encoder:
             self._line.close()
             self._rests_until = time.monotonic() + REST_SECONDS
             raise EncoderUnavailable(f"{self.url}/embed: {type(error).__name__}") from error
+        served.build = said.get("build") or served.build
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise EncoderUnavailable(f"{self.url}/embed: {len(texts)} texts, but vectors of shape {vectors.shape}")
         return vectors

@@ -20,7 +20,7 @@ _JOINED = re.compile(
     r"|(?:それと|それから|あと|また)[、,]\s*",
     re.IGNORECASE,
 )
-_LINK = re.compile(r"^(?:and|also|plus)\s+(?:also\s+)?", re.IGNORECASE)
+_LINK = re.compile(r"^(?:and|also|plus)[\s,]+(?:also[\s,]+)?", re.IGNORECASE)
 _ASKS = re.compile(
     r"^(?:how|what|where|which|who|why|can|could|do|does|is|are|will|should|when(?:'s)?(?! (?:i|we|it|you|they|he|she|the|my|our|a)\b))\b",
     re.IGNORECASE,

@@ -78,7 +78,7 @@ def create_app(settings: Settings) -> ASGIApp:
     async def embed(body: bytes) -> bytes:
         asked = EmbedRequest.model_validate_json(body)
         made = await service.embed(asked.texts)
-        said: dict[str, Any] = {"dimension": made.vectors.shape[1], "model": made.model}
+        said: dict[str, Any] = {"dimension": made.vectors.shape[1], "model": made.model, "build": made.build}
         if asked.packed:
             said["packed"] = b64encode(made.vectors.astype("<f4").tobytes()).decode()
         else:

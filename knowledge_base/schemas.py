@@ -39,11 +39,16 @@ class EmbedRequest(_Schema):
 
 
 class EmbedReply(_Schema):
-    """Vectors in blocks, one block an encoder; a text without words is all zeros."""
+    """Vectors in blocks, one block an encoder; a text without words is all zeros.
+
+    Attributes:
+        build: which build of the help content is served; empty where none is.
+    """
 
     vectors: list[list[float]]
     dimension: int
     model: str
+    build: str
 
 
 class AskedQuestion(_Schema):

@@ -26,10 +26,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors in blocks, one row a text, one block an encoder; a text without words is all zeros."""
+    """Vectors in blocks, one row a text, one block an encoder; a text without words is all zeros.
+
+    Attributes:
+        build: of the index that is served; empty where none is.
+    """
 
     vectors: Vectors
     model: str
+    build: str
 
 
 class Service:
@@ -142,4 +147,4 @@ class Service:
                 started.append((row, encoder, self._vectors.start(encoder, text)))
         for row, encoder, future in started:
             rows[row] = encoders.block(encoder, (await asyncio.wrap_future(future)).vector)
-        return Embedded(rows, encoders.name)
+        return Embedded(rows, encoders.name, self._answerer.index.build.name if self._answerer else "")

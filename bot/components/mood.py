@@ -17,10 +17,10 @@ from rasa.engine.recipes.default_recipe import DefaultV1Recipe
 from rasa.engine.storage.resource import Resource
 from rasa.nlu.featurizers.featurizer import Featurizer
 from rasa.shared.exceptions import RasaException
-from rasa.shared.nlu.constants import TEXT
+from rasa.shared.nlu.constants import INTENT, TEXT
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
-from scipy.sparse import csr_matrix, hstack
+from scipy.sparse import csr_matrix, hstack, vstack
 from scipy.special import expit
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -28,6 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from bot.components.intent_model import Characters, centred, centres_of, normalise
 from bot.components.learner import DENSE, SPARSE, Learner, suited
 from bot.knowledge_base import Encoder, EncoderUnavailable
+from bot.language import written_in
 
 MOODS = ("anger", "worry", "blocked", "outage", "deadline", "urgency")
 MOOD = "mood"
@@ -41,12 +42,23 @@ _DENIED_BEFORE = re.compile(
 )
 _DENIED_AFTER = re.compile(r"^[^。、！？]{0,12}?(?:ません(?!か)|ではな|わけでは|必要な|しなくて|解消|復旧|特にな)")
 TRAINING_TIMEOUT_SECONDS = 120.0
-CHARACTERS = 0.3
+CHARACTERS = 1.0
 """Weight of the character features beside the sentence vector, which has length 1."""
 HEARD = 0.5
 """Weight of the words that speak of a mood (`bot/mood/cues.csv`)."""
 LOOSENESS = 8.0
-"""scikit-learn's C of the logistic regressions, by cross-validation on the training sentences."""
+"""scikit-learn's C of the logistic regressions; this and what stands around it by cross-validation on the training sentences."""
+BALANCE = 0.75
+"""How far a rare mood is made up for: 0, as often as among the training sentences; 1, as if every second sentence had it."""
+JOINED = 400
+"""Messages made of two training sentences each, with the moods of both: people seldom write one sentence."""
+CALM = frozenset(
+    {
+        "greet", "thanks", "goodbye", "affirm", "deny", "choose", "ask_plan", "ask_usage", "ask_renewal", "ask_invoice",
+        "ask_onboarding", "ask_capabilities", "switch_language",
+    }
+)  # fmt: skip
+"""Intents whose training sentences show no mood. Without them "yes please" would sound urgent."""
 BATCH = 64
 
 
@@ -67,6 +79,38 @@ def read(path: Path) -> Tuple[List[str], np.ndarray]:
     return [row["text"] for row in rows], labels
 
 
+def calm_of(training_data: TrainingData) -> List[str]:
+    """Of the bot's own training sentences those that speak of no mood: small talk, and questions about the account."""
+    examples = training_data.intent_examples
+    return sorted({example.get(TEXT) for example in examples if example.get(INTENT) in CALM and example.get(TEXT)})
+
+
+def learnable(calm: Sequence[str]) -> Tuple[List[str], np.ndarray]:
+    """What is learnt from: the sentences of `bot/mood/sentences.csv`, some pairs of them in one message, and calm ones.
+
+    Args:
+        calm: see `calm_of`.
+    Returns:
+        see `read`.
+    """
+    texts, labels = read(SENTENCES)
+    chance = np.random.default_rng(0)
+    groups = [
+        [n for n, text in enumerate(texts) if (written_in(text) == "ja") is japanese] for japanese in (False, True)
+    ]
+    pairs = [chance.choice(group, 2, replace=False) for group in groups for _ in range(JOINED // len(groups))]
+    joined = [_one_message(texts[first], texts[second]) for first, second in pairs]
+    of_both = [labels[first] | labels[second] for first, second in pairs]
+    return [*texts, *joined, *calm], np.vstack([labels, *of_both, np.zeros((len(calm), len(MOODS)), labels.dtype)])
+
+
+def _one_message(first: str, second: str) -> str:
+    ends = first[-1] in ".!?。！？"
+    if written_in(first + second) == "ja":
+        return f"{first}{'' if ends else '。'}{second}"
+    return f"{first}{'' if ends else '.'} {second}"
+
+
 class MoodModel:
     """One logistic regression a mood, over meaning, characters, words that speak of it, and how loudly it is written."""
 
@@ -78,7 +122,8 @@ class MoodModel:
 
     @classmethod
     def fit(cls, texts: Sequence[str], labels: np.ndarray, vectors: Optional[np.ndarray]) -> MoodModel:
-        """Learns.
+        """Learns. Each text is looked at twice, half as much each time: as it is, and without its words that speak of a mood.
+        Those alone would explain most training sentences, and nothing would be learnt of the many that hold none of them.
 
         Args:
             texts: sentences.
@@ -89,10 +134,10 @@ class MoodModel:
         characters.fit([normalise(text) for text in texts])
         centres = None if vectors is None else centres_of(texts, vectors)
         model = cls({"characters": characters, "centres": centres, "moods": []})
-        features = model._features(texts, vectors)
+        features = vstack([model._features(texts, vectors, hearing) for hearing in (HEARD, 0.0)])
         for column in labels.T:
-            one = LogisticRegression(C=LOOSENESS, class_weight="balanced", max_iter=1000)
-            model.state["moods"].append(one.fit(features, column))
+            one = LogisticRegression(C=LOOSENESS, max_iter=1000)
+            model.state["moods"].append(one.fit(features, np.tile(column, 2), np.tile(_weights(column) / 2, 2)))
         return model
 
     def scores(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> np.ndarray:
@@ -120,17 +165,27 @@ class MoodModel:
     def _characters(self) -> Characters:
         return Characters(self.state["characters"])
 
-    def _features(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> csr_matrix:
+    def _features(self, texts: Sequence[str], vectors: Optional[np.ndarray], hearing: float) -> csr_matrix:
         characters = CHARACTERS * self.state["characters"].transform([normalise(text) for text in texts])
-        return hstack([characters, *(csr_matrix(part) for part in self._full(texts, vectors))]).tocsr()
+        return hstack([characters, *(csr_matrix(part) for part in self._full(texts, vectors, hearing))]).tocsr()
 
-    def _full(self, texts: Sequence[str], vectors: Optional[np.ndarray]) -> List[np.ndarray]:
-        """The features beside characters in their order, in blocks of columns."""
+    def _full(self, texts: Sequence[str], vectors: Optional[np.ndarray], hearing: float = HEARD) -> List[np.ndarray]:
+        """The features beside characters in their order, in blocks of columns.
+
+        Args:
+            hearing: weight of the words that speak of a mood.
+        """
         parts = [
             np.array([_loudness(text) for text in texts]),
-            HEARD * np.array([heard(text) for text in texts]),
+            hearing * np.array([heard(text) for text in texts]),
         ]
         return parts if vectors is None else [*parts, centred(texts, vectors, self.state["centres"])]
+
+
+def _weights(column: np.ndarray) -> np.ndarray:
+    """How much each training sentence counts for one mood."""
+    share = column.mean()
+    return (0.5 / np.where(column == 1, share, 1 - share)) ** BALANCE
 
 
 @lru_cache(maxsize=1)
@@ -181,7 +236,7 @@ class MoodScorer(Learner):
         Raises:
             RasaException: the knowledge base gives no vectors.
         """
-        texts, labels = read(SENTENCES)
+        texts, labels = learnable(calm_of(training_data))
         try:
             vectors = vectors_of(texts)
         except EncoderUnavailable as error:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
+from threading import Thread
 from types import MappingProxyType
 from typing import Any, Dict, Iterable, List, Mapping, Match
 
@@ -18,12 +19,17 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from bot.components.learner import Learner
+from bot.knowledge_base import served
 
 MENDED = "mended_text"
 """Attribute of a message: its text as features are to see it. The text itself stays as it was written."""
 
 CONTENT_VARIABLE = "KOTAE_CONTENT"
-"""Environment variable: the folder of the help articles. Read where the bot is served, so that another company's words need no training."""
+"""Environment variable: the folder of the help articles. Read where the bot is served, and again when the index is built anew, so that another company's
+words need no training and a new article's no restart."""
+
+READER = "articles"
+"""Name of the thread that reads them again."""
 
 _WORD = re.compile(r"[a-z]+", re.IGNORECASE)
 
@@ -123,6 +129,7 @@ class SpellingCorrector(Learner):
     """Gives each message a mended text for the featurizers and classifiers behind it. Its training data holds no slips."""
 
     _speller: Speller
+    _build = ""
 
     def train(self, training_data: TrainingData) -> Resource:
         """Learns the words of the training data, and keeps them."""
@@ -131,11 +138,18 @@ class SpellingCorrector(Learner):
         return self._keep({"words": np.array(words, dtype=str), "times": np.array(times, dtype=np.int64)})
 
     def _restore(self, learnt: Dict[str, Any]) -> None:
-        speller = Speller(dict(zip(learnt["words"].tolist(), learnt["times"].tolist(), strict=True)))
-        self._speller = speller.knowing(help_texts(os.environ))
+        self._speller = Speller(dict(zip(learnt["words"].tolist(), learnt["times"].tolist(), strict=True)))
+        self._read_articles()
+
+    def _read_articles(self) -> None:
+        self._speller = self._speller.knowing(help_texts(os.environ))
 
     def process(self, messages: List[Message]) -> List[Message]:
-        """Adds the mended text."""
+        """Adds the mended text. Once the knowledge base serves another build of the help content, its articles are read again, beside
+        the messages: those that come meanwhile are mended by the words of before."""
+        if self._build != served.build:
+            self._build = served.build
+            Thread(target=self._read_articles, name=READER, daemon=True).start()
         for message in messages:
             if message.get(TEXT):
                 mended = self._speller.mend(message.get(TEXT))

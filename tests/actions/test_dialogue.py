@@ -33,7 +33,11 @@ def said(text: str, clicked: str | None = None) -> dict[str, Any]:
         ("2番目", "article:b"),
         ("一つ目です", "article:a"),
         ("最後の", "none"),
+        ("一つ目を開いて下さい", "article:a"),
         ("the fourth", None),
+        ("no, the other one", None),
+        ("not that one", None),
+        ("以上です", None),
         ("something else entirely", None),
         ("limits", None),
     ],
@@ -205,3 +209,54 @@ def test_what_says_that_something_is_wrong_disputes_it(text: str, disputes: bool
 def test_how_to_do_what_was_just_named_is_told_from_another_question(text: str, alone: bool) -> None:
     """Asked after the next step of the onboarding, it is about that step."""
     assert dialogue.asks_how_alone(text) is alone
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("and after that?", True),
+        ("done, what do I do next", True),
+        ("what's next?", True),
+        ("その次は？", True),
+        ("次に何をすればいいですか", True),
+        ("and after that step the flow fails", False),
+        ("次の請求日は", False),
+        ("next month?", False),
+    ],
+)
+def test_what_comes_next_is_asked_in_words_that_name_nothing(text: str, asks: bool) -> None:
+    """What names something is a question of its own."""
+    assert dialogue.asks_next_alone(text) is asks
+
+
+@pytest.mark.parametrize(
+    ("text", "wants"),
+    [
+        ("no, the other one", True),
+        ("not that one", True),
+        ("もう一つの方です", True),
+        ("いいえ、別の記事", True),
+        ("another question", False),
+        ("the other day it failed", False),
+        ("the second one", False),
+    ],
+)
+def test_another_is_wanted_in_words_that_do_not_name_it(text: str, wants: bool) -> None:
+    """ "The second one" names its place, and "the other day" no thing."""
+    assert dialogue.wants_other(text) is wants
+
+
+@pytest.mark.parametrize(
+    ("text", "unsolved"),
+    [
+        ("tried that already, nothing in the list", True),
+        ("still not working", True),
+        ("まだ届かない", True),
+        ("試しましたが動きません", True),
+        ("is it still possible", False),
+        ("how do I test it", False),
+    ],
+)
+def test_what_did_not_help_is_heard(text: str, unsolved: bool) -> None:
+    """It is said by what was tried, or by what still happens."""
+    assert dialogue.says_unsolved(text) is unsolved

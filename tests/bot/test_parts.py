@@ -33,6 +33,10 @@ def parts(root: Path) -> ModuleType:
             "how do I add a webhook, and how many calls are in Pro? and do you have a status page",
             ["how do I add a webhook", "how many calls are in Pro?", "do you have a status page"],
         ),
+        (
+            "How do I connect Slack? Also, is there a free trial?",
+            ["How do I connect Slack?", "is there a free trial?"],
+        ),
         ("My flow is stuck. It says error 429. What should I do?", []),
         ("how do I rename and share a flow", []),
         ("hello", []),

@@ -372,6 +372,52 @@ async def test_a_visitor_who_asks_for_facts_of_an_account_is_asked_which_article
     assert "signed in" in bodies[0]["text"]
 
 
+@pytest.mark.parametrize(("lang", "said"), [("ja", "使い始め方がわかりません"), ("en", "first steps")])
+async def test_a_visitor_who_asks_how_to_start_is_shown_the_first_steps(stack: Stack, lang: str, said: str) -> None:
+    """Each explained on a click; signing in is needed for a checklist of one's own alone."""
+    async with Customer(stack, lang=lang) as visitor:
+        (shown,) = await visitor.ask(said)
+        first = shown["choices"][0]
+        explained = await visitor.ask(first["label"], first["id"])
+    assert explained[0]["citations"][0]["article_id"] == f"{lang}/invite-your-team"
+
+
+async def test_and_after_that_is_the_next_step(stack: Stack) -> None:
+    """Of a customer the next that is not done, of a visitor the next of all; after an article that is no step it is asked back."""
+    async with Customer(stack) as visitor:
+        await visitor.ask("How do I build my first flow?")
+        said, answer = await visitor.ask("and after that?")
+        assert "Switch it on" in said["text"]
+        assert answer["citations"][0]["article_id"] == "en/test-and-switch-on-a-flow"
+        assert (await visitor.ask("and then?"))[1]["citations"][0]["article_id"] == "en/error-alerts"
+        await visitor.ask("How do I cancel my subscription?")
+        (asked,) = await visitor.ask("and after that?")
+    assert asked["type"] == "text"
+
+
+async def test_the_other_one_is_another_article_and_no_person(stack: Stack) -> None:
+    """What was shown is not shown again, and nobody is called."""
+    async with Customer(stack) as visitor:
+        second = (await _clarified(visitor))[1]
+        shown = await visitor.ask(second["label"], second["id"])
+        bodies = await visitor.ask("no, the other one")
+    before = shown[0]["citations"][0]["article_id"]
+    named = [choice["id"] for body in bodies for choice in body.get("choices", [])]
+    named += [f"article:{one['article_id']}" for body in bodies for one in body.get("citations", [])]
+    assert any(one.startswith("article:") for one in named)
+    assert f"article:{before}" not in named
+    assert all(body["type"] != "handover" for body in bodies)
+
+
+async def test_what_did_not_help_is_regretted(stack: Stack) -> None:
+    """ "I did not find that" would answer nothing that was asked."""
+    async with Customer(stack) as visitor:
+        await visitor.ask("my webhook does not fire")
+        bodies = await visitor.ask("tried that already, nothing in the list")
+    assert "did not solve it" in bodies[0]["text"]
+    assert _offers(bodies)
+
+
 async def test_asking_how_to_cancel_is_not_cancelling(stack: Stack) -> None:
     """The question is answered from the help content; the wish is taken up."""
     async with Customer(stack) as visitor:

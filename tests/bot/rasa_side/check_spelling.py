@@ -4,14 +4,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
+import threading
 import unittest
 from pathlib import Path
+from unittest.mock import patch
 
+import numpy as np
+from rasa.shared.nlu.constants import TEXT
 from rasa.shared.nlu.training_data.loading import load_data
+from rasa.shared.nlu.training_data.message import Message
 
-from bot.components.spelling import CONTENT_VARIABLE, Speller, help_texts
+from bot.components.spelling import (
+    CONTENT_VARIABLE,
+    READER,
+    Speller,
+    SpellingCorrector,
+    help_texts,
+    text_for_features,
+)
+from bot.knowledge_base import served
 
 ROOT = Path(__file__).resolve().parents[3]
 LEARNT = Speller.of(
@@ -40,6 +54,24 @@ class Words(unittest.TestCase):
                 self.assertNotEqual(LEARNT.mend(words), words)
                 self.assertEqual(speller.mend(words), words)
         self.assertEqual(speller.mend("trakcing with netlfy"), "tracking with netlify")
+
+    def test_the_words_of_a_new_article_are_known_once_it_is_served(self) -> None:
+        corrector = SpellingCorrector({}, None, None)  # type: ignore[arg-type]  # nothing is stored
+        with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {CONTENT_VARIABLE: folder}):
+            corrector._restore({"words": np.array(["track"]), "times": np.array([3])})
+            (Path(folder) / "new.md").write_text("# Deploy on Netlify", encoding="utf-8")
+            self.assertEqual(self.seen(corrector, "deploy on netlfy"), "deploy on netlfy")
+            with patch.object(served, "build", "the build with it"):
+                self.seen(corrector, "hello")
+                for thread in threading.enumerate():
+                    if thread.name == READER:
+                        thread.join()
+                self.assertEqual(self.seen(corrector, "deploy on netlfy"), "deploy on netlify")
+
+    def seen(self, corrector: SpellingCorrector, text: str) -> str:
+        message = Message({TEXT: text})
+        corrector.process([message])
+        return text_for_features(message)
 
     def test_a_name_that_nothing_knows_is_left_alone(self) -> None:
         self.assertEqual(LEARNT.mend("does it work on Netlify"), "does it work on netlify")
