@@ -56,7 +56,7 @@ class Words(unittest.TestCase):
         self.assertEqual(speller.mend("trakcing with netlfy"), "tracking with netlify")
 
     def test_the_words_of_a_new_article_are_known_once_it_is_served(self) -> None:
-        corrector = SpellingCorrector({}, None, None)  # type: ignore[arg-type]  # nothing is stored
+        corrector = SpellingCorrector({}, None, None)
         with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {CONTENT_VARIABLE: folder}):
             corrector._restore({"words": np.array(["track"]), "times": np.array([3])})
             (Path(folder) / "new.md").write_text("# Deploy on Netlify", encoding="utf-8")
