@@ -14,15 +14,17 @@ MOST_SENTENCES = 8
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _WORD = re.compile(r"[^\W\d_]{2}")
 _ENDS = re.compile(r"(?<=[?？。])\s*|(?<=[a-z0-9])\.\s+(?=[A-Z])")
+_IS = r"(?:['’]re|['’]?s)?"
+"""What hangs on a word that asks, in a chat often without its apostrophe: "whats", "where's"."""
 _JOINED = re.compile(
-    r"(?:,|(?<!\s))\s+(?:and|also|plus)\s+(?:also\s+)?(?=(?:how|what|when|where|which|who|why|can|could|do|does|is|are)\b)"
-    r"|,\s+(?=how (?:much|many|do|can|long)\b|what(?:'s)?\b|where\b|which\b|who\b|(?:when|why) (?:do|does|is|are|will|can)\b)"
+    rf"(?:[,;]|(?<!\s))\s+(?:and|also|plus|&)\s+(?:also\s+)?(?=(?:(?:how|what|when|where|which|who|why){_IS}|can|could|do|does|is|are)\b)"
+    rf"|[,;]\s+(?=how(?: (?:much|many|do|can|long)|['’]?s)\b|(?:what|where|which|who){_IS}\b|(?:when|why) (?:do|does|is|are|will|can)\b)"
     r"|(?:それと|それから|あと|また)[、,]\s*",
     re.IGNORECASE,
 )
-_LINK = re.compile(r"^(?:and|also|plus)[\s,]+(?:also[\s,]+)?", re.IGNORECASE)
+_LINK = re.compile(r"^(?:and|also|plus|&)[\s,]+(?:also[\s,]+)?", re.IGNORECASE)
 _ASKS = re.compile(
-    r"^(?:how|what|where|which|who|why|can|could|do|does|is|are|will|should|when(?:'s)?(?! (?:i|we|it|you|they|he|she|the|my|our|a)\b))\b",
+    rf"^(?:(?:how|what|where|which|who|why){_IS}|can|could|do|does|is|are|will|should|when{_IS}(?! (?:i|we|it|you|they|he|she|the|my|our|a)\b))\b",
     re.IGNORECASE,
 )
 _ASKS_JA = re.compile(r"(?:か|は|ですか|ますか|教えて(?:ください)?|ください|知りたい(?:です)?)[?？。]?$")

@@ -41,6 +41,12 @@ def parts(root: Path) -> ModuleType:
         ("how do I rename and share a flow", []),
         ("hello", []),
         ("when do we renew, how many runs are left", ["when do we renew", "how many runs are left"]),
+        (
+            "whats your refund policy and how do i add a teammate",
+            ["whats your refund policy", "how do i add a teammate"],
+        ),
+        ("how do i add a teammate & where's my invoice", ["how do i add a teammate", "where's my invoice"]),
+        ("when's the next invoice; whos our contact", ["when's the next invoice", "whos our contact"]),
         ("when it fails, how do I retry", []),
         ("what I need, where is it", ["what I need", "where is it"]),
     ],
