@@ -33,6 +33,7 @@ from conversations.models import Conversation
 from escalations import csms
 from kit import tracing
 from kit.clock import now
+from kit.company import Company
 from kit.errors import NotFound
 from kit.metrics import MESSAGES
 
@@ -50,8 +51,8 @@ async def start(request: Request, services: ServicesDep, body: StartIn | None = 
     wanted = body or StartIn()
     who = await access.customer(request, services)
     moment = now()
-    lang = wanted.lang or services.company.default_language
-    services.limits.take("conversations", request, lang)
+    company = services.company
+    services.limits.take("conversations", request, wanted.lang or company.default_language)
     async with services.database.begin() as session:
         conversation, known, before = None, None, None
         if who is not None:
@@ -63,7 +64,7 @@ async def start(request: Request, services: ServicesDep, body: StartIn | None = 
         if conversation is None:
             conversation = await log.start(
                 session,
-                lang=lang,
+                lang=wanted.lang or _spoken(company, known),
                 now=moment,
                 account_id=who.account_id if who else None,
                 person_id=who.person_id if who else None,
@@ -79,6 +80,12 @@ async def start(request: Request, services: ServicesDep, body: StartIn | None = 
             lang=conversation.lang,
             holder=conversation.holder,
         )
+
+
+def _spoken(company: Company, known: facts.CustomerFacts | None) -> str:
+    """The person's language where the company speaks it, else its first."""
+    lang = known.person_lang if known is not None else None
+    return lang if lang in company.languages else company.default_language
 
 
 @router.get("/{conversation_id}")

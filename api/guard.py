@@ -69,6 +69,7 @@ class Guard:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._add_headers(scope, message)
+                _stay(connection, message)
                 if counted and message["status"] in _REFUSED:
                     self._count(connection)
             await send(message)
@@ -118,6 +119,14 @@ class Guard:
         if scope["path"].startswith(_CONSOLE):
             headers.setdefault("X-Frame-Options", "DENY")
             headers.setdefault("Content-Security-Policy", "frame-ancestors 'none'; base-uri 'self'; object-src 'none'")
+
+
+def _stay(connection: HTTPConnection, message: Message) -> None:
+    """A redirect to a page of our own names no host: the one that was asked for may be anybody's word, and a proxy's own name."""
+    headers = MutableHeaders(scope=message)
+    to = urlsplit(headers.get("location", ""))
+    if to.netloc and to.netloc == connection.url.netloc:
+        headers["location"] = to._replace(scheme="", netloc="").geturl() or "/"
 
 
 def _length(connection: HTTPConnection) -> int:

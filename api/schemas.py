@@ -16,7 +16,10 @@ MAX_SEQ = 2**31 - 1
 class StartIn(BaseModel):
     """Opens a conversation."""
 
-    lang: Language | None = Field(None, description="the customer's language; the company's first where left out")
+    lang: Language | None = Field(
+        None,
+        description="the customer's language; where left out, what is known of the person, else the company's first",
+    )
     page_url: str | None = Field(None, max_length=2000)
     resume: bool = Field(False, description="a customer's latest open conversation instead of a new one")
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -63,6 +64,21 @@ Account = Annotated[str | None, typer.Option("--account", help="ask as a custome
 Person = Annotated[str | None, typer.Option("--person", help="id of the person")]
 Lang = Annotated[Literal["en", "ja"] | None, typer.Option("--lang", help="language of the conversation")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on standard output")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        screen.print(f"kotae {version('kotae')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def kotae(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="which version this is")
+    ] = False,
+) -> None:
+    """A support chatbot that knows who is asking."""
 
 
 @app.command()

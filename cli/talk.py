@@ -97,7 +97,7 @@ def chat(settings: Settings, account_id: str | None, person_id: str | None, lang
     Args:
         account_id: whose customer asks; None for a visitor.
         person_id: which person; somebody of the account where None.
-        lang: `en` or `ja`; the company's first language where None.
+        lang: `en` or `ja`; the person's, else the company's first where None.
     Raises:
         Unavailable: the stack does not run.
     """

@@ -1568,9 +1568,8 @@ export class KotaeChat extends HTMLElement {
   previous = null;
   /** Whether the log is scrolled to its end. */
   stuck = true;
-  hintPasses = false;
-  /** @type {any} the article that is being read */
-  cited = null;
+  /** What stands under the composer: about what was just done there, and that something has to be waited for. */
+  hints = { own: '', wait: '' };
   unread = 0;
   toldTyping = 0;
 
@@ -1719,60 +1718,44 @@ export class KotaeChat extends HTMLElement {
   // -- the parts
 
   /**
-   * Draws everything anew: at the start, in another language, and for another conversation. Since that may come at any moment,
-   * what the customer is at goes on: the words half typed, the search, the article, where focus is.
-   * @param {boolean} [changed] it is for another person, who finds nothing of that
+   * Draws everything anew: at the start, in another language, and for another person. The words half typed stay, and focus where it is.
+   * @param {boolean} [changed] another person is there, who finds nothing of the one before
    */
   build(changed = false) {
-    const { thread, ui: before } = this;
+    const { thread, ui } = this;
     const focused = this.root.activeElement;
+    const draft = changed || !ui.say ? '' : ui.say.value;
     this.tongue = thread.lang = this.language();
     this.t = WORDS[this.tongue];
-    this.previous = null;
-    this.ui = before.panel ? { panel: before.panel, launcher: before.launcher, badge: before.badge, greeting: before.greeting } : this.buildFrame();
-    const { ui } = this;
+    if (!ui.panel) this.buildFrame();
     ui.panel.lang = ui.launcher.lang = this.tongue;
     ui.panel.replaceChildren(this.buildChat(), this.buildSearch(), this.buildArticle());
-    this.add(thread.log, false);
-    this.drawOutbox();
-    this.refresh();
-    if (before.banner) ui.banner.hidden = before.banner.hidden;
+    ui.say.value = draft;
+    this.weigh();
+    this.hint(changed ? '' : this.hints.own);
     this.showStatus(thread.status);
-    if (before.say && !changed) this.goOn(before, focused);
-    if (focused && !focused.isConnected && !ui.panel.contains(this.root.activeElement)) this.resting().focus({ preventScroll: true });
+    this.restart();
+    if (focused && !focused.isConnected) this.resting().focus();
   }
 
-  /**
-   * What the customer was at, in parts that were made anew.
-   * @param {Record<string, any>} before the parts as they were
-   * @param {Element|null} focused of them
-   */
-  goOn(before, focused) {
-    const { ui } = this;
-    ui.say.value = before.say.value;
-    if (focused === before.say) {
-      ui.say.focus({ preventScroll: true });
-      ui.say.setSelectionRange(before.say.selectionStart, before.say.selectionEnd);
-    }
-    this.weigh();
-    this.hint(before.hint.textContent, this.hintPasses);
-    if (!before.search.hidden || (!before.article.hidden && before.article.from.name === 'search')) {
-      this.show('search');
-      ui.query.value = before.query.value;
-      if (focused === before.query) ui.query.focus({ preventScroll: true });
-      if (ui.query.value) this.find().catch(warn);
-    }
-    if (!before.article.hidden) this.read(this.cited).catch(warn);
+  /** Shows the conversation from its start. Another may begin at any moment: what the customer is at beside it goes on. */
+  restart() {
+    this.previous = null;
+    this.ui.log.replaceChildren();
+    this.ui.typing.hidden = true;
+    this.add(this.thread.log, false);
+    this.drawOutbox();
+    this.refresh();
   }
 
   /** The parts that stay for good: the dialog, so that it stays open, and its button. */
   buildFrame() {
-    const badge = h('span', { class: 'badge', hidden: true, 'aria-hidden': 'true' });
-    const launcher = h('button', { class: 'launcher', part: 'launcher', 'aria-haspopup': 'dialog', 'data-icon': 'chat', hidden: this.hasAttribute('no-launcher'), onclick: () => (this.isOpen ? this.close() : this.open()) }, icon('chat'), badge);
-    const panel = h('dialog', { class: 'panel' });
-    this.listenPanel(panel);
-    this.frame.replaceChildren(launcher, panel);
-    return { panel, launcher, badge };
+    const { ui } = this;
+    ui.badge = h('span', { class: 'badge', hidden: true, 'aria-hidden': 'true' });
+    ui.launcher = h('button', { class: 'launcher', part: 'launcher', 'aria-haspopup': 'dialog', 'data-icon': 'chat', hidden: this.hasAttribute('no-launcher'), onclick: () => (this.isOpen ? this.close() : this.open()) }, icon('chat'), ui.badge);
+    ui.panel = h('dialog', { class: 'panel' });
+    this.listenPanel(ui.panel);
+    this.frame.replaceChildren(ui.launcher, ui.panel);
   }
 
   /**
@@ -1830,7 +1813,12 @@ export class KotaeChat extends HTMLElement {
       sound.setAttribute('aria-pressed', String(on));
       if (on) chime();
     } }, h('span', { class: 'grow' }, t.sound), icon('check'));
-    ui.leave = item(t.emailLeave, () => { const form = this.emailForm(true); ui.pending.after(form); this.scrollDown(); form.querySelector('input')?.focus(); });
+    ui.address = null;
+    ui.leave = item(t.emailLeave, () => {
+      if (!ui.address?.elements.length) ui.pending.after(ui.address = this.emailForm(true)); // one that is open may have words in it
+      this.scrollDown();
+      ui.address.elements[0].focus();
+    });
     ui.menu = h('div', { class: 'menu', hidden: true }, item(t.transcript, () => this.download()), ui.leave, sound);
     ui.more = this.tool('more', t.menu, () => this.toggleMenu(ui.menu.hidden), { 'aria-expanded': 'false' });
     return [ui.more, ui.menu];
@@ -1962,13 +1950,13 @@ export class KotaeChat extends HTMLElement {
   /** @param {string} name @param {any} detail */
   told(name, detail) {
     if (name === 'messages') this.add(detail, true);
-    else if (name === 'outbox') this.drawOutbox();
+    else if (name === 'outbox') { this.drawOutbox(); this.waited(); }
     else if (name === 'typing') this.showTyping(detail);
     else if (name === 'status') { this.showStatus(detail); this.fire(name, detail); }
     else if (name === 'holder') { this.refresh(); this.fire(name, { holder: this.thread.holder, csm: this.thread.csm }); }
     else if (name === 'read') { this.receipts(); this.launcherState(); }
-    else if (name === 'notice') this.hint(this.t[/** @type {'slow'|'started'} */ (detail)], true);
-    else if (name === 'forgotten') this.build(Boolean(detail));
+    else if (name === 'notice') this.hint(this.t[/** @type {'slow'|'started'} */ (detail)], 'wait');
+    else if (name === 'forgotten') detail ? this.build(true) : this.restart();
     else this.fire(name, detail);
   }
 
@@ -1992,8 +1980,8 @@ export class KotaeChat extends HTMLElement {
     if (stuck) this.showFrom(rows[0].at(-1), first);
     else ui.below.hidden = false;
     this.seeAll();
+    if (stuck) this.scrolled(); // at once: the browser tells of it later, and what comes before that would go to the end again
     this.launcherState();
-    if (this.hintPasses && !ui.say.value && !this.thread.outbox.length) this.hint('');
     if (news && !first) this.ring(fresh.filter((one) => one.sender !== 'customer'));
   }
 
@@ -2055,13 +2043,13 @@ export class KotaeChat extends HTMLElement {
   /** Buttons are for now: once something was said after them, be it still on its way, they only show what was taken. */
   settleChoices() {
     const { thread } = this;
-    const mine = thread.log.filter((one) => one.sender === 'customer').map((one) => ({ seq: one.seq, text: /** @type {any} */ (one.body).text }));
-    mine.push(...thread.outbox.filter((one) => !one.failed).map((one) => ({ seq: Infinity, text: one.text })));
+    const mine = thread.log.filter((one) => one.sender === 'customer');
+    const going = thread.outbox.find((one) => !one.failed);
     for (const group of this.ui.log.querySelectorAll('.choices')) {
       const next = mine.find((one) => one.seq > Number(group.closest('.row').dataset.seq));
       for (const button of group.children) {
-        button.disabled = Boolean(next);
-        button.classList.toggle('taken', next?.text === button.textContent);
+        button.disabled = Boolean(next || going);
+        button.classList.toggle('taken', (next ? /** @type {any} */ (next.body) : going)?.text === button.textContent);
       }
     }
   }
@@ -2097,6 +2085,7 @@ export class KotaeChat extends HTMLElement {
     };
     if (status === 'offline' || status === 'connecting') this.timers.banner = setTimeout(guard(mention), banner.hidden ? 3000 : 0);
     else if (!banner.hidden) { banner.hidden = true; this.announce(this.t.online); }
+    this.waited();
   }
 
   /** Title, holder and launcher by what is known now. */
@@ -2119,13 +2108,20 @@ export class KotaeChat extends HTMLElement {
   }
 
   /**
-   * @param {string} text shown under the composer until something is typed; '' takes it away
-   * @param {boolean} passes whether it tells of a wait, which a message that arrives has ended
+   * Says something under the composer. Neither takes the other away before it was read.
+   * @param {string} text '' takes it away
+   * @param {'own'|'wait'} which `own` stands until something is typed, `wait` until the wait is over
    */
-  hint(text, passes = false) {
-    this.hintPasses = passes;
-    this.ui.hint.textContent = text;
-    this.ui.hint.hidden = !text;
+  hint(text, which = 'own') {
+    this.hints[which] = text;
+    this.ui.hint.textContent = `${this.hints.own} ${this.hints.wait}`.trim();
+    this.ui.hint.hidden = !this.ui.hint.textContent;
+  }
+
+  /** A wait is over once we are connected and nothing is on its way. */
+  waited() {
+    const { status, outbox } = this.thread;
+    if (status !== 'offline' && !outbox.some((one) => !one.failed)) this.hint('', 'wait');
   }
 
   // -- reading and scrolling
@@ -2184,13 +2180,13 @@ export class KotaeChat extends HTMLElement {
 
   /**
    * The composer as tall as its words, and its button by whether they can be sent.
-   * @returns {number} characters there are too many
+   * @returns {number} characters there are too many; negative where there is room
    */
   weigh() {
     const { say, send } = this.ui;
     say.style.height = 'auto';
     if (say.scrollHeight) say.style.height = `${say.scrollHeight + 2}px`; // none while the panel is closed
-    const over = Math.max(0, say.value.trim().length - MAX_TEXT);
+    const over = say.value.trim().length - MAX_TEXT;
     send.setAttribute('aria-disabled', String(!say.value.trim() || over > 0));
     return over;
   }
@@ -2198,7 +2194,7 @@ export class KotaeChat extends HTMLElement {
   typed() {
     const { say } = this.ui;
     const over = this.weigh();
-    this.hint(over ? put(this.t.tooLong, over) : '');
+    this.hint(over > 0 ? put(this.t.tooLong, over) : '');
     if (!say.value) this.toldTyping = 0;
     else if (Date.now() - this.toldTyping > TIMING.typing) {
       this.toldTyping = Date.now();
@@ -2270,8 +2266,9 @@ export class KotaeChat extends HTMLElement {
         await thread.call('PUT', `${thread.path}/email`, { email });
         thread.note('email', true);
         told.textContent = put(t.emailSaved, email);
+        const there = form.contains(this.root.activeElement); // who went on meanwhile stays where they are
         form.replaceChildren(told);
-        this.ui.say.focus();
+        if (there) this.ui.say.focus();
       } catch (error) {
         told.textContent = error instanceof Refused && !error.passing ? t.emailBad : t.trouble;
       }
@@ -2285,7 +2282,6 @@ export class KotaeChat extends HTMLElement {
    */
   async read(citation) {
     const { t, ui, tongue } = this;
-    this.cited = citation;
     const title = h('h2', { tabindex: -1, lang: citation.lang }, citation.title);
     const body = h('div', { class: 'prose', dir: 'auto', lang: citation.lang }, h('p', { class: 'vh' }, t.loading), ...[0, 1, 2].map(() => h('i', { class: 'ghost' })));
     ui.paper.replaceChildren(title, h('p', { class: 'soft' }, citation.updated ? put(t.updated, day(citation.updated, tongue)) : ''), body);
@@ -2312,12 +2308,14 @@ export class KotaeChat extends HTMLElement {
     const { ui, t } = this;
     const query = ui.query.value.trim();
     clearTimeout(this.timers.search);
+    if (query && query === ui.query.dataset.found) return; // drawn anew, what was found would slip away from under a click
     if (query && !ui.hits.firstChild) ui.count.textContent = t.loading;
     const found = query ? await this.thread.call('GET', `v1/articles?q=${encodeURIComponent(query)}&lang=${this.tongue}`).catch(() => null) : { hits: [] };
     if (query !== ui.query.value.trim()) return;
     ui.askChat.hidden = !query;
     ui.count.textContent = !query ? t.few : !found ? t.trouble : found.hits.length ? put(t.found, found.hits.length) : t.none;
     if (!found) return;
+    ui.query.dataset.found = query;
     ui.hits.replaceChildren(...found.hits.map((/** @type {Citation} */ one) => citationButton(one, this, 'cite')));
     if (query) this.fire('search', { query, found: found.hits.length });
   }

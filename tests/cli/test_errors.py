@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -44,6 +45,13 @@ def one_line(done: subprocess.CompletedProcess[str], status: int, *says: str) ->
 def test_an_unknown_command(home: Path) -> None:
     """Named, with where the commands are listed."""
     one_line(kotae(home, "answer"), 2, "answer", "--help")
+
+
+def test_the_version(home: Path) -> None:
+    """One line on standard output."""
+    done = kotae(home, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"kotae \d+\.\d+\.\d+\n", done.stdout)
 
 
 def test_a_missing_argument(home: Path) -> None:

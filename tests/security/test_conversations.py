@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,6 +13,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from accounts.records import put_person
+from accounts.schemas import PutPerson
 from api.identity import sign
 from conversations import log
 from kit.clock import now
@@ -146,3 +149,14 @@ async def test_a_customers_conversation_never_becomes_anothers(door: Door, ident
     at = f"/v1/conversations/{mine['conversation_id']}/identity"
     taken = door.put(at, json={"identity": identity("sec-b", "sec-bob")}, headers=bearer(mine["token"]))
     assert taken.status_code == 409
+
+
+async def test_a_person_is_greeted_in_their_language(door: Door, database: Database, identity: Identity) -> None:
+    """Where the page does not say which: what is known of the person, else the company's first."""
+    async with database.begin() as session:
+        await put_person(session, "sec-ken", PutPerson(account_id="sec-a", name="Ken", lang="ja"), now())
+    for person, wanted, lang in (("sec-ken", {}, "ja"), ("sec-ken", {"lang": "en"}, "en"), ("sec-ann", {}, "en")):
+        answer = await asyncio.to_thread(
+            door.post, "/v1/conversations", json=wanted, headers=bearer(identity("sec-a", person))
+        )
+        assert answer.json()["lang"] == lang

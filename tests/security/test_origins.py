@@ -151,3 +151,11 @@ def test_signing_in_leads_nowhere_else(shop: Door, email: str, wanted: str) -> N
         assert told.headers["location"].startswith("/console/")
         liked = browser.post("/console/preferences", data={"lang": "en"}, headers={"Referer": wanted})
         assert liked.headers["location"].startswith("/console")
+
+
+@pytest.mark.parametrize("path", ["/console", "/demo", "/"])
+async def test_a_host_that_is_not_ours_leads_nowhere_else(door: Door, path: str) -> None:
+    """The `Host` is anybody's word: a redirect names a place on this host, whatever it is called."""
+    answer = await asyncio.to_thread(door.get, path, headers={"Host": "evil.example"})
+    assert answer.is_redirect
+    assert answer.headers["location"] == f"/{'demo' if path == '/' else path.strip('/')}/"

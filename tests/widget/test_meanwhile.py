@@ -101,35 +101,37 @@ def test_an_identity_while_the_log_is_read(visit: Visit, server: Server) -> None
     assert talk.who == "a30/p30"
 
 
-def test_what_one_is_at_goes_on_when_everything_is_drawn_anew(visit: Visit, server: Server) -> None:
-    """Another language, or another conversation: the words with the cursor in them, the search and the article stay."""
+def test_what_one_is_at_goes_on_when_another_conversation_begins(visit: Visit, server: Server) -> None:
+    """It may at any moment, as the page says who is asking: the words with the cursor in them, the search and the article stay."""
     page = visit()
-    talking(page, server)
-    box = page.locator(".compose textarea")
-    box.press_sequentially("Hello world")
-    box.evaluate("one => one.setSelectionRange(5, 5)")
-    page.evaluate("kotae.setAttribute('lang', 'ja')")
-    expect(page.get_by_role("textbox", name="メッセージ")).to_be_focused()
+    talk = talking(page, server)
+    page.get_by_role("textbox", name="Your message").press_sequentially("Hello world")
+    page.get_by_role("textbox", name="Your message").evaluate("one => one.setSelectionRange(5, 5)")
+    talk.who = "a31/somebody"
+    page.evaluate("token => kotae.identify(token)", identity_token("a31", "p31"))
+    page.wait_for_function("id => kotae.thread.state?.conversation_id !== id && kotae.thread.known", arg=talk.id)
     page.keyboard.type(",")
-    expect(box).to_have_value("Hello, world")
-    page.evaluate("kotae.setAttribute('lang', 'en')")
-    expect(page.get_by_role("button", name="Send")).to_have_attribute("aria-disabled", "false")
+    expect(page.get_by_role("textbox", name="Your message")).to_have_value("Hello, world")
     page.get_by_role("button", name="Search the help articles").last.click()
     page.keyboard.type("limits")
     expect(page.get_by_text("Articles found: 2")).to_be_visible()
-    page.evaluate("kotae.build()")
+    page.evaluate("kotae.thread.forget()")
     expect(page.get_by_text("Articles found: 2")).to_be_visible()
     expect(page.get_by_role("searchbox")).to_be_focused()
-    page.get_by_role("button", name="Plans and limits").click()
-    expect(page.get_by_text("Four plans.")).to_be_visible()
-    page.evaluate("kotae.build()")
-    expect(page.get_by_text("Four plans.")).to_be_visible()
-    page.get_by_role("button", name="Back").click()
-    expect(page.get_by_role("searchbox")).to_have_value("limits")
-    page.get_by_role("button", name="Back").click()
-    expect(box).to_have_value("Hello, world")
     page.evaluate("kotae.logout(); kotae.open()")
-    expect(box).to_have_value("")
+    expect(page.get_by_role("textbox", name="Your message")).to_have_value("")
+
+
+def test_words_half_typed_stay_in_another_language(visit: Visit, server: Server) -> None:
+    """They can be sent as before, and typed on."""
+    page = visit()
+    talking(page, server)
+    page.keyboard.type("Hello")
+    page.evaluate("kotae.setAttribute('lang', 'ja')")
+    expect(page.get_by_role("button", name="送信")).to_have_attribute("aria-disabled", "false")
+    expect(page.get_by_role("textbox", name="メッセージ")).to_be_focused()
+    page.keyboard.type(", world")
+    expect(page.get_by_role("textbox", name="メッセージ")).to_have_value("Hello, world")
 
 
 def test_who_is_busy_in_the_page_stays_there(visit: Visit, server: Server) -> None:
@@ -140,3 +142,62 @@ def test_who_is_busy_in_the_page_stays_there(visit: Visit, server: Server) -> No
     page.evaluate("kotae.setAttribute('lang', 'ja')")
     expect(page.get_by_role("textbox", name="メッセージ")).to_be_visible()
     expect(page.get_by_role("button", name="theirs")).to_be_focused()
+
+
+def test_a_word_that_one_has_to_wait_is_not_typed_away(visit: Visit, server: Server) -> None:
+    """It comes while the next message is being typed, and stands until the wait is over."""
+    page = visit()
+    talking(page, server)
+    server.limit_next = 1000
+    ask(page, "too quick")
+    hint = page.get_by_role("alert").filter(has_text="That was quick!")
+    expect(hint).to_be_visible()
+    page.keyboard.type("and another thing")
+    expect(hint).to_be_visible()
+    server.limit_next = 0
+    expect(page.get_by_text("You said: too quick")).to_be_visible()
+    expect(hint).to_be_hidden()
+    expect(page.locator(".compose textarea")).to_have_value("and another thing")
+
+
+def test_what_was_found_stays_when_it_is_searched_again(visit: Visit, server: Server) -> None:
+    page = visit()
+    talking(page, server)
+    page.get_by_role("button", name="Search the help articles").last.click()
+    page.keyboard.type("limits")
+    expect(page.get_by_text("Articles found: 2")).to_be_visible()
+    hit = page.wait_for_selector(".hits button")
+    page.evaluate("kotae.find()")
+    assert hit.evaluate("one => one.isConnected")
+
+
+def test_an_address_that_is_saved_leaves_one_where_one_is(visit: Visit, server: Server) -> None:
+    page = visit()
+    talk = talking(page, server)
+    held: list[Route] = []
+    page.route("**/email", lambda route: held.append(route))
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Leave your e-mail address").click()
+    page.keyboard.type("mika@kumo.example")
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Leave your e-mail address").click()
+    expect(page.get_by_role("textbox", name="Your e-mail address")).to_have_value("mika@kumo.example")
+    page.keyboard.press("Enter")
+    until(page, lambda: bool(held))
+    page.get_by_role("button", name="theirs").focus()
+    held[0].continue_()
+    expect(page.get_by_text("We will write to mika@kumo.example.")).to_be_visible()
+    expect(page.get_by_role("button", name="theirs")).to_be_focused()
+    assert talk.email == "mika@kumo.example"
+
+
+def test_a_long_reply_is_read_from_its_beginning_whatever_follows_at_once(visit: Visit, server: Server) -> None:
+    page = visit()
+    talking(page, server)
+    page.evaluate(r"""() => {
+      const said = (text) => ({seq: kotae.thread.last + 1, sender: 'bot', body: {type: 'text', text}, created_at: new Date().toISOString()});
+      kotae.thread.take([said('the beginning\n\n' + 'a line\n\n'.repeat(60))], false);
+      kotae.thread.take([said('and more')], false);
+    }""")
+    expect(page.get_by_text("the beginning")).to_be_in_viewport()
+    expect(page.get_by_role("button", name="New messages")).to_be_visible()
