@@ -51,6 +51,7 @@ QUESTIONS = [
 PART = 10_000
 WORDS = 60
 ASKED = 100
+TURNS = 12
 MIXED = 3
 """Real articles that a made-up one lies between, and real passages whose distances from their article's centre it mixes."""
 PASSAGES = 10
@@ -125,21 +126,24 @@ def make_shelf(folder: Path, size: int, terms: bool) -> tuple[Shelf, float]:
     shelf = Shelf(
         name="en", lang="en", encoder="minilm", articles=places[:count], article_rows=starts, article_passages=starts,
         passages=places, row_passage=places, personal=np.zeros(size, np.int32), main=np.zeros(count, np.int32), dense=Dense.open(folder / "vectors.npy"),
-        rows=rows, titles=rows, headings=rows, passage_heading=places, pieces=Pieces.open(folder),
+        rows=rows, neighbours=rows.between(starts), titles=rows, headings=rows, passage_heading=places, pieces=Pieces.open(folder),
         whole=nothing or Lexical.open(folder / "whole", count), parts=nothing or Lexical.open(folder / "parts", size),
     )  # fmt: skip
     return shelf, time.perf_counter() - began
 
 
-def milliseconds(work: Callable[[int], object], times: int = 50) -> float:
-    """The median processor time of some runs, after one that does not count."""
-    work(0)
-    taken = []
-    for n in range(times):
-        began = time.process_time()
-        work(n % 10)
-        taken.append(1000 * (time.process_time() - began))
-    return float(np.median(taken))
+def side_by_side(*works: Callable[[int], object]) -> list[float]:
+    """The median processor time of each, in milliseconds: in turns of ten questions, since what else the machine does would
+    disturb one more than another."""
+    taken: list[list[float]] = [[] for _ in works]
+    for _ in range(TURNS):
+        for work, times in zip(works, taken, strict=True):
+            work(0)  # does not count: what was done before had the caches
+            for n in range(10):
+                began = time.process_time()
+                work(n)
+                times.append(1000 * (time.process_time() - began))
+    return [float(np.median(times)) for times in taken]
 
 
 def recall(dense: Dense, asked: Vectors) -> float:
@@ -180,12 +184,16 @@ def measure(
     if size <= ROWS_UP_TO:
         make_pieces(folder, size, read)
     shelf, loaded = make_shelf(folder, size, worded)
-    alone = milliseconds(lambda n: encoder.questions([QUESTIONS[n]]))
-    dense = milliseconds(lambda n: shelf.dense.search(asked[n], POOL_ROWS))
-    words = milliseconds(lambda n: shelf.whole.scores(texts[n].split())) if worded else 0.0
     questions = encoder.read_questions(QUESTIONS)
     index = cast(Index, None)  # only asked for what an asker's plan prefers
-    search = milliseconds(lambda n: rank(index, shelf, texts[n], [questions[n]], 10)) if worded else dense
+    alone, dense, words, search = side_by_side(
+        lambda n: encoder.questions([QUESTIONS[n]]),
+        lambda n: shelf.dense.search(asked[n], POOL_ROWS),
+        lambda n: shelf.whole.scores(texts[n].split()) if worded else None,
+        lambda n: (
+            rank(index, shelf, texts[n], [questions[n]], 10) if worded else shelf.dense.search(asked[n], POOL_ROWS)
+        ),
+    )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return [
         f"{size:,}", f"{alone:.2f}", f"{dense:.2f}", f"{words:.2f}" if worded else "", f"{search:.2f}" if worded else "",

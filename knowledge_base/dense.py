@@ -122,6 +122,25 @@ class Centred:
         made /= np.maximum(self._distances[rows], _LEAST)
         return made
 
+    def between(self, bounds: npt.NDArray[np.integer[Any]]) -> Floats | None:
+        """How alike each two stretches of rows are, which is how alike the two rows of them are that are most alike; a line for each
+        stretch, 0 for one without rows. None: there are so many rows that it would take long.
+
+        Args:
+            bounds: where each stretch begins, with one more at the end.
+        """
+        if len(self.vectors) > EXACT_UP_TO:
+            return None
+        made = np.zeros((len(bounds) - 1, len(bounds) - 1), np.float32)
+        there = np.flatnonzero(np.diff(bounds))
+        rows = np.arange(len(self.vectors))
+        for number, stretch in enumerate(there):
+            begin, others = bounds[stretch], there[number:]
+            own = self.vectors[begin : bounds[stretch + 1]]
+            best = np.maximum.reduceat(self.nearest(own, rows[begin:], self.vectors[begin:]), bounds[others] - begin)
+            made[stretch, others] = made[others, stretch] = best
+        return made
+
     def _along(self, asked: Floats, vectors: Floats) -> Floats:
         """How far each of some rows is from the centre in the direction of each vector."""
         towards: Floats = asked - self.centre

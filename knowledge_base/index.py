@@ -142,6 +142,7 @@ class Shelf:
             step what to do, or else the first.
         row_passage: for each row the passage it is from, as a position in `passages`; -1 for a question of the article.
         dense, rows: the vectors of the rows, to be searched and to be looked at from their centre.
+        neighbours: how alike each two articles are, seen from there; None: they are so many that it is found out where it is asked for.
         titles: the vector of each article's title.
         headings, passage_heading: the vector of each path of headings under its title, and which of them each passage is below.
         pieces: of each row; None: its encoder tells none, or there are too many rows.
@@ -160,6 +161,7 @@ class Shelf:
     main: Integers
     dense: Dense
     rows: Centred
+    neighbours: npt.NDArray[np.float32] | None
     titles: Centred
     headings: Centred
     passage_heading: Integers
@@ -522,13 +524,15 @@ def _open_shelf(folder: Path, name: str) -> Shelf:
     pieces = Pieces.open(folder)
     if pieces is not None and len(pieces) != len(vectors):
         raise ValueError(f"shelf {name} has the word pieces of {len(pieces)} rows for {len(vectors)}")
+    rows = Centred.open(folder / "vectors.npy")
     return Shelf(
         name=name,
         lang=about["lang"],
         encoder=about["encoder"],
         row_passage=row_passage,
         dense=dense,
-        rows=Centred.open(folder / "vectors.npy"),
+        rows=rows,
+        neighbours=rows.between(arrays["article_rows"]),
         titles=Centred.open(folder / "titles.npy"),
         headings=Centred.open(folder / "headings.npy"),
         pieces=pieces,

@@ -300,12 +300,14 @@ def _alone(read: npt.NDArray[np.bool_], matches: Floats) -> float:
 def _crowd(shelf: Shelf, pool: _Rows, at: int) -> float:
     """How alike one of the articles is to the ones nearest to it. A question no more alike to it than they are has only hit on
     its subject (cross-domain similarity local scaling, Conneau et al. 2018)."""
-    own = pool.vectors[pool.own(at)]
     others = pool.lengths > 0
-    others[at] = False
-    if not len(own) or not others.any():
+    if not others[at] or np.count_nonzero(others) == 1:
         return 0.0
-    alike = pool.best(shelf.rows.nearest(own, pool.numbers, pool.vectors))
+    others[at] = False
+    if shelf.neighbours is not None:
+        alike = shelf.neighbours[pool.places[at], pool.places]
+    else:
+        alike = pool.best(shelf.rows.nearest(pool.vectors[pool.own(at)], pool.numbers, pool.vectors))
     return float(_mean(np.sort(alike[others])[-NEIGHBOURS:]))
 
 

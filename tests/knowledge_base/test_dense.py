@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +89,20 @@ def test_the_nearest_as_seen_from_the_centre_is_the_most_alike_of_all(tmp_path: 
     assert centred.nearest(vectors[:5], rows, vectors[5:]) == pytest.approx(
         (away[:5] @ away[5:].T).max(axis=0), abs=1e-5
     )
+
+
+def test_two_articles_are_as_alike_as_their_most_alike_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.random.default_rng(7).normal(size=(12, 32)).astype(np.float32)
+    np.save(tmp_path / "vectors.npy", vectors)
+    Centred.write(tmp_path / "vectors.npy", vectors)
+    centred = Centred.open(tmp_path / "vectors.npy")
+    away = vectors - vectors.mean(axis=0)
+    away /= np.linalg.norm(away, axis=1, keepdims=True)
+    bounds = np.array([0, 3, 3, 8, 12, 12])
+    found = centred.between(bounds)
+    assert found is not None
+    for line, (first, last) in zip(found, pairwise(bounds), strict=True):
+        wanted = [(away[first:last] @ away[a:b].T).max(initial=-2) for a, b in pairwise(bounds)]
+        assert line == pytest.approx([0.0 if most == -2 else most for most in wanted], abs=1e-5)
+    monkeypatch.setattr("knowledge_base.dense.EXACT_UP_TO", 11)
+    assert centred.between(bounds) is None
