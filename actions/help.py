@@ -103,6 +103,20 @@ async def answer_text(turn: Turn, text: str, article_id: str | None = None) -> l
     return [_cannot_look_up(turn)] if found is None else await show(turn, text, found)
 
 
+async def answer_beside(turn: Turn, before: str) -> list[Body]:
+    """Answers a question that leans on another of the same message ("how many seats are left, and how do I add one?").
+
+    Args:
+        before: the other question. Together they find the article, which then answers this one.
+    Returns:
+        nothing where no article answers both.
+    """
+    both = await look(turn, f"{before} {turn.text}")
+    if both is None or both.decision != "answer" or both.citation is None:
+        return []
+    return await answer_text(turn, dialogue.without_one(turn.text), both.citation.article_id)
+
+
 async def _looked_again(turn: Turn, found: AnswerReply) -> AnswerReply:
     """What was not answered, asked in other letters: slips mended where nothing was found, and what is meant by a plan's name."""
     mended = dialogue.mended(turn) if found.decision == "abstain" else None
@@ -198,8 +212,7 @@ async def choose(turn: Turn) -> list[Body]:
     if choice is None:
         return await _chosen_of_nothing(turn)
     if choice.startswith(ARTICLE):
-        kept = turn.slots.get("subject") or {}
-        return await answer_text(turn, kept.get("question") or turn.text, choice.removeprefix(ARTICLE))
+        return await open_choice(turn, choice)
     if choice == dialogue.HUMAN:
         return await human.wish(turn)
     if choice in QUICK_REPLIES:
@@ -209,6 +222,20 @@ async def choose(turn: Turn) -> list[Body]:
         return await act(turn)
     turn.decision = "abstain"
     return [human.offer(turn, TEXTS.say("none_of_these", turn.lang))]
+
+
+async def open_choice(turn: Turn, choice: str) -> list[Body]:
+    """The article of a button: what it has on the question that was asked, or on what the button says."""
+    label = next((str(one["label"]) for one in turn.slots.get("choices") or [] if one["id"] == choice), turn.text)
+    kept = turn.slots.get("subject") or {}
+    return await answer_text(turn, kept.get("question") or label, choice.removeprefix(ARTICLE))
+
+
+def only_choice(turn: Turn) -> str | None:
+    """The one article that the bot asked about ("is this what you mean?"), so that a "yes" opens it."""
+    shown = [str(one["id"]) for one in turn.slots.get("choices") or []]
+    articles = [one for one in shown if one.startswith(ARTICLE)]
+    return articles[0] if len(articles) == 1 else None
 
 
 async def other(turn: Turn) -> list[Body]:
@@ -232,7 +259,14 @@ async def other(turn: Turn) -> list[Body]:
 
 async def next_step(turn: Turn) -> list[Body]:
     """ "And after that?": after an article that explains a step of onboarding the next step, after others a question what is wanted."""
-    kept = turn.slots["subject"]
+    kept = turn.slots.get("subject") or {}
+    if not kept.get("article"):
+        if "ask_onboarding" in (turn.intent, kept.get("intent")):
+            from actions import account  # which answers visitors from here
+
+            return await account.onboarding(turn)
+        turn.substantive = False
+        return [_shown_again(turn) or Text(text=TEXTS.say("go_on", turn.lang))]
     known = turn.customer
     steps = turn.rooms.catalog.onboarding.for_plan(known.plan.id if known else None)
     done = {step.id for step in known.steps if step.done} if known else set()
