@@ -85,6 +85,12 @@ _STILL = re.compile(
     r"|(?:まだ|やはり|やっぱり|それでも|相変わらず).{0,14}(?:ない|ません|駄目|だめ|ダメ)|(?:試し|やり|やって|確認し)(?:ました|みました|た)が|変わりません|変わらない|解決し(?:ません|ない)|(?:だめ|駄目|ダメ)でした",
     re.IGNORECASE,
 )
+_NOBODY = re.compile(
+    r"^(?!.*\b(?:ro|chat)?bots?\b).*(?:\b(?:don['’]?t|do not|doesn['’]?t|no longer|not) (?:\w+ ){0,2}?(?:need|want|have to|necessary)\b[^,.;!?]{0,30}"
+    r"\b(?:person|human|someone|somebody|anyone|anybody|agent|call)\b|\bno (?:need|person|human)\b|\bforget it\b)"
+    r"|(?:担当|人|電話|連絡|相談).{0,10}(?:不要|いりません|要りません|いらない|必要(?:は)?(?:ない|ありません|なくな)|しなくて)|担当者?は結構です",
+    re.IGNORECASE | re.DOTALL,
+)
 _MONEY = re.compile(r"\d\s*(?:USD|EUR|GBP|JPY|円|€|ドル|ユーロ)|[$€£¥￥]\s*\d", re.IGNORECASE)
 _PLACE_ALONE = re.compile(
     r"^\W*(?:(?:the|a|number|no|option|item|article|take|choose|pick|please|pls|one|two|three|four|first|second|third|fourth|1st|2nd|3rd|4th|[1-9]"
@@ -153,6 +159,11 @@ def wants_other(text: str) -> bool:
 def says_unsolved(text: str) -> bool:
     """Whether words say that what was shown did not help: "tried that already", "still not working", 「まだ届きません」."""
     return _STILL.search(text) is not None
+
+
+def wants_nobody(text: str) -> bool:
+    """Whether words that speak of a person say that none is wanted: "I don't need a person any more", 「担当者は不要です」."""
+    return _NOBODY.search(text) is not None
 
 
 def tells_price(text: str) -> bool:

@@ -21,6 +21,8 @@ ARTICLE = "article:"
 NONE_OF_THESE = "none"
 QUICK_REPLIES = ("onboarding", "plan", "usage", "renewal", "invoice")
 """Ids of greetings' buttons that ask for a fact of the account: each is the function of `actions/account.py` that answers it."""
+BESIDE_UNSOLVED = 0.9
+"""Chance of an answer from which it is shown to words that say that the last one did not help: they hold little else to be looked up."""
 MOST_QUOTES = 3
 """Answers to one letter."""
 OFFERS_AFTER = 3
@@ -35,9 +37,22 @@ async def answer(turn: Turn) -> list[Body]:
     kept = turn.slots.get("subject")
     if kept and kept["intent"] == "ask_onboarding" and kept.get("article") and dialogue.asks_how_alone(turn.text):
         return await answer_text(turn, kept["question"], kept["article"])
+    if kept and kept.get("article") and dialogue.says_unsolved(turn.text):
+        return await _unsolved(turn)
     if kept and dialogue.follows(turn.text):
         return await _follow_up(turn, kept)
     return await answer_text(turn, turn.text)
+
+
+async def _unsolved(turn: Turn) -> list[Body]:
+    """What was shown did not help: what the help content surely has to these words, else it is regretted."""
+    found = await look(turn, turn.text)
+    if found is None:
+        return [_cannot_look_up(turn)]
+    if found.decision == "answer" and found.confidence >= BESIDE_UNSOLVED:
+        return await show(turn, turn.text, found)
+    turn.decision, turn.confidence = "abstain", found.confidence
+    return [await _abstain(turn)]
 
 
 async def _follow_up(turn: Turn, kept: Mapping[str, Any]) -> list[Body]:
@@ -242,7 +257,7 @@ async def other(turn: Turn) -> list[Body]:
     """What was shown is not what was meant, and another is asked for without its name: what else there is on the same question."""
     kept = turn.slots.get("subject") or {}
     if not kept.get("article"):
-        return [_shown_again(turn) or Text(text=TEXTS.say("which_other", turn.lang))]
+        return [shown_again(turn) or Text(text=TEXTS.say("which_other", turn.lang))]
     found = await look(turn, kept["question"])
     if found is None:
         return [_cannot_look_up(turn)]
@@ -266,7 +281,7 @@ async def next_step(turn: Turn) -> list[Body]:
 
             return await account.onboarding(turn)
         turn.substantive = False
-        return [_shown_again(turn) or Text(text=TEXTS.say("go_on", turn.lang))]
+        return [shown_again(turn) or Text(text=TEXTS.say("go_on", turn.lang))]
     known = turn.customer
     steps = turn.rooms.catalog.onboarding.for_plan(known.plan.id if known else None)
     done = {step.id for step in known.steps if step.done} if known else set()
@@ -287,7 +302,7 @@ async def next_step(turn: Turn) -> list[Body]:
     return said
 
 
-def _shown_again(turn: Turn) -> Choices | None:
+def shown_again(turn: Turn) -> Choices | None:
     """The list of articles that stands there, once more; None where there is none."""
     shown = [Choice.model_validate(one) for one in turn.slots.get("choices") or []]
     return Choices(text=TEXTS.say("clarify", turn.lang), choices=shown) if len(shown) > 1 else None
@@ -303,7 +318,7 @@ async def _chosen_of_nothing(turn: Turn) -> list[Body]:
     if found is not None and found.decision == "answer" and found.confidence >= arbitration.SURE:
         return await show(turn, turn.text, found)
     turn.substantive = False
-    return [_shown_again(turn) or Text(text=TEXTS.say("nothing_to_choose", turn.lang))]
+    return [shown_again(turn) or Text(text=TEXTS.say("nothing_to_choose", turn.lang))]
 
 
 async def _abstain(turn: Turn) -> Body:

@@ -270,3 +270,22 @@ def test_another_is_wanted_in_words_that_do_not_name_it(text: str, wants: bool) 
 def test_what_did_not_help_is_heard(text: str, unsolved: bool) -> None:
     """It is said by what was tried, or by what still happens."""
     assert dialogue.says_unsolved(text) is unsolved
+
+
+@pytest.mark.parametrize(
+    ("text", "nobody"),
+    [
+        ("actually no, forget it, I don't need a person anymore", True),
+        ("I do not want to talk to anyone", True),
+        ("担当者は不要です", True),
+        ("I need a person", False),
+        ("I don't want a robot, get me a person", False),
+        ("I do not want to talk to a bot but to a human", False),
+        ("担当の方なら誰でも結構です", False),
+        ("担当者と話したいです", False),
+        ("can nobody help me, I want a human", False),
+    ],
+)
+def test_that_nobody_is_wanted_is_no_wish_for_a_person(text: str, nobody: bool) -> None:
+    """What is turned down must be the person."""
+    assert dialogue.wants_nobody(text) is nobody

@@ -414,8 +414,10 @@ async def test_what_did_not_help_is_regretted(stack: Stack) -> None:
     async with Customer(stack) as visitor:
         await visitor.ask("my webhook does not fire")
         bodies = await visitor.ask("tried that already, nothing in the list")
+        japanese = await visitor.ask("試しましたがだめでした")
     assert "did not solve it" in bodies[0]["text"]
     assert _offers(bodies)
+    assert japanese[0]["type"] != "answer"
 
 
 async def test_a_second_question_may_lean_on_the_first(stack: Stack) -> None:
@@ -469,6 +471,22 @@ async def test_a_promise_is_not_said_again_with_every_answer(stack: Stack) -> No
         again = await customer.ask("can I talk to a person now?")
     assert [body["type"] for body in bodies] == ["answer"]
     assert [body["type"] for body in again] == ["handover"]
+
+
+async def test_a_wish_for_a_person_may_be_taken_back(stack: Stack) -> None:
+    """It is not answered as one more wish."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        await customer.ask("I want to talk to a person")
+        (said,) = await customer.ask("actually forget it, I don't need a person anymore")
+    assert "need nobody any more" in said["text"]
+
+
+async def test_yes_to_a_list_shows_it_again(stack: Stack) -> None:
+    """ "Which of these do you mean?" "Yes": which, is still open."""
+    async with Customer(stack) as visitor:
+        shown = await _clarified(visitor)
+        (again,) = await visitor.ask("yes")
+    assert again["choices"] == shown
 
 
 async def test_asking_how_to_cancel_is_not_cancelling(stack: Stack) -> None:
