@@ -134,7 +134,7 @@ async def _start(turn: Turn) -> list[Body]:
     if turn.decision != "abstain" or not choices:
         return found
     turn.decision = "answer"  # it was understood and answered: nothing is missing from the help content
-    turn.subject = {"question": turn.text, "intent": "help_question"}
+    turn.subject = {"question": "", "intent": "help_question"}  # each is explained by its own name
     return [Choices(text=TEXTS.say("start", turn.lang), choices=choices[:FIRST_STEPS])]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from actions import account, arbitration, dialogue, help
+from actions import account, arbitration, dialogue, help, human
 from actions.texts import TEXTS
 from actions.turn import Act, Turn
 from conversations.bodies import Body, Text
@@ -65,8 +65,11 @@ async def _one(turn: Turn, act: Act) -> list[Body]:
     how = arbitration.asks_how(turn.text)
     if dialogue.wants_other(turn.text):
         return await help.other(turn)
-    if dialogue.asks_next_alone(turn.text) and (turn.slots.get("subject") or {}).get("article"):
+    if dialogue.asks_next_alone(turn.text) and turn.intent not in arbitration.OWN - {"ask_onboarding"}:
         return await help.next_step(turn)
+    if turn.intent in arbitration.OWN and turn.slots.get("subject") and dialogue.disputes(turn.text):
+        turn.intent = "complain"
+        return await human.complaint(turn)
     if _leans(turn):
         return await help.answer(turn)
     settled = turn.intent not in arbitration.OWN and turn.intent != "cancel"
@@ -98,8 +101,13 @@ async def _each(turn: Turn, parts: list[dict[str, Any]]) -> list[Body]:
     said: list[Body] = []
     unknown: list[str] = []
     articles: set[str] = set()
+    before = ""
     for part in parts:
         bodies, decision, article_id = await _part(turn, part)
+        if decision == "abstain" and before and dialogue.leans_on_words(turn.text):
+            bodies = await help.answer_beside(turn, before) or bodies
+            decision, article_id = turn.decision, turn.article_id
+        before = str(part["text"])
         if decision == "abstain":
             unknown.append(turn.text)
         elif article_id is None or article_id not in articles:

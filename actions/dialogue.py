@@ -15,7 +15,7 @@ HUMAN = "human"
 """Id of the button that asks for a person; also what a plain "yes" accepts where it was offered."""
 
 _NUMBERS = {
-    1: r"\b(?:1|1st|first|(?<!other )(?<!that )(?<!this )(?<!which )(?<!wrong )one)\b|(?:一|１|1)(?:つ目|番目?|個目)|最初|(?<!以)上",
+    1: r"\b(?:1|1st|first|(?:number|option|item|article) one)\b|^\W*one\W*(?:please\W*)?$|(?:一|１|1)(?:つ目|番目?|個目)|最初|(?<!以)上",
     2: r"\b(?:2|2nd|second|two)\b|(?:二|２|2)(?:つ目|番目?|個目)",
     3: r"\b(?:3|3rd|third|three)\b|(?:三|３|3)(?:つ目|番目?|個目)",
     4: r"\b(?:4|4th|fourth|four)\b|(?:四|４|4)(?:つ目|番目?|個目)",
@@ -53,7 +53,8 @@ _FOLLOWS = re.compile(
     re.IGNORECASE,
 )
 _POINTS = re.compile(r"\b(?:that|it|this|those|them|there)\b|それ|これ|その|そちら", re.IGNORECASE)
-_PRICE = re.compile(r"\b(?:how much|price|cost)\b|いくら|料金|値段", re.IGNORECASE)
+_ONE = re.compile(r"\b(?:ones?|another|more)\b\W*$", re.IGNORECASE)
+_PRICE = re.compile(r"\b(?:how much|prices?|costs?)\b|いくら|料金|値段", re.IGNORECASE)
 _PRICE_ALONE = re.compile(
     r"^\W*(?:(?:and|so|but|ok|okay)\W+)?(?:how much(?: (?:is|are|does|do|would|will) (?:it|that|this|they|those)(?: (?:cost|be))?)?"
     r"|what (?:does|do|would|will) (?:it|that|this|they|those) cost|what(?:['’]s| is| are) the (?:price|cost)s?|(?:the )?(?:price|cost)s?)\W*$"
@@ -80,9 +81,15 @@ _OTHER = re.compile(
 )
 _STILL = re.compile(
     r"\b(?:still (?:not|no|nothing|doesn['’]?t|isn['’]?t|won['’]?t|can['’]?t|the same|broken|failing)|(?:tried|did|done|checked) (?:that|it|this|all (?:of )?(?:that|this)|everything)"
-    r"|(?:that|this|it) (?:did(?:n['’]?t| not)|does(?:n['’]?t| not)) (?:help|work|solve|fix|change)|no luck|not? (?:helpful|solved)|same (?:problem|error|thing)(?: again)?$|makes? no difference)\b"
+    r"|(?:that|this|it) (?:did(?:n['’]?t| not)|does(?:n['’]?t| not)) (?:help|work|solve|fix|change)|no luck|(?:tried|checked|looked)\b.{0,40}\b(?:nothing|no luck|no change|not there)|not? (?:helpful|solved)|same (?:problem|error|thing)(?: again)?$|makes? no difference)\b"
     r"|(?:まだ|やはり|やっぱり|それでも|相変わらず).{0,14}(?:ない|ません|駄目|だめ|ダメ)|(?:試し|やり|やって|確認し)(?:ました|みました|た)が|変わりません|変わらない|解決し(?:ません|ない)|(?:だめ|駄目|ダメ)でした",
     re.IGNORECASE,
+)
+_NOBODY = re.compile(
+    r"^(?!.*\b(?:ro|chat)?bots?\b).*(?:\b(?:don['’]?t|do not|doesn['’]?t|no longer|not) (?:\w+ ){0,2}?(?:need|want|have to|necessary)\b[^,.;!?]{0,30}"
+    r"\b(?:person|human|someone|somebody|anyone|anybody|agent|call)\b|\bno (?:need|person|human)\b|\bforget it\b)"
+    r"|(?:担当|人|電話|連絡|相談).{0,10}(?:不要|いりません|要りません|いらない|必要(?:は)?(?:ない|ありません|なくな)|しなくて)|担当者?は結構です",
+    re.IGNORECASE | re.DOTALL,
 )
 _MONEY = re.compile(r"\d\s*(?:USD|EUR|GBP|JPY|円|€|ドル|ユーロ)|[$€£¥￥]\s*\d", re.IGNORECASE)
 _PLACE_ALONE = re.compile(
@@ -101,6 +108,16 @@ def follows(text: str) -> bool:
 def points_back(text: str) -> bool:
     """Whether words name what they are about by a pronoun alone ("how do I undo it?"), and not "what about webhooks?"."""
     return _POINTS.search(text) is not None
+
+
+def leans_on_words(text: str) -> bool:
+    """Whether words name what they are about by a pronoun, those for one of several included ("how do I add one?")."""
+    return points_back(text) or _ONE.search(text) is not None
+
+
+def without_one(text: str) -> str:
+    """Words without the pronoun at their end that stands for one of several: in an article "one" is found everywhere."""
+    return _ONE.sub("", text).strip()
 
 
 def mended(turn: Turn) -> str | None:
@@ -142,6 +159,11 @@ def wants_other(text: str) -> bool:
 def says_unsolved(text: str) -> bool:
     """Whether words say that what was shown did not help: "tried that already", "still not working", 「まだ届きません」."""
     return _STILL.search(text) is not None
+
+
+def wants_nobody(text: str) -> bool:
+    """Whether words that speak of a person say that none is wanted: "I don't need a person any more", 「担当者は不要です」."""
+    return _NOBODY.search(text) is not None
 
 
 def tells_price(text: str) -> bool:
@@ -186,7 +208,9 @@ def chosen(message: Mapping[str, Any], slots: Mapping[str, Any]) -> str | None:
     named = [one for one in shown if one.label.casefold() in text.casefold() or text.casefold() in one.label.casefold()]
     if text.strip() and len(named) == 1:
         return named[0].id
-    if shown and _LAST.search(text):
+    if len(shown) < 2:  # one button is no list in which things have places
+        return None
+    if _LAST.search(text):
         return shown[-1].id
     place = next((number for number, pattern in _ORDINALS if pattern.search(text)), None)
     return shown[place - 1].id if place is not None and place <= len(shown) else None

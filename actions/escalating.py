@@ -13,7 +13,7 @@ async def consult(turn: Turn) -> Raised | None:
     """Raises an escalation where the policy says so.
 
     Returns:
-        what it led to; None where nobody need come in.
+        what it led to; None where nobody need come in, or a person who was promised before is only to see this turn as well.
     """
     facts = turn.asked = gather(turn)
     rule = policy.decide(turn.rooms.policy, facts)
@@ -27,7 +27,7 @@ async def consult(turn: Turn) -> Raised | None:
         value=internal.lifetime_value if internal else None,
         currency=internal.currency if internal else None,
     )
-    return await queue.raise_(
+    raised = await queue.raise_(
         await turn.session(),
         turn.rooms.company,
         conversation_id=turn.claims.conversation_id,
@@ -37,6 +37,7 @@ async def consult(turn: Turn) -> Raised | None:
         lang=turn.lang,
         now=turn.now,
     )
+    return None if raised.told and rule.mode == "watch" and not turn.wish else raised
 
 
 async def waiting(turn: Turn) -> Raised | None:

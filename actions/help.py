@@ -21,6 +21,8 @@ ARTICLE = "article:"
 NONE_OF_THESE = "none"
 QUICK_REPLIES = ("onboarding", "plan", "usage", "renewal", "invoice")
 """Ids of greetings' buttons that ask for a fact of the account: each is the function of `actions/account.py` that answers it."""
+BESIDE_UNSOLVED = 0.9
+"""Chance of an answer from which it is shown to words that say that the last one did not help: they hold little else to be looked up."""
 MOST_QUOTES = 3
 """Answers to one letter."""
 OFFERS_AFTER = 3
@@ -35,9 +37,22 @@ async def answer(turn: Turn) -> list[Body]:
     kept = turn.slots.get("subject")
     if kept and kept["intent"] == "ask_onboarding" and kept.get("article") and dialogue.asks_how_alone(turn.text):
         return await answer_text(turn, kept["question"], kept["article"])
+    if kept and kept.get("article") and dialogue.says_unsolved(turn.text):
+        return await _unsolved(turn)
     if kept and dialogue.follows(turn.text):
         return await _follow_up(turn, kept)
     return await answer_text(turn, turn.text)
+
+
+async def _unsolved(turn: Turn) -> list[Body]:
+    """What was shown did not help: what the help content surely has to these words, else it is regretted."""
+    found = await look(turn, turn.text)
+    if found is None:
+        return [_cannot_look_up(turn)]
+    if found.decision == "answer" and found.confidence >= BESIDE_UNSOLVED:
+        return await show(turn, turn.text, found)
+    turn.decision, turn.confidence = "abstain", found.confidence
+    return [await _abstain(turn)]
 
 
 async def _follow_up(turn: Turn, kept: Mapping[str, Any]) -> list[Body]:
@@ -101,6 +116,20 @@ async def answer_text(turn: Turn, text: str, article_id: str | None = None) -> l
     if found is not None and article_id is None and text == turn.text:
         found = await _looked_again(turn, found)
     return [_cannot_look_up(turn)] if found is None else await show(turn, text, found)
+
+
+async def answer_beside(turn: Turn, before: str) -> list[Body]:
+    """Answers a question that leans on another of the same message ("how many seats are left, and how do I add one?").
+
+    Args:
+        before: the other question. Together they find the article, which then answers this one.
+    Returns:
+        nothing where no article answers both.
+    """
+    both = await look(turn, f"{before} {turn.text}")
+    if both is None or both.decision != "answer" or both.citation is None:
+        return []
+    return await answer_text(turn, dialogue.without_one(turn.text), both.citation.article_id)
 
 
 async def _looked_again(turn: Turn, found: AnswerReply) -> AnswerReply:
@@ -198,8 +227,7 @@ async def choose(turn: Turn) -> list[Body]:
     if choice is None:
         return await _chosen_of_nothing(turn)
     if choice.startswith(ARTICLE):
-        kept = turn.slots.get("subject") or {}
-        return await answer_text(turn, kept.get("question") or turn.text, choice.removeprefix(ARTICLE))
+        return await open_choice(turn, choice)
     if choice == dialogue.HUMAN:
         return await human.wish(turn)
     if choice in QUICK_REPLIES:
@@ -211,11 +239,25 @@ async def choose(turn: Turn) -> list[Body]:
     return [human.offer(turn, TEXTS.say("none_of_these", turn.lang))]
 
 
+async def open_choice(turn: Turn, choice: str) -> list[Body]:
+    """The article of a button: what it has on the question that was asked, or on what the button says."""
+    label = next((str(one["label"]) for one in turn.slots.get("choices") or [] if one["id"] == choice), turn.text)
+    kept = turn.slots.get("subject") or {}
+    return await answer_text(turn, kept.get("question") or label, choice.removeprefix(ARTICLE))
+
+
+def only_choice(turn: Turn) -> str | None:
+    """The one article that the bot asked about ("is this what you mean?"), so that a "yes" opens it."""
+    shown = [str(one["id"]) for one in turn.slots.get("choices") or []]
+    articles = [one for one in shown if one.startswith(ARTICLE)]
+    return articles[0] if len(articles) == 1 else None
+
+
 async def other(turn: Turn) -> list[Body]:
     """What was shown is not what was meant, and another is asked for without its name: what else there is on the same question."""
     kept = turn.slots.get("subject") or {}
     if not kept.get("article"):
-        return [_shown_again(turn) or Text(text=TEXTS.say("which_other", turn.lang))]
+        return [shown_again(turn) or Text(text=TEXTS.say("which_other", turn.lang))]
     found = await look(turn, kept["question"])
     if found is None:
         return [_cannot_look_up(turn)]
@@ -232,7 +274,14 @@ async def other(turn: Turn) -> list[Body]:
 
 async def next_step(turn: Turn) -> list[Body]:
     """ "And after that?": after an article that explains a step of onboarding the next step, after others a question what is wanted."""
-    kept = turn.slots["subject"]
+    kept = turn.slots.get("subject") or {}
+    if not kept.get("article"):
+        if "ask_onboarding" in (turn.intent, kept.get("intent")):
+            from actions import account  # which answers visitors from here
+
+            return await account.onboarding(turn)
+        turn.substantive = False
+        return [shown_again(turn) or Text(text=TEXTS.say("go_on", turn.lang))]
     known = turn.customer
     steps = turn.rooms.catalog.onboarding.for_plan(known.plan.id if known else None)
     done = {step.id for step in known.steps if step.done} if known else set()
@@ -253,7 +302,7 @@ async def next_step(turn: Turn) -> list[Body]:
     return said
 
 
-def _shown_again(turn: Turn) -> Choices | None:
+def shown_again(turn: Turn) -> Choices | None:
     """The list of articles that stands there, once more; None where there is none."""
     shown = [Choice.model_validate(one) for one in turn.slots.get("choices") or []]
     return Choices(text=TEXTS.say("clarify", turn.lang), choices=shown) if len(shown) > 1 else None
@@ -269,7 +318,7 @@ async def _chosen_of_nothing(turn: Turn) -> list[Body]:
     if found is not None and found.decision == "answer" and found.confidence >= arbitration.SURE:
         return await show(turn, turn.text, found)
     turn.substantive = False
-    return [_shown_again(turn) or Text(text=TEXTS.say("nothing_to_choose", turn.lang))]
+    return [shown_again(turn) or Text(text=TEXTS.say("nothing_to_choose", turn.lang))]
 
 
 async def _abstain(turn: Turn) -> Body:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rasa_sdk.events import SlotSet
 
+from actions import dialogue
 from actions.dialogue import HUMAN
 from actions.texts import TEXTS
 from actions.turn import Turn
@@ -17,7 +18,15 @@ ASKED = "asked"
 
 async def wish(turn: Turn) -> list[Body]:
     """The customer asks for a person; the policy says who and when, and what it says is what they read."""
+    from actions import escalating
+
+    if dialogue.wants_nobody(turn.text):
+        turn.intent, turn.wish, turn.substantive = "deny", False, False
+        waits = await escalating.waiting(turn) is not None
+        return [Text(text=TEXTS.say("withdrawn" if waits else "declined", turn.lang))]
     turn.wish = True
+    if await escalating.waiting(turn) is not None:
+        return []  # what they were promised is said behind this
     return [Text(text=TEXTS.say("wish", turn.lang, email=turn.rooms.company.support.email))]
 
 
@@ -28,7 +37,16 @@ async def decline(turn: Turn) -> list[Body]:
 
 
 async def go_on(turn: Turn) -> list[Body]:
-    """A "yes" where nothing was offered: what is wanted is asked once, and a person offered where that brings another "yes"."""
+    """A "yes" where no person was offered: the one article that was asked about, or the list that stands there; else what is wanted is asked once, and a person
+    offered where that brings another "yes"."""
+    from actions import help
+
+    only = help.only_choice(turn)
+    if only is not None:
+        return await help.open_choice(turn, only)
+    listed = help.shown_again(turn)
+    if listed is not None:
+        return [listed]
     turn.substantive = False
     if turn.slots.get("offer") == ASKED:
         return [offer(turn, TEXTS.say("go_on_again", turn.lang))]

@@ -35,7 +35,9 @@ def told(turn: Turn, question: str) -> Account | None:
     """
     sold = turn.rooms.catalog.plans
     about = named(sold, turn.text)
-    asked = question if about else turn.text  # the plan may be the one of before, but something must be asked
+    asked = (
+        question if about and not dialogue.asks_price(turn.text) else turn.text
+    )  # the plan may be the one of before, but something must be asked
     about = about or named(sold, question)
     if not about and dialogue.asks_price_alone(turn.text):
         return _card(sold.plans, [_priced(plan, turn.lang) for plan in sold.plans], turn.lang)
@@ -54,7 +56,10 @@ def of_own(turn: Turn, plan_id: str) -> list[Fact]:
     """What the customer's own plan says to a question that names a limit or a feature; nothing where it names none."""
     sold = turn.rooms.catalog.plans
     plan = sold.get(plan_id)
-    return [] if plan is None else _contents(sold, plan, turn.text, turn.lang)
+    kept = turn.slots.get("subject") or {}
+    leans = kept.get("intent") == "help_question" and dialogue.points_back(turn.text)  # "is it included in my plan?"
+    asked = f"{kept['question']} {turn.text}" if leans else turn.text
+    return [] if plan is None else _contents(sold, plan, asked, turn.lang)
 
 
 def clearer(turn: Turn) -> str | None:

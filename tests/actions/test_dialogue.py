@@ -35,7 +35,9 @@ def said(text: str, clicked: str | None = None) -> dict[str, Any]:
         ("最後の", "none"),
         ("一つ目を開いて下さい", "article:a"),
         ("the fourth", None),
+        ("one please", "article:a"),
         ("no, the other one", None),
+        ("the cheaper one", None),
         ("not that one", None),
         ("以上です", None),
         ("something else entirely", None),
@@ -45,6 +47,13 @@ def said(text: str, clicked: str | None = None) -> dict[str, Any]:
 def test_a_button_may_be_named_by_place_or_words(text: str, id_: str | None) -> None:
     """By its number, its name, or as the last; not where it is unclear."""
     assert dialogue.chosen(said(text), {"choices": SHOWN}) == id_
+
+
+def test_a_single_button_has_no_place_in_a_list() -> None:
+    """ "The first" means no person who was merely offered; the button's own words do."""
+    offered = {"choices": [{"id": "human", "label": "Talk to a person"}]}
+    assert dialogue.chosen(said("the first"), offered) is None
+    assert dialogue.chosen(said("talk to a person"), offered) == "human"
 
 
 def test_a_click_needs_no_words() -> None:
@@ -251,6 +260,7 @@ def test_another_is_wanted_in_words_that_do_not_name_it(text: str, wants: bool) 
     [
         ("tried that already, nothing in the list", True),
         ("still not working", True),
+        ("checked spam, nothing", True),
         ("まだ届かない", True),
         ("試しましたが動きません", True),
         ("is it still possible", False),
@@ -260,3 +270,22 @@ def test_another_is_wanted_in_words_that_do_not_name_it(text: str, wants: bool) 
 def test_what_did_not_help_is_heard(text: str, unsolved: bool) -> None:
     """It is said by what was tried, or by what still happens."""
     assert dialogue.says_unsolved(text) is unsolved
+
+
+@pytest.mark.parametrize(
+    ("text", "nobody"),
+    [
+        ("actually no, forget it, I don't need a person anymore", True),
+        ("I do not want to talk to anyone", True),
+        ("担当者は不要です", True),
+        ("I need a person", False),
+        ("I don't want a robot, get me a person", False),
+        ("I do not want to talk to a bot but to a human", False),
+        ("担当の方なら誰でも結構です", False),
+        ("担当者と話したいです", False),
+        ("can nobody help me, I want a human", False),
+    ],
+)
+def test_that_nobody_is_wanted_is_no_wish_for_a_person(text: str, nobody: bool) -> None:
+    """What is turned down must be the person."""
+    assert dialogue.wants_nobody(text) is nobody

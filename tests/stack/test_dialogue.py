@@ -379,7 +379,7 @@ async def test_a_visitor_who_asks_how_to_start_is_shown_the_first_steps(stack: S
         (shown,) = await visitor.ask(said)
         first = shown["choices"][0]
         explained = await visitor.ask(first["label"], first["id"])
-    assert explained[0]["citations"][0]["article_id"] == f"{lang}/invite-your-team"
+    assert f"article:{explained[0]['citations'][0]['article_id']}" == first["id"]
 
 
 async def test_and_after_that_is_the_next_step(stack: Stack) -> None:
@@ -414,8 +414,79 @@ async def test_what_did_not_help_is_regretted(stack: Stack) -> None:
     async with Customer(stack) as visitor:
         await visitor.ask("my webhook does not fire")
         bodies = await visitor.ask("tried that already, nothing in the list")
+        japanese = await visitor.ask("試しましたがだめでした")
     assert "did not solve it" in bodies[0]["text"]
     assert _offers(bodies)
+    assert japanese[0]["type"] != "answer"
+
+
+async def test_a_second_question_may_lean_on_the_first(stack: Stack) -> None:
+    """ "And how do I add one?" asks of what the first asked about."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        bodies = await customer.ask("How many seats do I have left and how do I add one?")
+    assert [body["type"] for body in bodies] == ["account", "answer"]
+    assert bodies[1]["citations"][0]["article_id"] == "en/seats"
+    assert "Seats are changed under" in bodies[1]["quote"] or "Add seats" in bodies[1]["quote"]
+
+
+async def test_yes_to_the_one_article_that_is_asked_about_opens_it(stack: Stack) -> None:
+    """ "Is this what you mean?" "Yes"."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        (asked,) = await customer.ask("ok I want to upgrade")
+        assert len(asked["choices"]) == 2
+        (opened,) = await customer.ask("yes please")
+    assert f"article:{opened['citations'][0]['article_id']}" == asked["choices"][0]["id"]
+
+
+async def test_the_price_of_another_plan_is_told_whatever_was_asked_before(stack: Stack) -> None:
+    """ "And what would Business cost?" after the seats is no question about seats."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        await customer.ask("how many seats do I have left?")
+        (card,) = await customer.ask("and what would business cost?")
+    assert [fact["label"] for fact in card["facts"]] == ["Business: Price"]
+
+
+async def test_whether_it_is_in_the_own_plan_is_told_of_what_was_talked_about(stack: Stack) -> None:
+    """ "Is it included in my plan?" after single sign-on."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        await customer.ask("How do I set up single sign-on?")
+        bodies = await customer.ask("is it included in my plan?")
+    assert any("not included" in fact["value"] for body in bodies for fact in body.get("facts", []))
+
+
+async def test_figures_that_are_disputed_are_not_shown_again(stack: Stack) -> None:
+    """A person is offered to look at them."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        await customer.ask("how many seats do I have left?")
+        bodies = await customer.ask("no that's wrong, we have 500 seats")
+    assert all(body["type"] != "account" for body in bodies)
+    assert _offers(bodies)
+
+
+async def test_a_promise_is_not_said_again_with_every_answer(stack: Stack) -> None:
+    """Of an at-risk account a CSM is to see each turn, which need not be said; who asks when, hears it."""
+    async with Customer(stack, await stack.token("borealis-business", "borealis-bea")) as customer:
+        await customer.ask("I want to talk to a person")
+        bodies = await customer.ask("How do I invite a colleague to my workspace?")
+        again = await customer.ask("can I talk to a person now?")
+    assert [body["type"] for body in bodies] == ["answer"]
+    assert [body["type"] for body in again] == ["handover"]
+
+
+async def test_a_wish_for_a_person_may_be_taken_back(stack: Stack) -> None:
+    """It is not answered as one more wish."""
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        await customer.ask("I want to talk to a person")
+        (said,) = await customer.ask("actually forget it, I don't need a person anymore")
+    assert "need nobody any more" in said["text"]
+
+
+async def test_yes_to_a_list_shows_it_again(stack: Stack) -> None:
+    """ "Which of these do you mean?" "Yes": which, is still open."""
+    async with Customer(stack) as visitor:
+        shown = await _clarified(visitor)
+        (again,) = await visitor.ask("yes")
+    assert again["choices"] == shown
 
 
 async def test_asking_how_to_cancel_is_not_cancelling(stack: Stack) -> None:
