@@ -89,6 +89,7 @@ async def test_vectors_are_packed_where_that_is_wanted(kb: KnowledgeBase) -> Non
     asked = json.dumps({"texts": texts, "packed": True}).encode()
     packed = (await kb._http.request("POST", "/embed", asked, seconds=2)).json()
     assert packed.keys() == {"packed", "dimension", "model", "build"}
+    assert packed["build"] == (await kb.ready()).build
     vectors = np.frombuffer(base64.b64decode(packed["packed"]), "<f4").reshape(-1, packed["dimension"])
     assert vectors == pytest.approx(np.array(plain, np.float32), abs=1e-7)
 
