@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import get_args
+from typing import Any, get_args
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -110,10 +110,11 @@ async def _replies(database: AsyncSession, company: Company) -> list[Reply]:
 
 
 class Settings:
-    """The sections of the page. After each change they are drawn anew."""
+    """The sections of the page. After each change those that say something else are drawn anew; what is half filled in elsewhere stays."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._said: dict[int, list[str]] = {}
         self._team = self._section("team")
         self._add_form = self._form("csm_form.html", self._add_csm, roles=ROLES, langs=LANGUAGES)
         self._keys = self._section("api_keys")
@@ -127,47 +128,61 @@ class Settings:
     def draw(self, shown: Shown) -> None:
         """Shows everything as it is now."""
         desk, company = self._desk, self._desk.services.company
-        self._team.clear()
-        with self._team:
-            for csm in shown.csms:
-                self._form("csm_line.html", self._change(csm), csm=csm, roles=ROLES, langs=LANGUAGES)
-        self._keys.clear()
-        with self._keys:
-            for key in shown.keys:
-                self._form("key_line.html", self._remove_key(key.name), key=key)
-        self._outbox.clear()
-        with self._outbox:
-            ways = outbox.ways(desk.services.settings)
-            ui.html(render("outbox_head.html", desk.lang, ways=ways, items=shown.undelivered), sanitize=False)
-            for item in shown.undelivered:
-                self._form("outbox_line.html", self._retry(item.id), item=item)
+        team = [("csm_line.html", self._change(each), {"csm": each}) for each in shown.csms]
+        self._draw_lines(self._team, team)
+        self._draw_lines(
+            self._keys, [("key_line.html", self._remove_key(each.name), {"key": each}) for each in shown.keys]
+        )
+        dead = [("outbox_line.html", self._retry(each.id), {"item": each}) for each in shown.undelivered]
+        head = render("outbox_head.html", desk.lang, ways=outbox.ways(desk.services.settings), items=shown.undelivered)
+        self._draw_lines(self._outbox, dead, head)
         self._draw_hours(shown)
         self._draw_replies(shown)
         replies = company.file("replies.yml", canned.DEFAULT)
         checked: list[Checked] = administration.check_files(company, [(replies, ReplyFile)])
-        for box, html in (
-            (self._files, render("files.html", desk.lang, files=checked)),
-            (
-                self._audit,
-                render(
-                    "audit.html", desk.lang, entries=[(each, audited(each.detail, desk.lang)) for each in shown.audit]
-                ),
-            ),
-        ):
-            box.clear()
-            with box:
-                ui.html(html, sanitize=False)
+        self._draw_lines(self._files, [], render("files.html", desk.lang, files=checked))
+        entries = [(each, audited(each.detail, desk.lang)) for each in shown.audit]
+        self._draw_lines(self._audit, [], render("audit.html", desk.lang, entries=entries))
+
+    def _draw_lines(
+        self,
+        box: ui.element,
+        lines: Sequence[tuple[str, Callable[[Given], Awaitable[None]], Mapping[str, object]]],
+        head: str = "",
+    ) -> None:
+        values = [{"roles": ROLES, "langs": LANGUAGES} | dict(given) for _, _, given in lines]
+        drawn = [render(line[0], self._desk.lang, **given) for line, given in zip(lines, values, strict=True)]
+        if not self._anew(box, head, *drawn):
+            return
+        with box:
+            if head:
+                ui.html(head, sanitize=False)
+            for (template, done, _), given in zip(lines, values, strict=True):
+                self._form(template, done, **given)
+
+    def _anew(self, box: ui.element, *html: str) -> bool:
+        """Whether a section says something else than before; then it is emptied, to be drawn anew."""
+        if self._said.get(box.id) == [*html]:
+            return False
+        self._said[box.id] = [*html]
+        box.clear()
+        return True
 
     def _draw_hours(self, shown: Shown) -> None:
         support = self._desk.services.company.support
         given = support.model_copy(update={"hours": shown.hours.hours, "holidays": shown.hours.holidays})
-        self._hours.clear()
+        form: dict[str, Any] = {"support": given, "days": DAYS, "open": hours.on_duty(given, now())}
+        html = render("hours.html", self._desk.lang, **form)
+        if not self._anew(self._hours, html, str(kept.HOURS in shown.changed)):
+            return
         with self._hours:
-            self._form("hours.html", self._change_hours, support=given, days=DAYS, open=hours.on_duty(given, now()))
+            self._form("hours.html", self._change_hours, **form)
             self._origin(kept.HOURS, shown, "company.yml")
 
     def _draw_replies(self, shown: Shown) -> None:
-        self._replies.clear()
+        html = [render("reply_form.html", self._desk.lang, reply=reply, langs=LANGUAGES) for reply in shown.replies]
+        if not self._anew(self._replies, *html, str(kept.REPLIES in shown.changed)):
+            return
         with self._replies:
             for reply in shown.replies:
                 with ui.element("details").classes("file reply").props(f"data-reply={reply.id}"):
@@ -249,7 +264,10 @@ class Settings:
                 )
                 return changed.id
 
-            await self._do(work)
+            if await self._do(work) is not None:  # the password goes also where nothing else was changed
+                ui.run_javascript(
+                    "document.querySelectorAll('.settings-team [name=password]').forEach(one => { one.value = '' })"
+                )
 
         return change
 

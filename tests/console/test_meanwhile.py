@@ -11,7 +11,7 @@ from escalations.models import Csm
 from kit.clock import now
 from kit.company import Company
 from kit.database import Database
-from tests.console.conftest import REPLY, SignIn, escalated, held_by
+from tests.console.conftest import REPLY, SignIn, add_csm, escalated, held_by
 
 pytestmark = pytest.mark.browser
 
@@ -110,3 +110,21 @@ async def test_ones_own_corner_stays_open_while_the_counts_change(
     await escalated(database, company)
     await expect(page.locator("[data-view=queue] .count")).to_have_text("1")
     await expect(page.get_by_role("button", name="日本語")).to_be_visible()
+
+
+async def test_what_is_half_filled_in_stays_when_something_else_is_saved(
+    sign_in: SignIn, site: str, database: Database
+) -> None:
+    page = await sign_in(await add_csm(database, "root@example.com", "Root Admin", "admin"))
+    await page.goto(f"{site}/console/settings")
+    await page.fill(".settings-hours [name=holidays]", "2027-01-01")
+    fresh = page.locator("[data-reply=new]")
+    await fresh.locator("summary").click()
+    await fresh.locator("[name=title_en]").fill("Weekend")
+    await page.fill("form:has([data-do=add-key]) [name=name]", "warehouse")
+    await page.check("[name=scope_events]")
+    await page.click("[data-do=add-key]")
+    await expect(page.locator(".settings-api_keys")).to_contain_text("warehouse")
+    await expect(page.locator(".settings-hours [name=holidays]")).to_have_value("2027-01-01")
+    await expect(fresh.locator("[name=title_en]")).to_have_value("Weekend")
+    await expect(fresh.locator("[name=title_en]")).to_be_visible()

@@ -279,3 +279,21 @@ async def test_a_conversation_of_a_thousand_messages_is_read_piece_by_piece(
     await page.click("[data-do=earlier]")
     await expect(page.locator(".said").first).to_contain_text("Ask me anything")
     await expect(page.locator(".said")).to_have_count(last)
+
+
+async def test_on_a_narrow_screen_no_page_scrolls_sideways(sign_in: SignIn, site: str, database: Database) -> None:
+    """Nor do its parts, but for a table with many figures; a change that is none is a dash."""
+    page = await sign_in(
+        await add_csm(database, new_id("root") + "@example.com", "Root", "admin"),
+        viewport={"width": 390, "height": 800},
+    )
+    for path, part in (
+        ("accounts", ".accounts-table a"),
+        ("accounts/borealis-business", ".notes"),
+        ("settings", "[data-reply]"),
+    ):
+        await page.goto(f"{site}/console/{path}")
+        await expect(page.locator(part).first).to_be_visible()
+        wide = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.className)"
+        assert await page.locator(".main, .page-body").evaluate_all(wide) == [], path
+        await expect(page.locator(".main")).not_to_contain_text("+0")
