@@ -24,6 +24,7 @@ from kit.company import Company, Language, Localised, in_language
 from kit.errors import NotFound
 from kit.files import read_yaml
 from kit.ids import new_id
+from kit.times import day_words
 
 DEFAULT = Path(__file__).with_name("greetings.yml")
 WORDS = {"product", "name", "account", "plan", "step", "renewal"}
@@ -178,7 +179,7 @@ def _words(customer: CustomerFacts | None, lang: Language, product: str) -> Mapp
         "account": customer.account_name,
         "plan": customer.plan.name,
         "step": in_language(step.title, lang) if step else "",
-        "renewal": customer.renews_on.isoformat() if customer.renews_on else "",
+        "renewal": day_words(customer.renews_on, lang) if customer.renews_on else "",
     }
 
 

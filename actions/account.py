@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from decimal import Decimal
 
 from accounts.facts import CustomerFacts, InvoiceFacts, Usage
@@ -12,6 +11,7 @@ from actions.texts import TEXTS
 from actions.turn import Turn
 from conversations.bodies import Account, Body, Checklist, Choice, Choices, Citation, Fact, Step, Text
 from kit.company import in_language
+from kit.times import day_words
 
 FIRST_STEPS = 4
 """Steps that a visitor is shown who asks how one starts."""
@@ -38,7 +38,7 @@ async def plan(turn: Turn) -> list[Body]:
     if known.plan.seats is not None:
         facts.append(_fact(turn, "seats_bought", str(known.plan.seats)))
     if known.renews_on is not None:
-        facts.append(_fact(turn, "renewal", _day(turn, known.renews_on)))
+        facts.append(_fact(turn, "renewal", day_words(known.renews_on, turn.lang)))
     return [Account(text=TEXTS.say("plan", turn.lang, plan=known.plan.name), facts=facts)]
 
 
@@ -68,14 +68,14 @@ async def renewal(turn: Turn) -> list[Body]:
     if known is None:
         return await _sign_in(turn)
     if known.cancelled_on is not None:
-        return [Text(text=TEXTS.say("cancelled", turn.lang, date=_day(turn, known.cancelled_on)))]
+        return [Text(text=TEXTS.say("cancelled", turn.lang, date=day_words(known.cancelled_on, turn.lang)))]
     if known.renews_on is None:
         return [Text(text=TEXTS.say("renewal_unknown", turn.lang))]
     key = "renewal_off" if known.auto_renew is False else "renewal"
-    facts = [_fact(turn, "renewal", _day(turn, known.renews_on)), _fact(turn, "plan", known.plan.name)]
+    facts = [_fact(turn, "renewal", day_words(known.renews_on, turn.lang)), _fact(turn, "plan", known.plan.name)]
     if known.plan.price is not None:
         facts.append(_fact(turn, "price", _price(turn, known)))
-    return [Account(text=TEXTS.say(key, turn.lang, date=_day(turn, known.renews_on)), facts=facts)]
+    return [Account(text=TEXTS.say(key, turn.lang, date=day_words(known.renews_on, turn.lang)), facts=facts)]
 
 
 async def invoice(turn: Turn) -> list[Body]:
@@ -85,7 +85,7 @@ async def invoice(turn: Turn) -> list[Body]:
         return await _sign_in(turn)
     if not known.invoices:
         return [Text(text=TEXTS.say("invoice_none", turn.lang))]
-    facts = [Fact(label=_day(turn, one.issued_on), value=_invoice(turn, one)) for one in known.invoices]
+    facts = [Fact(label=day_words(one.issued_on, turn.lang), value=_invoice(turn, one)) for one in known.invoices]
     unpaid = sum(one.status != "paid" for one in known.invoices)
     text = TEXTS.say("invoice_unpaid" if unpaid else "invoice_all_paid", turn.lang, count=unpaid)
     return [Account(text=text, facts=facts)]
@@ -204,15 +204,11 @@ def _price(turn: Turn, known: CustomerFacts) -> str:
 def _invoice(turn: Turn, one: InvoiceFacts) -> str:
     words = {"paid": "invoice_paid", "open": "invoice_open", "overdue": "invoice_overdue"}[one.status]
     amount = _money(one.amount - one.refunded, one.currency)
-    return TEXTS.say(words, turn.lang, amount=amount, due=_day(turn, one.due_on))
+    return TEXTS.say(words, turn.lang, amount=amount, due=day_words(one.due_on, turn.lang))
 
 
 def _money(amount: Decimal, currency: str) -> str:
     return f"{amount:,.2f} {currency}"
-
-
-def _day(turn: Turn, day: date) -> str:
-    return f"{day.year}年{day.month}月{day.day}日" if turn.lang == "ja" else f"{day.day} {day:%B %Y}"
 
 
 def _article(turn: Turn, article: str | None, title: str) -> Citation | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 _EN_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _JA_DAYS = "月火水木金土日"
+
+
+def day_words(day: date, lang: str) -> str:
+    """A day as people write it: `8 December 2026`, `2026年12月8日`."""
+    return f"{day.year}年{day.month}月{day.day}日" if lang == "ja" else f"{day.day} {day:%B %Y}"
 
 
 def clock_words(moment: datetime, now: datetime, zone: str, lang: str) -> str:

@@ -22,6 +22,7 @@ from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefine
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from kit.errors import UserError
+from kit.times import day_words
 from knowledge_base.articles import Article
 from knowledge_base.text import Language
 
@@ -209,5 +210,5 @@ def _show(value: object, lang: Language) -> str:
         with contextlib.suppress(ValueError):  # over HTTP a date is a string
             value = datetime.fromisoformat(value)
     if isinstance(value, date):
-        return f"{value.year}年{value.month}月{value.day}日" if lang == "ja" else f"{value.day} {value:%B %Y}"
+        return day_words(value, lang)
     return _MARKDOWN.sub(r"\\\1", " ".join(str(value).split()))

@@ -27,6 +27,7 @@ from accounts.greetings import (
 from accounts.records import mark_step, put_account, put_person
 from accounts.schemas import PutAccount, PutPerson
 from kit.errors import NotFound
+from kit.times import day_words
 
 Facts = tuple[CustomerFacts, InternalFacts]
 
@@ -74,6 +75,8 @@ async def test_the_renewal_is_named_to_those_it_concerns(
         who = await facts(session, catalog, now, renews_on=(now + timedelta(days=days)).date())
         made = greeting(catalog, who, now)
         assert (made.rule if made else None) == rule
+    assert made is not None
+    assert day_words((now + timedelta(days=30)).date(), "en") in made.text
     member = who[0].model_copy(update={"person_role": "member"})
     assert greeting(catalog, (member, who[1]), now) is None
 
