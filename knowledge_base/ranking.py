@@ -21,7 +21,7 @@ from knowledge_base.decision import Candidate, Signals
 from knowledge_base.index import Index, Shelf
 from knowledge_base.lexical import Scored, stretches, telling, terms_and_pairs, tokens
 from knowledge_base.pieces import Reading
-from knowledge_base.text import parts_of_question
+from knowledge_base.text import is_japanese, parts_of_question
 
 Floats = npt.NDArray[np.float32]
 
@@ -31,6 +31,8 @@ WORDS_TOGETHER = 0.35
 """Weight of that of its best passage, where some article has every word of the question …"""
 WORDS_APART = 0.4
 """… and the share of the words, by rarity, up to which it has none: the question is put in other words than the help content."""
+WORDS_ACROSS = 0.1
+"""Weight of both where the question is in another language than the articles: what they share is names, and many articles have those."""
 SECOND_ROW = 0.3
 """What an article's second best row counts: an article that is about the question throughout goes before one that mentions it."""
 POOL_ROWS = 100
@@ -63,6 +65,9 @@ have" is then answered with their own number rather than with the general rule b
 MAIN_IN_ARTICLE = 0.15
 """What the main passage of an article gains then where one of the article's own questions is more like what is asked than any heading or
 text of it, unless values of the account are preferred."""
+INTRODUCTION_IN_ARTICLE = 0.05
+"""What its first passage gains then where no heading is more like what is asked than the title alone: it is the article as a whole that is
+asked for."""
 COMMUNITY_PENALTY = 0.1
 """What a community topic loses in fused score against the company's own articles."""
 
@@ -107,7 +112,9 @@ def rank(
     parts = shelf.parts.of(terms[0])
     floor = (1 + SECOND_ROW) * float((vectors @ shelf.rows.centre).mean())
     covered = float(shelf.whole.coverage(terms[0], [int(lexical.argmax())])[0])
-    fused = fuse((dense, lexical[pool], _best_parts(shelf, pool, parts)), (floor, 0.0, 0.0), weights(covered))
+    across = is_japanese(text) != (shelf.lang == "ja")
+    sides = (dense, lexical[pool], _best_parts(shelf, pool, parts))
+    fused = fuse(sides, (floor, 0.0, 0.0), weights(covered, across=across))
     fused, matches = _reread(shelf, asked, rows, scores, fused)
     order = np.argsort(-fused, kind="stable")[: max(k, 10)]
     close = _Rows(shelf, [pool[n] for n in order])
@@ -235,12 +242,15 @@ def _crowd(shelf: Shelf, place: int, pool: _Rows) -> float:
     return float(np.sort(alike[others])[-NEIGHBOURS:].mean())
 
 
-def weights(covered: float) -> tuple[float, float, float]:
+def weights(covered: float, *, across: bool = False) -> tuple[float, float, float]:
     """Of the dense score, the lexical one of the whole article, and that of its best passage.
 
     Args:
         covered: share of the question's words that an article has, 0 to 1.
+        across: whether the question is in another language than the articles.
     """
+    if across:
+        return (1 - WORDS_ACROSS, WORDS_ACROSS, 0.0)
     together = WORDS_TOGETHER * max(0.0, covered - WORDS_APART) / (1 - WORDS_APART)
     return (1 - WORDS - together, WORDS, together)
 
@@ -352,8 +362,12 @@ def _best_passages(
     chosen = []
     for at, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
         here = slice(start, start + length)
-        if length and not personal and whole[at] > max(headed[here].max(), texts[here].max()):
-            scores[start + shelf.main[rows.places[at]]] += MAIN_IN_ARTICLE
+        if length and not personal:
+            most_headed = headed[here].max()
+            if headed[start] >= most_headed:
+                scores[start] += INTRODUCTION_IN_ARTICLE
+            if whole[at] > max(most_headed, texts[here].max()):
+                scores[start + shelf.main[rows.places[at]]] += MAIN_IN_ARTICLE
         most = float(words[here].max(initial=0.0))
         gained = scores[here] + LEXICAL_IN_ARTICLE * words[here] / most if most > 0 else scores[here]
         chosen.append(int(shelf.passages[numbers[start + int(gained.argmax())]]) if length else -1)
