@@ -306,8 +306,7 @@ class _Builder:
         made.mkdir(parents=True)
         try:
             shelves = self._shelves()
-            # The largest first: the directions of word pieces are found there for all that have the same encoder.
-            for shelf, lang, encoder, articles in sorted(shelves, key=lambda one: -self._passages_of(one[3])):
+            for shelf, lang, encoder, articles in sorted(shelves, key=self._foremost):
                 self._write_shelf(made / shelf, lang, encoder, articles)
             Lines.write(made / "articles.jsonl", self.content.articles)
             Lines.write(made / "passages.jsonl", self.passages)
@@ -406,6 +405,12 @@ class _Builder:
     def _own(self, number: int) -> range:
         """Positions of an article's passages."""
         return range(self.first[number], self.first[number + 1])
+
+    def _foremost(self, shelf: tuple[str, Language, Encoder, list[int]]) -> tuple[int, bool]:
+        """Shelves in this order: the directions of word pieces are found in the first that has an encoder. So one with enough to find them
+        in, and of these one in the language they are asked in."""
+        name, lang, _, articles = shelf
+        return -min(self._passages_of(articles), FITTED_ON // 2), name != lang
 
     def _passages_of(self, articles: Sequence[int]) -> int:
         return sum(len(self._own(number)) for number in articles)
