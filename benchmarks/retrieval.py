@@ -8,12 +8,14 @@ Japanese articles in place of every fourth, which takes some minutes more.
 The sets are those of the evaluation folder that have a corpus, the sample company's own questions, and Japanese support articles
 that are asked for by the titles taken out of them, in Japanese and by the words of their English address. `passages.jsonl` has
 questions with the headings whose section answers them, as `article#anchor` (nothing after `#`: what is above the first heading).
-It was written from lists of headings alone, before any passage was looked at.
+It was written from lists of headings alone, before any passage was looked at, but for what asks for an article as a whole (`asks`), which
+its first passage answers, or the first with numbered steps.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import sys
@@ -170,12 +172,16 @@ def passages(settings: Settings) -> Table:
     table = Table("content", "questions", "article", "passage in it", "both")
     for name, answerer in contents(settings).items():
         asked = [line for line in lines if line["content"] == name]
-        for language in ("en", "ja"):
-            own = [line for line in asked if is_japanese(line["text"]) == (language == "ja")]
+        for language, asks in itertools.product(("en", "ja"), ("section", "article")):
+            own = [
+                line
+                for line in asked
+                if line["right"][0].startswith("ja/") == (language == "ja") and line.get("asks", "section") == asks
+            ]
             made = [shown(answerer, line["text"], frozenset(line["right"])) for line in own]
             if made:
                 shares = (np.mean([getattr(one, kind) for one in made]) for kind in ("article", "within", "both"))
-                table.add_row(f"{name} ({language})", str(len(made)), *(f"{share:.3f}" for share in shares))
+                table.add_row(f"{name} ({language}, {asks})", str(len(made)), *(f"{share:.3f}" for share in shares))
     return table
 
 

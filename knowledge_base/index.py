@@ -32,7 +32,7 @@ from kit.errors import UserError
 from knowledge_base.articles import Article, Content, Passage
 from knowledge_base.decision import FILE as CALIBRATION_FILE
 from knowledge_base.decision import Calibration
-from knowledge_base.dense import Centred, Dense, build_codes
+from knowledge_base.dense import Centred, Dense, build_codes, mapped
 from knowledge_base.encoders import Encoder, Encoders, Vectors
 from knowledge_base.lexical import Lexical, terms_and_pairs, tokens
 from knowledge_base.passages import cut
@@ -267,7 +267,7 @@ def build_index(
         before = _usable(index, encoders)
         written = {article.lang for article in content.articles}
         across = tuple(sorted(written if asked is None and len(written) > 1 else asked or ()))
-        digest = _digest(content, url, across)
+        digest = _digest(content, url, across, encoders)
         if before is not None and before.meta.content == digest:
             meta = before.meta
             return BuildReport(meta.articles, meta.passages, 0, 0, unchanged=True, warnings=content.warnings)
@@ -308,7 +308,7 @@ class _Builder:
         made.mkdir(parents=True)
         try:
             shelves = self._shelves()
-            for shelf, lang, encoder, articles in shelves:
+            for shelf, lang, encoder, articles in sorted(shelves, key=self._foremost):
                 self._write_shelf(made / shelf, lang, encoder, articles)
             Lines.write(made / "articles.jsonl", self.content.articles)
             Lines.write(made / "passages.jsonl", self.passages)
@@ -376,6 +376,7 @@ class _Builder:
             self._vectors(encoder, texts, folder / "vectors.npy", pieces)
         if pieces is not None and pieces.basis is not None:
             self._bases[encoder.name] = pieces.basis
+            self._remember(encoder, folder)
         build_codes(folder / "vectors.npy")
         titles = [self.content.articles[number].title for number in articles]
         self._vectors(encoder, titles, folder / "titles.npy")
@@ -406,6 +407,15 @@ class _Builder:
     def _own(self, number: int) -> range:
         """Positions of an article's passages."""
         return range(self.first[number], self.first[number + 1])
+
+    def _foremost(self, shelf: tuple[str, Language, Encoder, list[int]]) -> tuple[int, bool]:
+        """Shelves in this order: the directions of word pieces are found in the first that has an encoder. So one with enough to find them
+        in, and of these one in the language they are asked in."""
+        name, lang, _, articles = shelf
+        return -min(self._passages_of(articles), FITTED_ON // 2), name != lang
+
+    def _passages_of(self, articles: Sequence[int]) -> int:
+        return sum(len(self._own(number)) for number in articles)
 
     def _write_words(self, folder: Path, articles: list[int]) -> None:
         whole: list[list[str]] = []
@@ -457,15 +467,23 @@ class _Builder:
         for row in missing:
             made.setdefault(bytes(keys[row]), _Place(vectors, None, row))
 
+    def _remember(self, encoder: Encoder, folder: Path) -> None:
+        """Another shelf with the same encoder may have the same rows: their pieces are taken from this one."""
+        vectors, pieces = mapped(folder / "vectors.npy"), Pieces.open(folder)
+        for row, key in enumerate(np.load(folder / "vectors.keys.npy")):
+            self._made[encoder.name][bytes(key)] = _Place(vectors, pieces, row)
+
     @cached_property
     def _bases(self) -> dict[str, Basis]:
         """Of pieces, by encoder: those of the build before, and then those that are fitted."""
         shelves = self.before.shelves.values() if self.before else ()
-        enough = min(FITTED_ON, len(self.passages)) / 2
+        most: dict[str, int] = {}
+        for _, _, encoder, articles in self._shelves():
+            most[encoder.name] = max(most.get(encoder.name, 0), self._passages_of(articles))
         return {
             shelf.encoder: shelf.pieces.basis
             for shelf in shelves
-            if shelf.pieces is not None and shelf.pieces.basis.rows >= enough
+            if shelf.pieces is not None and shelf.pieces.basis.rows >= min(FITTED_ON, most.get(shelf.encoder, 0)) / 2
         }
 
     @cached_property
@@ -561,8 +579,9 @@ def _usable(index: Path, encoders: Encoders) -> Index | None:
         return None
 
 
-def _digest(content: Content, url: str, across: Collection[Language]) -> str:
-    made = hashlib.sha256(f"{FORMAT}\0{url}\0{' '.join(across)}".encode())
+def _digest(content: Content, url: str, across: Collection[Language], encoders: Encoders) -> str:
+    pieces = [encoder.name for encoder in encoders.all if encoder.tells_pieces]
+    made = hashlib.sha256(f"{FORMAT}\0{url}\0{' '.join(across)}\0{' '.join(pieces)}".encode())
     for article in content.articles:
         made.update(orjson.dumps({f.name: getattr(article, f.name) for f in fields(article) if f.name != "path"}))
     return made.hexdigest()

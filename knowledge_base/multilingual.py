@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from knowledge_base import compiled
 from knowledge_base.compiled import Untranslatable
+from knowledge_base.pieces import Reading, unit
 
 Floats = npt.NDArray[np.float32]
 
@@ -183,23 +184,27 @@ class Multilingual:
         self._longest = weights.longest
         self._lock = Lock()
 
-    def vectors(self, texts: Sequence[str]) -> Floats:
-        """The vectors of some texts, each with its prefix."""
+    def read(self, prefix: str, texts: Sequence[str]) -> list[Reading]:
+        """Some texts, each with this before it, which is no part of the pieces that are told."""
         begin, end = self._around
-        pieces = [[begin, *self._cutter.pieces(text)[: self._longest - 2], end] for text in texts]
+        pieces = [[begin, *self._cutter.pieces(f"{prefix} {text}")[: self._longest - 2], end] for text in texts]
+        before = 1 + len(self._cutter.pieces(prefix))
         order = sorted(range(len(texts)), key=lambda row: len(pieces[row]))  # like lengths together: less to fill up
-        made = np.empty((len(texts), self.dimension), np.float32)
+        made: dict[int, Reading] = {}
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
-            made[rows] = self._batch([pieces[row] for row in rows])
-        return made
+            vectors, state = self._batch([pieces[row] for row in rows])
+            for at, row in enumerate(rows):
+                made[row] = Reading(vectors[at], unit(state[at, before : len(pieces[row]) - 1]))
+        return [made[row] for row in range(len(texts))]
 
     def warm(self) -> None:
         """Generates the code for the usual lengths of a question."""
         for length in range(LENGTH_STEP, WARM_LENGTH + 1, LENGTH_STEP):
             self._batch([[self._around[0]] * length])
 
-    def _batch(self, pieces: Sequence[list[int]]) -> Floats:
+    def _batch(self, pieces: Sequence[list[int]]) -> tuple[Floats, Floats]:
+        """The vectors of some texts, and of their word pieces."""
         longest = -(-max(map(len, pieces)) // LENGTH_STEP) * LENGTH_STEP
         given = np.zeros((len(pieces), longest, self.dimension), np.float32)
         mask = np.zeros((len(pieces), longest), np.float32)
@@ -207,7 +212,8 @@ class Multilingual:
             given[row, : len(own)] = unpacked(self._words[own]).reshape(len(own), -1) + self._places[: len(own)]
             mask[row, : len(own)] = 1
         with self._lock:
-            return np.array(self._request.infer([given, mask], share_inputs=True)[0], np.float32)
+            done = self._request.infer([given, mask], share_inputs=True)
+            return np.array(done[0], np.float32), np.array(done[1], np.float32)
 
 
 def translate(path: Path, folder: Path, check: Callable[[Multilingual], None]) -> None:
@@ -231,7 +237,7 @@ def translate(path: Path, folder: Path, check: Callable[[Multilingual], None]) -
 
 
 def _graph(weights: Weights) -> Any:
-    """BERT (Devlin et al. 2018) from vectors of word pieces with their places to the mean of the last layer, of length 1."""
+    """BERT (Devlin et al. 2018) from vectors of word pieces with their places to the mean of the last layer, of length 1, and that layer."""
     ov = compiled.openvino()
     op = ov.opset13
     width, heads = weights.width, weights.heads
@@ -268,4 +274,4 @@ def _graph(weights: Weights) -> Any:
         state = normal(op.add(state, linear(op.gelu(linear(state, f"l{n}.fi"), "erf"), f"l{n}.fo")), f"l{n}.oln")
     counted = op.unsqueeze(mask, whole(-1))
     mean = op.divide(op.reduce_sum(op.multiply(state, counted), whole(1)), op.reduce_sum(counted, whole(1)))
-    return ov.Model([op.normalize_l2(mean, whole(1), 1e-12, "add")], [given, mask], "multilingual-e5-small")
+    return ov.Model([op.normalize_l2(mean, whole(1), 1e-12, "add"), state], [given, mask], "multilingual-e5-small")

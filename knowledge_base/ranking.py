@@ -23,7 +23,7 @@ from knowledge_base.decision import Candidate, Signals
 from knowledge_base.index import Index, Shelf
 from knowledge_base.lexical import Scored, stretches, telling, terms_and_pairs, tokens
 from knowledge_base.pieces import Reading
-from knowledge_base.text import parts_of_question
+from knowledge_base.text import is_japanese, parts_of_question
 
 Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.integer[Any]]
@@ -34,6 +34,8 @@ WORDS_TOGETHER = 0.35
 """Weight of that of its best passage, where some article has every word of the question …"""
 WORDS_APART = 0.4
 """… and the share of the words, by rarity, up to which it has none: the question is put in other words than the help content."""
+WORDS_ACROSS = 0.1
+"""Weight of both where the question is in another language than the articles: what they share is names, and many articles have those."""
 SECOND_ROW = 0.3
 """What an article's second best row counts: an article that is about the question throughout goes before one that mentions it."""
 POOL_ROWS = 100
@@ -66,6 +68,9 @@ have" is then answered with their own number rather than with the general rule b
 MAIN_IN_ARTICLE = 0.15
 """What the main passage of an article gains then where one of the article's own questions is more like what is asked than any heading or
 text of it, unless values of the account are preferred."""
+INTRODUCTION_IN_ARTICLE = 0.05
+"""What its first passage gains then where no heading is more like what is asked than the title alone: it is the article as a whole that is
+asked for."""
 COMMUNITY_PENALTY = 0.1
 """What a community topic loses in fused score against the company's own articles."""
 
@@ -110,7 +115,8 @@ def rank(
     floor = (1 + SECOND_ROW) * float(_mean(vectors @ shelf.rows.centre))
     covered = [shelf.whole.coverage(own, np.append(pool, lexical.argmax())) for own in terms]
     sides = (best + SECOND_ROW * second, lexical[pool], texts.best(texts.words))
-    fused = fuse(sides, (floor, 0.0, 0.0), weights(float(covered[0][-1])))
+    across = is_japanese(text) != (shelf.lang == "ja")
+    fused = fuse(sides, (floor, 0.0, 0.0), weights(float(covered[0][-1]), across=across))
     fused, read, matches = _reread(shelf, asked, rows, scores, fused)
     order = (-fused).argsort(kind="stable")[: max(k, 10)].tolist()
     if weigh is not None:
@@ -311,12 +317,15 @@ def _crowd(shelf: Shelf, pool: _Rows, at: int) -> float:
     return float(_mean(np.sort(alike[others])[-NEIGHBOURS:]))
 
 
-def weights(covered: float) -> tuple[float, float, float]:
+def weights(covered: float, *, across: bool = False) -> tuple[float, float, float]:
     """Of the dense score, the lexical one of the whole article, and that of its best passage.
 
     Args:
         covered: share of the question's words that an article has, 0 to 1.
+        across: whether the question is in another language than the articles.
     """
+    if across:
+        return (1 - WORDS_ACROSS, WORDS_ACROSS, 0.0)
     together = WORDS_TOGETHER * max(0.0, covered - WORDS_APART) / (1 - WORDS_APART)
     return (1 - WORDS - together, WORDS, together)
 
@@ -426,8 +435,11 @@ def _best_passages(
     if personal:
         scores += PERSONAL_IN_ARTICLE * shelf.personal[passages.numbers]
     else:
+        there = passages.lengths > 0
+        starts = passages.starts[there]
+        scores[starts[headed[starts] >= passages.best(headed)[there]]] += INTRODUCTION_IN_ARTICLE
         whole = rows.best(np.where(own, np.float32(-1), alike))
-        main = (whole > passages.best(np.maximum(headed, texts))) & (passages.lengths > 0)
+        main = (whole > passages.best(np.maximum(headed, texts))) & there
         scores[(passages.starts + shelf.main[rows.places])[main]] += MAIN_IN_ARTICLE
     most = passages.best(passages.words)
     scores += LEXICAL_IN_ARTICLE * passages.words / np.where(most > 0, most, 1).repeat(passages.lengths)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.errors import NotFound, UserError
+from kit.settings import ROOT, Settings
 from knowledge_base.answering import Answerer
+from knowledge_base.encoders import Encoders
+from knowledge_base.index import build_index
+from knowledge_base.loading import load_folder
+from knowledge_base.offline import open_index
 from knowledge_base.schemas import AnswerReply, AnswerRequest, Asker, Values
 
 
@@ -59,6 +66,22 @@ def test_short_misspelt_and_chatty_questions_find_their_article(plausible: Answe
 def test_the_section_whose_heading_says_what_is_asked_is_quoted(plausible: Answerer, text: str, heading: str) -> None:
     """Other sections of these articles are as alike to the question by their text alone."""
     assert plausible.search(text, None, None, 1)[0].heading == heading
+
+
+def test_an_article_asked_for_as_a_whole_is_quoted_from_its_beginning(
+    tmp_path: Path, plain_settings: Settings, encoders: Encoders
+) -> None:
+    """No heading is more like the question than the title alone."""
+    (tmp_path / "help").mkdir()
+    for name in ("login-trouble", "single-sign-on", "lost-two-factor", "two-factor-authentication", "api-keys"):
+        shutil.copy(ROOT / "demo" / "help" / "ja" / f"{name}.md", tmp_path / "help")
+    build_index(load_folder(tmp_path / "help"), tmp_path / "index", encoders)
+    answerer = open_index(plain_settings, tmp_path / "index")
+    headings = [
+        answerer.search(text, None, None, 1)[0].heading
+        for text in ("ログインできません", "アカウントがロックされました")
+    ]
+    assert headings == [None, "アカウントがロックされた場合"]
 
 
 @pytest.mark.parametrize("text", ["do you sell pizza", "who won the world cup in 1998", "明日の天気は？"])

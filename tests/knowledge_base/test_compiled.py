@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,20 @@ def test_once_compiled_it_is_served_without_torch(cache: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_translation_says_nothing_about_how_the_model_was_trained(
+    original: SentenceTransformersEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    transformers = logging.getLogger("transformers.modeling_utils")
+    vars(type(transformers))["warning_once"].cache_clear()  # it is said once a process
+    transformers.addHandler(caplog.handler)  # what transformers says goes no further
+    try:
+        compiled.translate(original.model, tmp_path / "made")
+    finally:
+        transformers.removeHandler(caplog.handler)
+    assert (tmp_path / "made").is_dir()
+    assert caplog.messages == []
 
 
 def test_a_damaged_one_is_not_used(cache: Path, tmp_path: Path) -> None:

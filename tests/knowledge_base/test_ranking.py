@@ -38,6 +38,10 @@ def test_words_that_stand_together_count_where_the_words_are_there(covered: floa
     assert weights(covered) == pytest.approx((0.7 - together, 0.3, together))
 
 
+def test_words_count_little_between_languages() -> None:
+    assert weights(1.0, across=True) == pytest.approx((0.9, 0.1, 0.0))
+
+
 def test_below_the_floor_counts_as_none() -> None:
     made = fuse((floats(0.1, 0.4, 0.8), floats(0, 0, 0)), (0.4, 0.0), (1.0, 0.0))
     assert made.tolist() == pytest.approx([0, 0, 1])
