@@ -133,8 +133,9 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
 
 @pytest.fixture
 async def sign_in(browser: Browser, site: str, empty: None) -> AsyncIterator[SignIn]:
-    """Opens a browser of their own for a CSM, signed in."""
+    """Opens a browser of their own for a CSM, signed in. What its page throws fails the test; what it logs is told with a failure."""
     opened: list[BrowserContext] = []
+    thrown: list[str] = []
     usual: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "locale": "en-GB"}
 
     async def signed_in(csm: Csm, **options: Any) -> Page:
@@ -142,6 +143,8 @@ async def sign_in(browser: Browser, site: str, empty: None) -> AsyncIterator[Sig
         context.set_default_timeout(20_000)
         opened.append(context)
         page = await context.new_page()
+        page.on("pageerror", lambda error: thrown.append(f"{error}\n{error.stack}"))
+        page.on("console", lambda said: print(f"{csm.name}'s browser, {said.type}: {said.text}"))
         await page.goto(f"{site}/console/sign-in")
         await page.fill("#email", csm.email)
         await page.fill("#password", PASSWORD)
@@ -152,11 +155,12 @@ async def sign_in(browser: Browser, site: str, empty: None) -> AsyncIterator[Sig
     yield signed_in
     for context in opened:
         await context.close()
+    assert thrown == []
 
 
 @pytest.fixture
 async def empty(database: Database) -> None:
-    """Nothing in the queue, and nobody's numbers but one's own.
+    """Nothing in the queue, no keys, and nobody's numbers but one's own.
 
     Pages of the test before may still be closing: what they read and what is emptied can wait for each other, which
     PostgreSQL ends as a deadlock; emptying is then tried again.
@@ -164,7 +168,7 @@ async def empty(database: Database) -> None:
     for _ in range(20):
         try:
             async with database.begin() as session:
-                await session.execute(text("TRUNCATE conversations, csms CASCADE"))
+                await session.execute(text("TRUNCATE conversations, csms, api_keys CASCADE"))
         except OperationalError:
             await asyncio.sleep(0.1)
         else:
