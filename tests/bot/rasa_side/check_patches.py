@@ -42,7 +42,7 @@ ORIGINAL_IS_EMPTY = Domain.is_empty
 ORIGINAL_IN_WORDS = RulePolicy.format_tracker_states
 
 from bot import rasa_patches  # noqa: E402  # after the original was taken
-from kit.calls import BlockingLine, Place  # noqa: E402  # below the other
+from kit.calls import BlockingLine, Place  # noqa: E402  # stands below what must come after the originals were taken
 
 GOOD = [
     {},
