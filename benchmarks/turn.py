@@ -464,7 +464,7 @@ class Parts:
             await log.accept(session, made.id, "first", "hello", now())
             turn = (await session.execute(select(Turn).where(Turn.conversation_id == made.id))).scalar_one()
             turn.leased_until = now() + timedelta(seconds=10)  # a longer one would be taken for that of a wrong clock
-        leased = Leased(turn.id, made.id, ACCOUNT, PERSON, "en", "hello", None, 1, turn.created_at)
+        leased = Leased(turn.id, made.id, turn.seq, ACCOUNT, PERSON, "en", "hello", None, 1, turn.created_at)
         return made.id, leased
 
     async def _greeted(self, turn: Leased) -> Any:

@@ -238,7 +238,7 @@ async def _run(
     text = harmless(body["text"])
     logs.turn_ids.set({"conversation": body["conversation"], "turn": str(claims.get("turn"))})
     clock = spans.Clock(traceparent)
-    metadata = {"turn_token": claims["token"], "lang": claims.get("lang")}
+    metadata = {"turn_token": claims["token"], "lang": claims.get("lang"), "order": claims.get("order")}
     with clock.stage("understand"):
         understood = await _understand(app, text, body.get("choice"), metadata)
     lang = _language(text, understood, claims.get("lang"))

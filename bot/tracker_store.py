@@ -6,8 +6,10 @@ reading and writing the whole took as long as understanding a message, and longe
 A save does not wait for the disk. The answer that follows it is committed by the front door, durably and in the same server, which
 makes everything written before it durable as well; and a turn whose answer was lost in a crash is run again.
 
-A Rasa that was frozen in the middle of a turn, and goes on when another has answered since, puts no old conversation over the newer one:
-only who has read a conversation as it is writes to it.
+Turns of a conversation are kept in their order, whoever runs them how late: a row knows the order of the last turn that was written, takes
+nothing of an earlier one, and gives way to a later one. A Rasa that was frozen in the middle of a turn, and goes on when others have been
+answered since, changes nothing, even where it reads only then; one whose turn was given up, and which writes while the next is being
+answered, does not make that one forgotten. (A fencing token: M. Kleppmann, "How to do distributed locking", 2016.)
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ CREATE TABLE IF NOT EXISTS rasa.rasa_trackers (
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 ALTER TABLE rasa.rasa_trackers ADD COLUMN IF NOT EXISTS version integer NOT NULL DEFAULT 0;
+ALTER TABLE rasa.rasa_trackers ADD COLUMN IF NOT EXISTS turn integer[] NOT NULL DEFAULT '{}';
 CREATE TABLE IF NOT EXISTS rasa.rasa_tracker_turns (
     sender_id text NOT NULL REFERENCES rasa.rasa_trackers ON DELETE CASCADE,
     version integer NOT NULL,
@@ -59,24 +62,30 @@ PREPARE version_of (text) AS SELECT version FROM rasa.rasa_trackers WHERE sender
 PREPARE whole (text) AS
     SELECT version, events, 0 AS place FROM rasa.rasa_trackers WHERE sender_id = $1
     UNION ALL SELECT version, events, version FROM rasa.rasa_tracker_turns WHERE sender_id = $1 ORDER BY place;
-PREPARE add (text, text, integer) AS
+PREPARE add (text, text, integer, integer[]) AS
     WITH kept AS (
-        UPDATE rasa.rasa_trackers SET version = $3 + 1, updated_at = now() WHERE sender_id = $1 AND version = $3
+        UPDATE rasa.rasa_trackers SET version = $3 + 1, turn = coalesce($4, turn), updated_at = now()
+        WHERE sender_id = $1 AND version = $3 AND turn <= coalesce($4, turn)
         RETURNING sender_id, version)
     INSERT INTO rasa.rasa_tracker_turns (sender_id, version, events) SELECT sender_id, version, $2 FROM kept RETURNING version;
-PREPARE put (text, text, integer) AS
+PREPARE put (text, text, integer, integer[]) AS
     WITH kept AS (
-        INSERT INTO rasa.rasa_trackers AS there (sender_id, events, version)
-        SELECT $1, $2, 1 WHERE $3 IS NULL OR EXISTS (SELECT FROM rasa.rasa_trackers WHERE sender_id = $1)
-        ON CONFLICT (sender_id) DO UPDATE SET events = EXCLUDED.events, version = there.version + 1, updated_at = now()
-        WHERE there.version = $3 RETURNING sender_id, version),
+        INSERT INTO rasa.rasa_trackers AS there (sender_id, events, version, turn)
+        SELECT $1, $2, 1, coalesce($4, '{}') WHERE $3 IS NULL OR EXISTS (SELECT FROM rasa.rasa_trackers WHERE sender_id = $1)
+        ON CONFLICT (sender_id) DO UPDATE
+        SET events = EXCLUDED.events, version = there.version + 1, turn = coalesce($4, there.turn), updated_at = now()
+        WHERE there.turn < $4 OR there.version = $3 AND there.turn <= coalesce($4, there.turn) RETURNING sender_id, version),
     gone AS (DELETE FROM rasa.rasa_tracker_turns AS turns USING kept WHERE turns.sender_id = kept.sender_id)
     SELECT version FROM kept;
 """
 
 
+Order = List[int]
+"""Where a turn stands: the number of its message in the conversation, and which attempt to answer it this is. Later ones are greater."""
+
+
 class Rows(Protocol):
-    """What a conversation is made of, by its id. Each change gives it the next version."""
+    """What a conversation is made of, by its id. Each change gives it the next version, and the order of the turn that made it."""
 
     def version(self, sender_id: str) -> Optional[int]:
         """The version, or None where there is no such conversation."""
@@ -84,16 +93,23 @@ class Rows(Protocol):
     def whole(self, sender_id: str) -> Optional[Tuple[int, List[str]]]:
         """Version and events, in the parts in which they were written; None where there is no such conversation."""
 
-    def add(self, sender_id: str, events: str, version: int) -> Optional[int]:
-        """Adds events to a conversation of that version; None, and nothing is added, where it is of another by now."""
+    def add(self, sender_id: str, events: str, version: int, turn: Optional[Order]) -> Optional[int]:
+        """Adds events to a conversation of that version.
 
-    def put(self, sender_id: str, events: str, version: Optional[int]) -> Optional[int]:
+        Args:
+            turn: whose events they are; None: of no turn, and any may have been before.
+        Returns:
+            its version; None, and nothing is added, where it is of another version or of a later turn by now.
+        """
+
+    def put(self, sender_id: str, events: str, version: Optional[int], turn: Optional[Order]) -> Optional[int]:
         """Writes all events of a conversation in place of those that are there.
 
         Args:
-            version: that it is of; None: it is new.
+            version: that it is of, unless what is there is of an earlier turn; None: it is new.
+            turn: as for `add`.
         Returns:
-            its version; None, and nothing is written, where it is of another by now, is there or is gone.
+            its version; None, and nothing is written, where it is of another version, of a later turn or gone by now.
         """
 
     def keys(self) -> List[str]:
@@ -105,6 +121,7 @@ class MemoryRows:
 
     def __init__(self) -> None:
         self._rows: Dict[str, Tuple[int, List[str]]] = {}
+        self._turns: Dict[str, Order] = {}
 
     def version(self, sender_id: str) -> Optional[int]:
         found = self._rows.get(sender_id)
@@ -113,18 +130,22 @@ class MemoryRows:
     def whole(self, sender_id: str) -> Optional[Tuple[int, List[str]]]:
         return self._rows.get(sender_id)
 
-    def add(self, sender_id: str, events: str, version: int) -> Optional[int]:
-        found = self._rows.get(sender_id)
-        if found is None or found[0] != version:
+    def add(self, sender_id: str, events: str, version: int, turn: Optional[Order]) -> Optional[int]:
+        found, last = self._rows.get(sender_id), self._turns.get(sender_id, [])
+        if found is None or found[0] != version or last > (turn or last):
             return None
-        self._rows[sender_id] = (version + 1, [*found[1], events])
-        return version + 1
+        return self._keep(sender_id, version + 1, [*found[1], events], turn or last)
 
-    def put(self, sender_id: str, events: str, version: Optional[int]) -> Optional[int]:
-        if self.version(sender_id) != version:
+    def put(self, sender_id: str, events: str, version: Optional[int], turn: Optional[Order]) -> Optional[int]:
+        there, last = self.version(sender_id), self._turns.get(sender_id, [])
+        gone = there is None and version is not None
+        if gone or last > (turn or last) or (there != version and last >= (turn or last)):
             return None
-        self._rows[sender_id] = ((version or 0) + 1, [events])
-        return self.version(sender_id)
+        return self._keep(sender_id, (there or 0) + 1, [events], turn or last)
+
+    def _keep(self, sender_id: str, version: int, parts: List[str], turn: Order) -> int:
+        self._rows[sender_id], self._turns[sender_id] = (version, parts), turn
+        return version
 
     def keys(self) -> List[str]:
         return list(self._rows)
@@ -156,12 +177,12 @@ class PostgresRows:
         found = self._run("EXECUTE whole (%s)", [sender_id])
         return (found[0][0], [row[1] for row in found]) if found else None
 
-    def add(self, sender_id: str, events: str, version: int) -> Optional[int]:
-        found = self._run("EXECUTE add (%s, %s, %s)", [sender_id, events, version])
+    def add(self, sender_id: str, events: str, version: int, turn: Optional[Order]) -> Optional[int]:
+        found = self._run("EXECUTE add (%s, %s, %s, %s)", [sender_id, events, version, turn])
         return found[0][0] if found else None
 
-    def put(self, sender_id: str, events: str, version: Optional[int]) -> Optional[int]:
-        found = self._run("EXECUTE put (%s, %s, %s)", [sender_id, events, version])
+    def put(self, sender_id: str, events: str, version: Optional[int], turn: Optional[Order]) -> Optional[int]:
+        found = self._run("EXECUTE put (%s, %s, %s, %s)", [sender_id, events, version, turn])
         return found[0][0] if found else None
 
     def keys(self) -> List[str]:
@@ -239,15 +260,17 @@ class OneRowTrackerStore(TrackerStore):
         self._domain = domain or Domain.empty()
 
     async def save(self, tracker: DialogueStateTracker) -> None:
-        """Keeps the conversation as it is now, unless it went on elsewhere since it was read; one of which nothing is known yet is none."""
+        """Keeps the conversation as it is now, unless a later turn has been written; one of which nothing is known yet is none."""
         if not tracker.events:
             return
         await self.stream_events(tracker)
-        sender_id, written = tracker.sender_id, _written(tracker)
+        sender_id, written, turn = tracker.sender_id, _written(tracker), _order(tracker)
+        version = None
         if written is not None and written.events <= len(tracker.events):
-            version = self._rows.add(sender_id, _dump(tracker, written.events), written.version)
-        else:
-            version = self._rows.put(sender_id, _dump(tracker, 0), written.version if written else None)
+            version = self._rows.add(sender_id, _dump(tracker, written.events), written.version, turn)
+        if version is None:
+            # What an earlier turn has put in since it was read goes: that one was given up before this one began.
+            version = self._rows.put(sender_id, _dump(tracker, 0), written.version if written else None, turn)
         if version is None:
             logger.error("conversation %s went on elsewhere; this turn is not kept", sender_id)
             return
@@ -289,11 +312,17 @@ class Written(NamedTuple):
 
 
 _WRITTEN = "_kotae_written"
-_PASSING = frozenset({"turn_token", "traceparent"})
+_PASSING = frozenset({"turn_token", "traceparent", "order"})
 
 
 def _written(tracker: DialogueStateTracker) -> Optional[Written]:
     return tracker.__dict__.get(_WRITTEN)
+
+
+def _order(tracker: DialogueStateTracker) -> Optional[Order]:
+    """Of the turn whose message is the last; None where it came without one, as from Rasa's own commands."""
+    said = tracker.latest_message
+    return (said.metadata or {}).get("order") if said is not None else None
 
 
 def _dump(tracker: DialogueStateTracker, first: int) -> str:
@@ -303,7 +332,7 @@ def _dump(tracker: DialogueStateTracker, first: int) -> str:
 
 
 def _lasting(event: Dict[str, Any]) -> Dict[str, Any]:
-    """An event without what proves a turn, which Rasa copies into the message, its understanding and the session's slot."""
+    """An event without what is of one turn alone, which Rasa copies into the message, its understanding and the session's slot."""
     kept = _without_passing(_without_passing(event, "metadata"), "value")
     return {**kept, "parse_data": _without_passing(kept["parse_data"], "metadata")} if kept.get("parse_data") else kept
 

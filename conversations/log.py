@@ -237,7 +237,7 @@ async def _accept(
     leased = None
     if row["taken"]:
         asker = (row["account_id"], row["person_id"], row["lang"])
-        leased = Leased(turn_id, conversation_id, *asker, clean, choice, attempts=1, created_at=now)
+        leased = Leased(turn_id, conversation_id, row["seq"], *asker, clean, choice, attempts=1, created_at=now)
     said = _said(row["seq"], "customer", body, now, client_id)
     return Accepted(row["seq"], False, row["holder"] == "bot", leased, [said], row["event"])
 

@@ -305,7 +305,7 @@ _LEASE = Statement(
             WHERE e.conversation_id = t.conversation_id AND e.settled_at IS NULL AND e.seq < t.seq)
         ORDER BY t.created_at LIMIT 1 FOR UPDATE OF t SKIP LOCKED)
       AND c.id = taken.conversation_id AND m.conversation_id = taken.conversation_id AND m.seq = taken.seq
-    RETURNING taken.id, taken.conversation_id, c.account_id, c.person_id, c.lang, m.body ->> 'text' AS text,
+    RETURNING taken.id, taken.conversation_id, taken.seq, c.account_id, c.person_id, c.lang, m.body ->> 'text' AS text,
               taken.choice, taken.attempts, taken.created_at
     """
 )

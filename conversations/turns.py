@@ -23,10 +23,16 @@ _LOOKED_BACK = 5
 
 @dataclass(frozen=True)
 class Leased:
-    """A turn somebody is working on, with the words it answers."""
+    """A turn somebody is working on, with the words it answers.
+
+    Attributes:
+        seq: of the message it answers, within the conversation.
+        attempts: leases of it so far, this one included.
+    """
 
     id: str
     conversation_id: str
+    seq: int
     account_id: str | None
     person_id: str | None
     lang: str
@@ -59,10 +65,11 @@ async def lease(at: Database | AsyncSession, now: datetime, lifetime: timedelta)
 
 
 def sign(turn: Leased, key: str, now: datetime) -> str:
-    """The turn token: what an action may know of who is asking."""
+    """The turn token: what an action may know of who is asking, and where among the turns of its conversation this one stands."""
     claims = {
         "conversation": turn.conversation_id,
         "turn": turn.id,
+        "order": [turn.seq, turn.attempts],
         "account": turn.account_id,
         "person": turn.person_id,
         "lang": turn.lang,

@@ -172,5 +172,5 @@ async def test_a_turn_whose_clock_was_put_back_is_not_owed_for_an_hour(database:
 async def test_a_token_of_a_machine_whose_clock_is_ahead_holds() -> None:
     """Twenty seconds are no reason to refuse a turn."""
     key = "k" * 32
-    turn = Leased("trn_1", "cnv_1", None, None, "en", "hello", None, 1, now())
+    turn = Leased("trn_1", "cnv_1", 1, None, None, "en", "hello", None, 1, now())
     assert turns.verify(turns.sign(turn, key, now() + timedelta(seconds=20)), key).turn_id == "trn_1"

@@ -37,7 +37,7 @@ def signed(settings: Settings, **changes: Any) -> str:
 
 
 def turn_token(settings: Settings, *, at: datetime | None = None, turn: str = "trn_x", **who: str) -> str:
-    owed = Leased(turn, who.get("conversation", "cnv_x"), who.get("account", "sec-a"), who.get("person", "sec-ann"), "en", "hi", None, 1, now())  # fmt: skip
+    owed = Leased(turn, who.get("conversation", "cnv_x"), 1, who.get("account", "sec-a"), who.get("person", "sec-ann"), "en", "hi", None, 1, now())  # fmt: skip
     return turns.sign(owed, settings.signing_key, at or now())
 
 

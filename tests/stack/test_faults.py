@@ -10,11 +10,14 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import httpx
 import psutil
 import psycopg
 import pytest
 
+from conversations import turns
 from kit import postgres
+from kit.clock import now
 from kit.settings import load_settings
 from tests.support import Customer, Stack
 
@@ -76,6 +79,35 @@ async def test_postgresql_dies_and_comes_back(stack: Stack) -> None:
         log = await visitor.log()
     assert [message["seq"] for message in log] == list(range(1, len(log) + 1))
     assert [message["sender"] for message in log if message["seq"] > ack["seq"]].count("bot") == 2
+
+
+async def test_a_turn_that_reaches_rasa_late_is_not_remembered_behind_later_ones(stack: Stack) -> None:
+    """As one does that a frozen Rasa took and goes on with when another has answered it and others since."""
+    settings = load_settings(home=stack.home)
+    with postgres.running(settings) as url:
+        pass  # the stack's own processes keep it running
+    async with Customer(stack) as visitor:
+        for words in (FIRST, SECOND, "hello"):
+            await visitor.ask(words)
+        ((turn, seq),) = run(
+            url, "SELECT id, seq FROM turns WHERE conversation_id = %s ORDER BY seq LIMIT 1", [visitor.id]
+        )
+        leased = turns.Leased(turn, visitor.id, seq, None, None, "en", FIRST, None, 1, now())
+        await to_rasa(stack, leased, turns.sign(leased, settings.signing_key, now()))
+        assert remembered(url, visitor.id) == [FIRST, SECOND, "hello"]
+        await visitor.ask("thanks")
+        assert remembered(url, visitor.id) == [FIRST, SECOND, "hello", "thanks"]
+
+
+async def to_rasa(stack: Stack, turn: turns.Leased, token: str) -> None:
+    """Asks Rasa for a turn, as the front door does."""
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+        done = await http.post(
+            f"http://127.0.0.1:{stack.ports['rasa']}/webhooks/kotae/turn",
+            json={"conversation": turn.conversation_id, "text": turn.text, "choice": None},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+    assert done.status_code == 200, done.text
 
 
 @pytest.fixture

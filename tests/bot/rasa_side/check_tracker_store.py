@@ -10,7 +10,7 @@ import os
 import random
 import time
 import unittest
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 from unittest import mock
 
@@ -84,6 +84,21 @@ def state(tracker: DialogueStateTracker | None) -> Any:
     assert tracker is not None
     known = json.loads(json.dumps(tracker.current_state(EventVerbosity.ALL)))
     return json.loads(json.dumps(known).replace(', "turn_token": "secret"', "").replace('"turn_token": "secret", ', ""))
+
+
+async def heard(
+    store: OneRowTrackerStore, sender_id: str, text: str, order: list[int] | None, late: Awaitable[None] | None = None
+) -> None:
+    """One turn of that order in the conversation.
+
+    Args:
+        late: happens between reading and writing.
+    """
+    tracker = await store.get_or_create_tracker(sender_id, append_action_listen=False)
+    tracker.update(UserUttered(text, {}, [], {"text": text}, metadata={"order": order}))
+    if late is not None:
+        await late
+    await store.save(tracker)
 
 
 class Conversations(unittest.TestCase):
@@ -181,16 +196,49 @@ class Conversations(unittest.TestCase):
 
         asyncio.run(talk())
 
+    def said(self, store: OneRowTrackerStore, sender_id: str) -> list[str]:
+        """What the customer said, as that process reads it."""
+        found = asyncio.run(store.retrieve(sender_id))
+        return [each.text for each in found.events if isinstance(each, UserUttered)] if found is not None else []
+
+    def test_a_turn_that_goes_on_late_is_not_kept_behind_later_ones(self) -> None:
+        """Frozen before it read the conversation, which it then reads as it is by now; a later attempt at the same turn is a later one."""
+        frozen, other = self.store(), self.store()
+        for number, order in enumerate(([1, 1], [3, 1], [5, 2]), start=1):
+            asyncio.run(heard(other, "late", f"turn {number}", order))
+        for text, order in (("turn 2", [3, 1]), ("turn 3, first attempt", [5, 1])):
+            asyncio.run(heard(frozen, "late", text, order))
+        for store in (frozen, other, self.store()):
+            self.assertEqual(["turn 1", "turn 2", "turn 3"], self.said(store, "late"))
+        asyncio.run(heard(frozen, "late", "turn 4", [7, 1]))
+        self.assertEqual(["turn 1", "turn 2", "turn 3", "turn 4"], self.said(other, "late"))
+
+    def test_a_turn_is_kept_where_a_given_up_one_wrote_while_it_was_answered(self) -> None:
+        for known in ([], [("turn 0", [1, 1])]):
+            conversation = f"between {len(known)}"
+            late, store = self.store(), self.store()
+            for text, order in known:
+                asyncio.run(heard(store, conversation, text, order))
+            asyncio.run(heard(store, conversation, "turn 2", [5, 1], late=heard(late, conversation, "turn 1", [3, 1])))
+            self.assertEqual([*(text for text, _ in known), "turn 2"], self.said(late, conversation))
+
+    def test_what_comes_without_a_turn_is_kept(self) -> None:
+        store = self.store()
+        for text, order in (("one", [1, 1]), ("two", None), ("three", [3, 1])):
+            asyncio.run(heard(store, "without", text, order))
+        self.assertEqual(["one", "two", "three"], self.said(self.store(), "without"))
+
     def test_an_erased_conversation_does_not_come_back(self) -> None:
-        self.assertIsNone(self.rows.put("erased", "[1]", 4))
-        self.assertIsNone(self.rows.add("erased", "[1]", 4))
-        self.assertIsNone(self.rows.whole("erased"))
+        for turn in (None, [9, 1]):
+            self.assertIsNone(self.rows.put("erased", "[1]", 4, turn))
+            self.assertIsNone(self.rows.add("erased", "[1]", 4, turn))
+            self.assertIsNone(self.rows.whole("erased"))
 
     def test_a_whole_conversation_replaces_the_version_it_is_of(self) -> None:
-        self.rows.put("whole", "[1]", None)
-        self.rows.add("whole", "[2]", 1)
-        self.assertIsNone(self.rows.put("whole", "[3]", 1))
-        self.assertEqual(3, self.rows.put("whole", "[4]", 2))
+        self.rows.put("whole", "[1]", None, None)
+        self.rows.add("whole", "[2]", 1, None)
+        self.assertIsNone(self.rows.put("whole", "[3]", 1, None))
+        self.assertEqual(3, self.rows.put("whole", "[4]", 2, None))
         self.assertEqual((3, ["[4]"]), self.rows.whole("whole"))
 
     def test_what_a_failed_turn_left_is_forgotten(self) -> None:
@@ -212,13 +260,14 @@ class Conversations(unittest.TestCase):
         async def talk() -> None:
             store = self.store()
             tracker = await store.get_or_create_tracker("proof", append_action_listen=False)
-            passing = {"turn_token": "secret-a", "traceparent": "secret-b", "lang": "en"}
+            passing = {"turn_token": "secret-a", "traceparent": "secret-b", "order": [1, 1], "lang": "en"}
             tracker.slots["session_started_metadata"] = tracker.slots["subject"]
             tracker.update(SlotSet("session_started_metadata", passing))
             tracker.update(UserUttered("x", {}, [], {"metadata": passing, "text": "x"}, metadata=passing))
             await store.save(tracker)
             _, parts = self.rows.whole("proof")
             self.assertNotIn("secret", "".join(parts))
+            self.assertNotIn("order", "".join(parts))
             self.assertEqual(3, "".join(parts).count('"lang": "en"'))
 
         asyncio.run(talk())
@@ -263,12 +312,12 @@ class ConversationsInPostgres(Conversations):
             return cursor.fetchall() if cursor.description else None
 
     def test_a_lost_connection_is_made_again(self) -> None:
-        self.rows.put("lost", "[1]", None)
+        self.rows.put("lost", "[1]", None, None)
         self.run_sql(f"SELECT pg_terminate_backend({self.rows._connection.info.backend_pid}, 5000)")
         self.assertEqual((1, ["[1]"]), self.rows.whole("lost"))
 
     def test_a_server_that_comes_back_is_waited_for(self) -> None:
-        self.rows.put("waited", "[1]", None)
+        self.rows.put("waited", "[1]", None, None)
         refused = [psycopg2.OperationalError("refused"), psycopg2.OperationalError("starting up")]
         connect = self.rows._connect
 
@@ -291,12 +340,12 @@ class ConversationsInPostgres(Conversations):
     def test_a_conversation_of_an_older_kotae_goes_on(self) -> None:
         self.run_sql("INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES ('old', '[1, 2]')")
         self.assertEqual((0, ["[1, 2]"]), self.rows.whole("old"))
-        self.assertEqual(1, self.rows.add("old", "[3]", 0))
+        self.assertEqual(1, self.rows.add("old", "[3]", 0, [3, 1]))
         self.assertEqual((1, ["[1, 2]", "[3]"]), self.rows.whole("old"))
 
     def test_a_conversation_that_is_erased_is_gone_with_its_turns(self) -> None:
-        self.rows.put("gone", "[1]", None)
-        self.rows.add("gone", "[2]", 1)
+        self.rows.put("gone", "[1]", None, None)
+        self.rows.add("gone", "[2]", 1, None)
         self.run_sql("DELETE FROM rasa.rasa_trackers WHERE sender_id = 'gone'")
         self.assertIsNone(self.rows.whole("gone"))
         self.assertEqual([(0,)], self.run_sql("SELECT count(*) FROM rasa.rasa_tracker_turns WHERE sender_id = 'gone'"))
