@@ -35,7 +35,8 @@ _RETRY_SECONDS = 0.2
 _SETTLING_SECONDS = 3.0
 """Beyond the budget, for writing down what was under way when the process was told to stop."""
 _COMING_BACK = (502, 503, 504)
-"""What a load balancer answers while no Rasa is there. Asked again within the budget, as after a refused connection."""
+"""What a load balancer answers while no Rasa is there, and a Rasa without its database. Asked again within the budget, as after a refused
+connection."""
 _FAILURES, _REST_SECONDS = 5, 2
 """So many turns in a row without an answer, and for so many seconds nobody is kept waiting for one: the customer is told at once.
 Then one turn tries. A Rasa that hangs would otherwise hold every hand for the whole budget, turn after turn."""
@@ -208,29 +209,23 @@ class TurnRunner:
         Raises:
             _NoAnswer: none came, or none that can be used.
         """
-        deadline = asyncio.get_running_loop().time() + self._settings.turn_budget_seconds
-        while True:
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                raise _NoAnswer(Reply(problem="silent"))
+        clock = asyncio.get_running_loop().time
+        deadline, asked = clock() + self._settings.turn_budget_seconds, 0
+        body = orjson.dumps({"conversation": turn.conversation_id, "text": turn.text, "choice": turn.choice})
+        while (left := deadline - clock()) > 0:
+            token = turns.sign(turn, self._settings.signing_key, now(), asked)
+            headers = tracing.headers() | {"Authorization": f"Bearer {token}"}
             try:
-                answer = await self._rasa.request(
-                    "POST",
-                    "/webhooks/kotae/turn",
-                    orjson.dumps({"conversation": turn.conversation_id, "text": turn.text, "choice": turn.choice}),
-                    seconds=left,
-                    headers=tracing.headers()
-                    | {"Authorization": f"Bearer {turns.sign(turn, self._settings.signing_key, now())}"},
-                )
+                answer = await self._rasa.request("POST", "/webhooks/kotae/turn", body, seconds=left, headers=headers)
+                if answer.status not in _COMING_BACK:
+                    return _read(answer)
             except TimeoutError:
                 raise _NoAnswer(Reply(problem="slow")) from None
             except OSError:
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            if answer.status in _COMING_BACK:
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            return _read(answer)
+                pass
+            asked += 1
+            await asyncio.sleep(_RETRY_SECONDS)
+        raise _NoAnswer(Reply(problem="silent"))
 
     async def _settle(self, turn: Leased, reply: Reply) -> None:
         outcome = "answered" if reply.problem is None else "failed"

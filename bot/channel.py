@@ -24,7 +24,7 @@ from sanic import Blueprint, response
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from bot import language, logs, parts, rasa_patches, spans, turns_first
+from bot import language, logs, parts, rasa_patches, spans, tracker_store, turns_first
 from kit import signed
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,7 @@ class KotaeChannel(InputChannel):
     - 200 `{"messages": [body], "intent": {"name", "confidence"}, "lang": str, "failed": bool, "took": {"understand": s, "act": s}}`;
       failed is true where an action failed or nothing was said. Where a header `traceparent` came, also `spans` (see `bot.spans`)
     - 400 the request is not a turn; 401 the token does not hold or is for another conversation
+    - 503 the database is away: nothing is lost, ask again
     - 500 `{"error": str}` anything else
 
     `POST /webhooks/kotae/parse`, body `{"text": str, "lang": str|null}`, a token of the same key for `parse`: how the text is understood,
@@ -180,6 +181,9 @@ class KotaeChannel(InputChannel):
             return 400, _dumped({"error": str(error)})
         except Unproved as error:
             return 401, _dumped({"error": str(error)})
+        except tracker_store.DatabaseAway as error:
+            logger.warning("the database is away (%s); this turn is to be asked for again", error)
+            return 503, _dumped({"error": "the database is away"})
         except Exception as error:  # the boundary: whatever it was, the caller must hear that it failed
             logger.exception("turn failed")
             return 500, _dumped({"error": type(error).__name__})
@@ -237,8 +241,9 @@ async def _run(
 ) -> Dict[str, Any]:
     text = harmless(body["text"])
     logs.turn_ids.set({"conversation": body["conversation"], "turn": str(claims.get("turn"))})
+    tracker_store.turn_order.set(claims.get("order") or [])
     clock = spans.Clock(traceparent)
-    metadata = {"turn_token": claims["token"], "lang": claims.get("lang"), "order": claims.get("order")}
+    metadata = {"turn_token": claims["token"], "lang": claims.get("lang")}
     with clock.stage("understand"):
         understood = await _understand(app, text, body.get("choice"), metadata)
     lang = _language(text, understood, claims.get("lang"))

@@ -22,6 +22,8 @@ What is left out before Rasa is imported is in `without_tensorflow.py`, what is 
 10. `Domain.is_empty` is answered once. The original writes the whole domain out for it, each turn.
 11. Nothing is copied or put into words for debug lines that nobody writes.
 12. `DialogueStateTracker.copy` takes over what is known. The original tells the copy the whole conversation, for each action.
+13. `FailSafeTrackerStore` lets errors through. The original takes a conversation that cannot be read for one that has just begun, and puts
+   what cannot be written where nobody reads it: the customer would get an answer without memory, and the memory a hole.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ from jsonschema import ValidationError
 from jsonschema.validators import validator_for
 from rasa.core.actions.action import ActionExecutionRejection, RemoteAction
 from rasa.core.policies.rule_policy import RulePolicy
+from rasa.core.tracker_store import FailSafeTrackerStore
 from rasa.engine.exceptions import GraphRunError
 from rasa.engine.runner.dask import DaskGraphRunner
 from rasa.shared.constants import DEFAULT_SENDER_ID, DOCS_BASE_URL
@@ -108,6 +111,8 @@ def apply() -> None:
     rasa_processor.copy = rasa_rule_policy.copy = _ForDebugLines
     RulePolicy.format_tracker_states = staticmethod(_format_tracker_states)
     DialogueStateTracker.copy = _copy_tracker
+    FailSafeTrackerStore.retrieve = _retrieve
+    FailSafeTrackerStore.save = _save
     rasa_action.DEFAULT_REQUEST_TIMEOUT = float(os.environ.get("KOTAE_ACTION_TIMEOUT_SECONDS", ACTION_TIMEOUT_SECONDS))
 
 
@@ -423,3 +428,13 @@ class _ForDebugLines:
 
 
 __all__ = ["ACTION_TIMEOUT_SECONDS", "WRITTEN_FOR", "ValidationError", "apply", "failed_actions"]
+
+
+async def _retrieve(self: FailSafeTrackerStore, sender_id: str) -> Optional[DialogueStateTracker]:
+    """The conversation, None where there is none, or the error of the store."""
+    return await self._tracker_store.retrieve(sender_id)
+
+
+async def _save(self: FailSafeTrackerStore, tracker: DialogueStateTracker) -> None:
+    """Keeps it, or raises what the store raises."""
+    await self._tracker_store.save(tracker)

@@ -6,10 +6,11 @@ reading and writing the whole took as long as understanding a message, and longe
 A save does not wait for the disk. The answer that follows it is committed by the front door, durably and in the same server, which
 makes everything written before it durable as well; and a turn whose answer was lost in a crash is run again.
 
-Turns of a conversation are kept in their order, whoever runs them how late: a row knows the order of the last turn that was written, takes
-nothing of an earlier one, and gives way to a later one. A Rasa that was frozen in the middle of a turn, and goes on when others have been
-answered since, changes nothing, even where it reads only then; one whose turn was given up, and which writes while the next is being
-answered, does not make that one forgotten. (A fencing token: M. Kleppmann, "How to do distributed locking", 2016.)
+Each turn is remembered once, in its place, whoever runs it how late and how often. A row knows the order of the last turn that was written,
+takes nothing of an earlier one, and gives way to a later one (a fencing token: M. Kleppmann, "How to do distributed locking", 2016). So a
+Rasa that was frozen in the middle of a turn, and goes on when others have been answered since, changes nothing, even where it reads
+only then; one whose turn was given up, and which writes while the next is being answered, does not make that one forgotten; and a
+turn that is run again begins where it began before, not behind its own first answer.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import logging
 import os
 import time
 from collections import OrderedDict
+from contextvars import ContextVar
 from itertools import islice
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Protocol, Tuple
 
@@ -28,7 +30,7 @@ from rasa.core.brokers.broker import EventBroker
 from rasa.core.tracker_store import TrackerStore
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.trackers import DialogueStateTracker
-from rasa.shared.exceptions import ConnectionException
+from rasa.shared.exceptions import ConnectionException, RasaException
 
 logger = logging.getLogger(__name__)
 
@@ -55,62 +57,101 @@ CREATE TABLE IF NOT EXISTS rasa.rasa_tracker_turns (
     events text NOT NULL,
     PRIMARY KEY (sender_id, version)
 );
+ALTER TABLE rasa.rasa_tracker_turns ADD COLUMN IF NOT EXISTS turn integer[] NOT NULL DEFAULT '{}';
 """
 
 _PREPARED = """
-PREPARE version_of (text) AS SELECT version FROM rasa.rasa_trackers WHERE sender_id = $1;
+PREPARE last (text) AS SELECT version, turn FROM rasa.rasa_trackers WHERE sender_id = $1;
 PREPARE whole (text) AS
-    SELECT version, events, 0 AS place FROM rasa.rasa_trackers WHERE sender_id = $1
-    UNION ALL SELECT version, events, version FROM rasa.rasa_tracker_turns WHERE sender_id = $1 ORDER BY place;
-PREPARE add (text, text, integer, integer[]) AS
+    SELECT version, turn, events, 0 AS place FROM rasa.rasa_trackers WHERE sender_id = $1
+    UNION ALL SELECT version, turn, events, version FROM rasa.rasa_tracker_turns WHERE sender_id = $1 ORDER BY place;
+PREPARE begin (text, text, integer[]) AS
+    WITH begun AS (
+        INSERT INTO rasa.rasa_trackers (sender_id, events, version, turn) VALUES ($1, '[]', 1, $3)
+        ON CONFLICT DO NOTHING RETURNING sender_id, version, turn)
+    INSERT INTO rasa.rasa_tracker_turns (sender_id, version, turn, events)
+    SELECT sender_id, version, turn, $2 FROM begun RETURNING version;
+PREPARE add (text, text, integer[], integer) AS
     WITH kept AS (
-        UPDATE rasa.rasa_trackers SET version = $3 + 1, turn = coalesce($4, turn), updated_at = now()
-        WHERE sender_id = $1 AND version = $3 AND turn <= coalesce($4, turn)
+        UPDATE rasa.rasa_trackers SET version = $4 + 1, turn = greatest(turn, $3), updated_at = now()
+        WHERE sender_id = $1 AND version = $4 AND (turn <= $3 OR $3 = '{}')
         RETURNING sender_id, version)
-    INSERT INTO rasa.rasa_tracker_turns (sender_id, version, events) SELECT sender_id, version, $2 FROM kept RETURNING version;
-PREPARE put (text, text, integer, integer[]) AS
+    INSERT INTO rasa.rasa_tracker_turns (sender_id, version, turn, events)
+    SELECT sender_id, version, $3, $2 FROM kept RETURNING version;
+PREPARE replace (text, text, integer[], integer) AS
     WITH kept AS (
-        INSERT INTO rasa.rasa_trackers AS there (sender_id, events, version, turn)
-        SELECT $1, $2, 1, coalesce($4, '{}') WHERE $3 IS NULL OR EXISTS (SELECT FROM rasa.rasa_trackers WHERE sender_id = $1)
-        ON CONFLICT (sender_id) DO UPDATE
-        SET events = EXCLUDED.events, version = there.version + 1, turn = coalesce($4, there.turn), updated_at = now()
-        WHERE there.turn < $4 OR there.version = $3 AND there.turn <= coalesce($4, there.turn) RETURNING sender_id, version),
-    gone AS (DELETE FROM rasa.rasa_tracker_turns AS turns USING kept WHERE turns.sender_id = kept.sender_id)
-    SELECT version FROM kept;
+        UPDATE rasa.rasa_trackers SET version = version + 1, turn = $3, updated_at = now() WHERE sender_id = $1 AND turn < $3
+        RETURNING sender_id, version),
+    gone AS (
+        DELETE FROM rasa.rasa_tracker_turns AS turns USING kept
+        WHERE turns.sender_id = kept.sender_id AND turns.version > $4 AND turns.version < kept.version)
+    INSERT INTO rasa.rasa_tracker_turns (sender_id, version, turn, events)
+    SELECT sender_id, version, $3, $2 FROM kept RETURNING version;
+PREPARE take_back (text, integer[]) AS
+    WITH kept AS (
+        UPDATE rasa.rasa_trackers SET version = version + 1, turn = $2 WHERE sender_id = $1 AND turn <= $2
+        RETURNING sender_id)
+    DELETE FROM rasa.rasa_tracker_turns AS turns USING kept
+    WHERE turns.sender_id = kept.sender_id AND turns.turn[1] = ($2)[1];
 """
 
-
 Order = List[int]
-"""Where a turn stands: the number of its message in the conversation, and which attempt to answer it this is. Later ones are greater."""
+"""Where a turn stands in its conversation: the number of its message, the lease, the try. What is later is greater; [] is of no turn."""
+
+turn_order: ContextVar[Order] = ContextVar("turn_order", default=[])  # noqa: B039  # nobody changes a list of it
+"""Of the turn that is being answered; none of Rasa's own commands has one."""
+
+
+class DatabaseAway(RasaException):
+    """PostgreSQL could not be asked. Nothing was lost: the turn is to be run again."""
+
+
+class Whole(NamedTuple):
+    """A conversation as it is stored.
+
+    Attributes:
+        version: each change gives it the next one.
+        turn: the last that was written.
+        parts: events as JSON, in the parts in which they were written.
+    """
+
+    version: int
+    turn: Order
+    parts: List[str]
 
 
 class Rows(Protocol):
-    """What a conversation is made of, by its id. Each change gives it the next version, and the order of the turn that made it."""
+    """What a conversation is made of, by its id."""
 
-    def version(self, sender_id: str) -> Optional[int]:
-        """The version, or None where there is no such conversation."""
+    def last(self, sender_id: str) -> Optional[Tuple[int, Order]]:
+        """Version and last turn, or None where there is no such conversation."""
 
-    def whole(self, sender_id: str) -> Optional[Tuple[int, List[str]]]:
-        """Version and events, in the parts in which they were written; None where there is no such conversation."""
+    def whole(self, sender_id: str) -> Optional[Whole]:
+        """All of it; None where there is no such conversation."""
 
-    def add(self, sender_id: str, events: str, version: int, turn: Optional[Order]) -> Optional[int]:
-        """Adds events to a conversation of that version.
+    def begin(self, sender_id: str, events: str, turn: Order) -> Optional[int]:
+        """Begins a conversation with these events.
 
-        Args:
-            turn: whose events they are; None: of no turn, and any may have been before.
+        Returns:
+            its version; None, and nothing is written, where there is one.
+        """
+
+    def add(self, sender_id: str, events: str, turn: Order, version: int) -> Optional[int]:
+        """Adds the events of a turn to a conversation of that version.
+
         Returns:
             its version; None, and nothing is added, where it is of another version or of a later turn by now.
         """
 
-    def put(self, sender_id: str, events: str, version: Optional[int], turn: Optional[Order]) -> Optional[int]:
-        """Writes all events of a conversation in place of those that are there.
+    def replace(self, sender_id: str, events: str, turn: Order, version: int) -> Optional[int]:
+        """Writes the events of a turn in place of what came after that version.
 
-        Args:
-            version: that it is of, unless what is there is of an earlier turn; None: it is new.
-            turn: as for `add`.
         Returns:
-            its version; None, and nothing is written, where it is of another version, of a later turn or gone by now.
+            its version; None, and nothing is written, where the last turn is not an earlier one, or the conversation is gone.
         """
+
+    def take_back(self, sender_id: str, turn: Order) -> None:
+        """Removes what the same message has added before, unless that was a later try or another message is the last."""
 
     def keys(self) -> List[str]:
         """The ids of all conversations."""
@@ -120,35 +161,43 @@ class MemoryRows:
     """Rows that end with the process."""
 
     def __init__(self) -> None:
-        self._rows: Dict[str, Tuple[int, List[str]]] = {}
-        self._turns: Dict[str, Order] = {}
+        self._last: Dict[str, Tuple[int, Order]] = {}
+        self._parts: Dict[str, List[Tuple[int, Order, str]]] = {}
 
-    def version(self, sender_id: str) -> Optional[int]:
-        found = self._rows.get(sender_id)
-        return found[0] if found else None
+    def last(self, sender_id: str) -> Optional[Tuple[int, Order]]:
+        return self._last.get(sender_id)
 
-    def whole(self, sender_id: str) -> Optional[Tuple[int, List[str]]]:
-        return self._rows.get(sender_id)
+    def whole(self, sender_id: str) -> Optional[Whole]:
+        last = self.last(sender_id)
+        return Whole(*last, [events for _, _, events in self._parts[sender_id]]) if last is not None else None
 
-    def add(self, sender_id: str, events: str, version: int, turn: Optional[Order]) -> Optional[int]:
-        found, last = self._rows.get(sender_id), self._turns.get(sender_id, [])
-        if found is None or found[0] != version or last > (turn or last):
+    def begin(self, sender_id: str, events: str, turn: Order) -> Optional[int]:
+        return self._keep(sender_id, 1, turn, [(1, turn, events)]) if sender_id not in self._last else None
+
+    def add(self, sender_id: str, events: str, turn: Order, version: int) -> Optional[int]:
+        there, before = self._last.get(sender_id, (0, []))
+        if there != version or (turn and before > turn):
             return None
-        return self._keep(sender_id, version + 1, [*found[1], events], turn or last)
+        return self._keep(sender_id, there + 1, max(turn, before), [*self._parts[sender_id], (there + 1, turn, events)])
 
-    def put(self, sender_id: str, events: str, version: Optional[int], turn: Optional[Order]) -> Optional[int]:
-        there, last = self.version(sender_id), self._turns.get(sender_id, [])
-        gone = there is None and version is not None
-        if gone or last > (turn or last) or (there != version and last >= (turn or last)):
+    def replace(self, sender_id: str, events: str, turn: Order, version: int) -> Optional[int]:
+        there, before = self._last.get(sender_id, (0, turn))
+        if before >= turn:
             return None
-        return self._keep(sender_id, (there or 0) + 1, [events], turn or last)
+        kept = [part for part in self._parts[sender_id] if part[0] <= version]
+        return self._keep(sender_id, there + 1, turn, [*kept, (there + 1, turn, events)])
 
-    def _keep(self, sender_id: str, version: int, parts: List[str], turn: Order) -> int:
-        self._rows[sender_id], self._turns[sender_id] = (version, parts), turn
+    def take_back(self, sender_id: str, turn: Order) -> None:
+        there, before = self._last[sender_id]
+        if before <= turn:
+            self._keep(sender_id, there + 1, turn, [one for one in self._parts[sender_id] if one[1][:1] != turn[:1]])
+
+    def _keep(self, sender_id: str, version: int, turn: Order, parts: List[Tuple[int, Order, str]]) -> int:
+        self._last[sender_id], self._parts[sender_id] = (version, turn), parts
         return version
 
     def keys(self) -> List[str]:
-        return list(self._rows)
+        return list(self._last)
 
 
 class PostgresRows:
@@ -169,24 +218,32 @@ class PostgresRows:
             line = str(error).strip().splitlines()[0]
             raise ConnectionException(f"{URL_VARIABLE} cannot be reached ({line}). Start it or correct it.") from None
 
-    def version(self, sender_id: str) -> Optional[int]:
-        found = self._run("EXECUTE version_of (%s)", [sender_id])
-        return found[0][0] if found else None
+    def last(self, sender_id: str) -> Optional[Tuple[int, Order]]:
+        found = self._run("EXECUTE last (%s)", [sender_id])
+        return (found[0][0], found[0][1]) if found else None
 
-    def whole(self, sender_id: str) -> Optional[Tuple[int, List[str]]]:
+    def whole(self, sender_id: str) -> Optional[Whole]:
         found = self._run("EXECUTE whole (%s)", [sender_id])
-        return (found[0][0], [row[1] for row in found]) if found else None
+        return Whole(found[0][0], found[0][1], [row[2] for row in found]) if found else None
 
-    def add(self, sender_id: str, events: str, version: int, turn: Optional[Order]) -> Optional[int]:
-        found = self._run("EXECUTE add (%s, %s, %s, %s)", [sender_id, events, version, turn])
-        return found[0][0] if found else None
+    def begin(self, sender_id: str, events: str, turn: Order) -> Optional[int]:
+        return self._version("EXECUTE begin (%s, %s, %s)", [sender_id, events, turn])
 
-    def put(self, sender_id: str, events: str, version: Optional[int], turn: Optional[Order]) -> Optional[int]:
-        found = self._run("EXECUTE put (%s, %s, %s, %s)", [sender_id, events, version, turn])
-        return found[0][0] if found else None
+    def add(self, sender_id: str, events: str, turn: Order, version: int) -> Optional[int]:
+        return self._version("EXECUTE add (%s, %s, %s, %s)", [sender_id, events, turn, version])
+
+    def replace(self, sender_id: str, events: str, turn: Order, version: int) -> Optional[int]:
+        return self._version("EXECUTE replace (%s, %s, %s, %s)", [sender_id, events, turn, version])
+
+    def take_back(self, sender_id: str, turn: Order) -> None:
+        self._run("EXECUTE take_back (%s, %s)", [sender_id, turn])
 
     def keys(self) -> List[str]:
         return [row[0] for row in self._run("SELECT sender_id FROM rasa.rasa_trackers", [])]
+
+    def _version(self, query: str, values: List[Any]) -> Optional[int]:
+        found = self._run(query, values)
+        return found[0][0] if found else None
 
     def _connect(self) -> Any:
         connection = self._opened()
@@ -203,8 +260,10 @@ class PostgresRows:
     def _run(self, query: str, values: List[Any]) -> List[Any]:
         """Runs one statement, on a new connection where the server has dropped the old one.
 
-        A server that is being started again is waited for, all turns with it: none could do without. Rasa would take
-        an error for a conversation that has just begun.
+        A server that is being started again is waited for a while, all turns with it: none could do without.
+
+        Raises:
+            DatabaseAway: it did not come back in that time.
         """
         until = time.monotonic() + _RETURN_SECONDS
         while True:
@@ -215,7 +274,7 @@ class PostgresRows:
             except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
                 self._connection.close()
                 if time.monotonic() > until:
-                    raise
+                    raise DatabaseAway(type(error).__name__) from error
                 logger.warning("the connection for conversations was lost (%s); connecting again", type(error).__name__)
             time.sleep(_RETRY_SECONDS)
 
@@ -260,17 +319,23 @@ class OneRowTrackerStore(TrackerStore):
         self._domain = domain or Domain.empty()
 
     async def save(self, tracker: DialogueStateTracker) -> None:
-        """Keeps the conversation as it is now, unless a later turn has been written; one of which nothing is known yet is none."""
+        """Keeps what is new of the conversation, unless a later turn has been written; one of which nothing is known yet is none.
+
+        Raises:
+            DatabaseAway: it could not be written, or nobody knows whether it was.
+        """
         if not tracker.events:
             return
         await self.stream_events(tracker)
-        sender_id, written, turn = tracker.sender_id, _written(tracker), _order(tracker)
-        version = None
-        if written is not None and written.events <= len(tracker.events):
-            version = self._rows.add(sender_id, _dump(tracker, written.events), written.version, turn)
+        sender_id, turn, read = tracker.sender_id, turn_order.get(), tracker.__dict__.get(_WRITTEN)
+        events = _dump(tracker, read.events if read else 0)
+        if read is None:
+            version = self._rows.begin(sender_id, events, turn)
+        else:
+            version = self._rows.add(sender_id, events, turn, read.version)
         if version is None:
             # What an earlier turn has put in since it was read goes: that one was given up before this one began.
-            version = self._rows.put(sender_id, _dump(tracker, 0), written.version if written else None, turn)
+            version = self._rows.replace(sender_id, events, turn, read.version if read else 0)
         if version is None:
             logger.error("conversation %s went on elsewhere; this turn is not kept", sender_id)
             return
@@ -280,18 +345,26 @@ class OneRowTrackerStore(TrackerStore):
             self._in_mind.popitem(last=False)
 
     async def retrieve(self, sender_id: str) -> Optional[DialogueStateTracker]:
-        """The conversation, or None. Sessions are off in `domain.yml`, so it is always the whole."""
+        """The conversation before the turn that is being answered, or None. Sessions are off in `domain.yml`, so it is always the whole.
+
+        Raises:
+            DatabaseAway: it could not be read.
+        """
         # Whoever works with it has it alone, and gives it back by saving: one that a failed turn has left half-way is not used again.
-        known = self._in_mind.pop(sender_id, None)
-        if known is not None and self._rows.version(sender_id) == known.__dict__[_WRITTEN].version:
-            return known
+        known, turn = self._in_mind.pop(sender_id, None), turn_order.get()
+        if known is not None:
+            last = self._rows.last(sender_id)
+            if last is not None and last[0] == known.__dict__[_WRITTEN].version and not _same_message(last[1], turn):
+                return known
         found = self._rows.whole(sender_id)
+        if found is not None and _same_message(found.turn, turn):
+            self._rows.take_back(sender_id, turn)
+            found = self._rows.whole(sender_id)
         if found is None:
             return None
-        version, parts = found
-        events = [event for part in parts for event in json.loads(part)]
+        events = [event for part in found.parts for event in json.loads(part)]
         tracker = DialogueStateTracker.from_dict(sender_id, events, self.domain.slots)
-        tracker.__dict__[_WRITTEN] = Written(version, len(events))
+        tracker.__dict__[_WRITTEN] = Written(found.version, len(events))
         return tracker
 
     async def keys(self) -> Iterable[str]:
@@ -312,17 +385,11 @@ class Written(NamedTuple):
 
 
 _WRITTEN = "_kotae_written"
-_PASSING = frozenset({"turn_token", "traceparent", "order"})
+_PASSING = frozenset({"turn_token", "traceparent"})
 
 
-def _written(tracker: DialogueStateTracker) -> Optional[Written]:
-    return tracker.__dict__.get(_WRITTEN)
-
-
-def _order(tracker: DialogueStateTracker) -> Optional[Order]:
-    """Of the turn whose message is the last; None where it came without one, as from Rasa's own commands."""
-    said = tracker.latest_message
-    return (said.metadata or {}).get("order") if said is not None else None
+def _same_message(one: Order, other: Order) -> bool:
+    return bool(other) and one[:1] == other[:1]
 
 
 def _dump(tracker: DialogueStateTracker, first: int) -> str:
@@ -332,7 +399,7 @@ def _dump(tracker: DialogueStateTracker, first: int) -> str:
 
 
 def _lasting(event: Dict[str, Any]) -> Dict[str, Any]:
-    """An event without what is of one turn alone, which Rasa copies into the message, its understanding and the session's slot."""
+    """An event without what proves a turn, which Rasa copies into the message, its understanding and the session's slot."""
     kept = _without_passing(_without_passing(event, "metadata"), "value")
     return {**kept, "parse_data": _without_passing(kept["parse_data"], "metadata")} if kept.get("parse_data") else kept
 

@@ -64,12 +64,17 @@ async def lease(at: Database | AsyncSession, now: datetime, lifetime: timedelta)
     return None if found is None else Leased(**found)
 
 
-def sign(turn: Leased, key: str, now: datetime) -> str:
-    """The turn token: what an action may know of who is asking, and where among the turns of its conversation this one stands."""
+def sign(turn: Leased, key: str, now: datetime, asked: int = 0) -> str:
+    """The turn token: what an action may know of who is asking.
+
+    Args:
+        asked: how often Rasa was asked for this turn within this lease. `order`, made of it, is greater for whatever is later in the
+            conversation: another turn, another lease of it, another try.
+    """
     claims = {
         "conversation": turn.conversation_id,
         "turn": turn.id,
-        "order": [turn.seq, turn.attempts],
+        "order": [turn.seq, turn.attempts, asked],
         "account": turn.account_id,
         "person": turn.person_id,
         "lang": turn.lang,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -180,14 +179,12 @@ def _turns_settled(turns: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _remembered(turns: list[dict[str, Any]], remembered: list[dict[str, Any]]) -> Iterator[str]:
-    """Rasa remembers every turn that was answered, in order, though what it keeps does not wait for the disk.
-
-    One that was run again, because its first answer was lost, may be there twice, one behind the other.
-    """
+    """Rasa remembers every turn that was answered once, in order: also where it was run twice, and though what is kept does not wait for
+    the disk."""
     kept = {row["conversation"]: row["turns"] for row in remembered}
     for conversation in {row["conversation"] for row in turns}:
         answered = [row["id"] for row in turns if row["conversation"] == conversation and row["outcome"] == "answered"]
-        found = [each for each, _ in itertools.groupby(one for one in kept.get(conversation, []) if one in answered)]
+        found = [one for one in kept.get(conversation, []) if one in answered]
         if found != answered:
             yield f"{conversation}: Rasa remembers {len(found)} of {len(answered)} answered turns: {found} of {answered}"
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import psutil
@@ -93,7 +96,7 @@ async def test_a_turn_that_reaches_rasa_late_is_not_remembered_behind_later_ones
             url, "SELECT id, seq FROM turns WHERE conversation_id = %s ORDER BY seq LIMIT 1", [visitor.id]
         )
         leased = turns.Leased(turn, visitor.id, seq, None, None, "en", FIRST, None, 1, now())
-        await to_rasa(stack, leased, turns.sign(leased, settings.signing_key, now()))
+        await to_rasa(stack, leased, turns.sign(leased, settings.signing_key, now(), asked=1))
         assert remembered(url, visitor.id) == [FIRST, SECOND, "hello"]
         await visitor.ask("thanks")
         assert remembered(url, visitor.id) == [FIRST, SECOND, "hello", "thanks"]
@@ -108,6 +111,78 @@ async def to_rasa(stack: Stack, turn: turns.Leased, token: str) -> None:
             headers={"Authorization": f"Bearer {token}"},
         )
     assert done.status_code == 200, done.text
+
+
+@pytest.fixture
+def without_new_connections(stack: Stack) -> Iterator[Callable[[], None]]:
+    """Cuts Rasa off from its database, whose other users keep the connections they have; called again, or in the end, it lets it back."""
+    with postgres.running(load_settings(home=stack.home)) as url:
+        pass  # the stack's own processes keep it running
+    name = urlsplit(url).path.lstrip("/")
+    admin = urlunsplit(urlsplit(url)._replace(path="/template1"))
+    allowed = itertools.cycle((False, True))
+
+    def change() -> None:
+        run(admin, f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS {next(allowed)}')
+        run(admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'kotae-rasa'")
+
+    yield change
+    run(admin, f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true')
+
+
+async def test_a_rasa_without_its_database_is_asked_again_and_forgets_nothing(
+    stack: Stack, without_new_connections: Callable[[], None]
+) -> None:
+    """It does not take a conversation that it cannot read for one that has just begun."""
+    with postgres.running(load_settings(home=stack.home)) as url:
+        pass  # the stack's own processes keep it running
+    async with Customer(stack, await stack.token("acme-starter", "acme-amy")) as customer:
+        await customer.ask(FIRST)
+        log = stack.home / "logs" / "rasa.log"
+        said = log.stat().st_size
+        without_new_connections()
+        await customer.send(SECOND)
+        await until(lambda: b"the database is away" in log.read_bytes()[said:])
+        without_new_connections()
+        assert (await customer.message("bot", seconds=10))["body"]["type"] != "choices"
+        assert remembered(url, customer.id) == [FIRST, SECOND]
+
+
+def waiting(port: int) -> int:
+    """Bytes that wait to be read by whoever serves that port of loopback, by Linux's own account of its sockets."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(fields[4].partition(":")[2], 16) for fields in lines if int(fields[1].partition(":")[2], 16) == port)
+
+
+async def until(true: Callable[[], bool], seconds: float = 15) -> None:
+    """Waits for something that another process brings about."""
+    async with asyncio.timeout(seconds):
+        while not await asyncio.to_thread(true):  # noqa: ASYNC110  # another process brings it about
+            await asyncio.sleep(0.01)
+
+
+async def test_a_turn_whose_answer_was_lost_is_run_again_from_where_it_began(stack: Stack) -> None:
+    """Rasa has answered and remembers it, and the front door dies before it has heard: the address is not asked for what it was said."""
+    with postgres.running(load_settings(home=stack.home)) as url:
+        pass  # the stack's own processes keep it running
+    said = ["Please call me back, I want to leave my contact details", "kenta@example.com"]
+    async with Customer(stack) as visitor:
+        await visitor.ask(said[0])
+        rasa, front_door = psutil.Process(stack.pid("rasa")), psutil.Process(stack.pid("api"))
+        rasa.suspend()
+        await visitor.send(said[1])
+        ack = (await visitor.frame(type="ack"))["seq"]
+        await until(lambda: waiting(stack.ports["rasa"]) > 0)
+        front_door.suspend()
+        rasa.resume()
+        await until(lambda: remembered(url, visitor.id) == said)
+        front_door.kill()
+        await asyncio.to_thread(stack.until_ready)
+        await visitor.disconnect()
+        await visitor.connect(after=ack)
+        assert said[1] in (await visitor.message("bot", seconds=40))["body"]["text"]
+    assert remembered(url, visitor.id) == said
+    assert run(url, "SELECT attempts FROM turns WHERE conversation_id = %s ORDER BY seq", [visitor.id]) == [(1,), (2,)]
 
 
 @pytest.fixture
