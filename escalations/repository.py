@@ -629,18 +629,20 @@ async def enqueue(session: AsyncSession, values: dict[str, object]) -> None:
     await session.execute(insert(OutboxItem).values(values).on_conflict_do_nothing(index_elements=["dedupe"]))
 
 
-_ANY_DUE = Statement("SELECT EXISTS (SELECT FROM outbox WHERE state = 'waiting' AND next_at <= :now) AS due")
+_ANY_DUE = Statement(
+    "SELECT EXISTS (SELECT FROM outbox WHERE state = 'waiting' AND next_at <= :now AND kind = :kind) AS due"
+)
 
 
-async def any_notification_due(database: Database, now: datetime) -> bool:
+async def any_notification_due(database: Database, kind: str, now: datetime) -> bool:
     """Asked every few seconds, so without a transaction and objects."""
-    return bool((await rows(database, _ANY_DUE, {"now": now}))[0]["due"])
+    return bool((await rows(database, _ANY_DUE, {"kind": kind, "now": now}))[0]["due"])
 
 
-async def due_notifications(session: AsyncSession, now: datetime, limit: int) -> Sequence[OutboxItem]:
+async def due_notifications(session: AsyncSession, kind: str, now: datetime, limit: int) -> Sequence[OutboxItem]:
     query = (
         select(OutboxItem)
-        .where(OutboxItem.state == "waiting", OutboxItem.next_at <= now)
+        .where(OutboxItem.state == "waiting", OutboxItem.kind == kind, OutboxItem.next_at <= now)
         .order_by(OutboxItem.next_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
