@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from unittest import mock
 
 import psycopg2
+from psycopg2.extensions import make_dsn, parse_dsn
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import (
     ActionExecuted,
@@ -35,6 +36,7 @@ from rasa.shared.core.trackers import DialogueStateTracker, EventVerbosity
 
 from bot import rasa_patches, tracker_store
 from bot.tracker_store import MemoryRows, OneRowTrackerStore, PostgresRows
+from tests.chaos.silence import line
 
 URL = os.environ.get("KOTAE_TEST_TRACKER_URL", "")
 DOMAIN = Domain.from_dict(
@@ -336,6 +338,29 @@ class ConversationsInPostgres(Conversations):
             with self.assertRaises(psycopg2.OperationalError):
                 self.rows.whole("waited")
         self.assertLess(time.monotonic() - began, 4)
+
+    def test_a_line_that_falls_silent_is_given_up(self) -> None:
+        """Its connection is not closed, and is of no use: whoever waits hears so in time, and the next one gets a new connection."""
+        self.rows.put("silent", "[1]", None, None)
+        with line(f"{parse_dsn(URL)['host']}/.s.PGSQL.5432") as wire:
+            rows = PostgresRows(make_dsn(URL, host="127.0.0.1", port=wire.port))
+            self.assertEqual((1, ["[1]"]), rows.whole("silent"))
+            wire.fall_silent()
+            began = time.monotonic()
+            with (
+                mock.patch.object(tracker_store, "HANGS_SECONDS", 0.5),
+                self.assertLogs("bot.tracker_store", "WARNING"),
+            ):
+                self.assertEqual((1, ["[1]"]), rows.whole("silent"))
+            self.assertLess(time.monotonic() - began, 2)
+            rows._connection.close()
+
+    def test_it_begins_beside_whoever_reads_for_long(self) -> None:
+        """A backup for instance: it waits for nobody, and nobody for it."""
+        with psycopg2.connect(URL) as reading, reading.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM rasa.rasa_trackers")
+            PostgresRows(URL)._connection.close()
+        reading.close()
 
     def test_a_conversation_of_an_older_kotae_goes_on(self) -> None:
         self.run_sql("INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES ('old', '[1, 2]')")
