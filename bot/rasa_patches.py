@@ -22,6 +22,8 @@ What is left out before Rasa is imported is in `without_tensorflow.py`, what is 
 10. `Domain.is_empty` is answered once. The original writes the whole domain out for it, each turn.
 11. Nothing is copied or put into words for debug lines that nobody writes.
 12. `DialogueStateTracker.copy` takes over what is known. The original tells the copy the whole conversation, for each action.
+13. `FailSafeTrackerStore` lets a conversation that cannot be read or kept fail its turn. The original goes on as if it had just begun, answers
+    without what was said before, and keeps that in memory, where nobody reads it and no erasing reaches it.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ from jsonschema import ValidationError
 from jsonschema.validators import validator_for
 from rasa.core.actions.action import ActionExecutionRejection, RemoteAction
 from rasa.core.policies.rule_policy import RulePolicy
+from rasa.core.tracker_store import FailSafeTrackerStore
 from rasa.engine.exceptions import GraphRunError
 from rasa.engine.runner.dask import DaskGraphRunner
 from rasa.shared.constants import DEFAULT_SENDER_ID, DOCS_BASE_URL
@@ -108,6 +111,7 @@ def apply() -> None:
     rasa_processor.copy = rasa_rule_policy.copy = _ForDebugLines
     RulePolicy.format_tracker_states = staticmethod(_format_tracker_states)
     DialogueStateTracker.copy = _copy_tracker
+    FailSafeTrackerStore.on_tracker_store_error = FailSafeTrackerStore.on_tracker_store_retrieve_error = _fail
     rasa_action.DEFAULT_REQUEST_TIMEOUT = float(os.environ.get("KOTAE_ACTION_TIMEOUT_SECONDS", ACTION_TIMEOUT_SECONDS))
 
 
@@ -406,6 +410,10 @@ class _Past:
     def _now(self) -> Any:
         state = self._domain.get_active_state(self._tracker, omit_unset_slots=self._omit_unset_slots)
         return self._domain._clean_state(state)
+
+
+def _fail(_: FailSafeTrackerStore, error: Exception) -> None:
+    raise error
 
 
 def _format_tracker_states(states: List[Any]) -> Any:

@@ -228,8 +228,7 @@ class PostgresRows:
     def _run(self, query: str, values: List[Any]) -> List[Any]:
         """Runs one statement, on a new connection where the server has dropped the old one.
 
-        A server that is being started again is waited for, all turns with it: none could do without. Rasa would take
-        an error for a conversation that has just begun.
+        A server that is being started again is waited for, all turns with it: none could do without. An error fails the turn.
         """
         until = time.monotonic() + _RETURN_SECONDS
         while True:

@@ -16,6 +16,7 @@ from unittest import mock
 
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
+from rasa.core.tracker_store import FailSafeTrackerStore
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import (
     ActionExecuted,
@@ -354,6 +355,23 @@ class ConversationsInPostgres(Conversations):
                 self.assertEqual((1, ["[1]"]), rows.whole("silent"))
             self.assertLess(time.monotonic() - began, 2)
             rows._connection.close()
+
+    def test_what_cannot_be_read_or_kept_fails_the_turn(self) -> None:
+        """Through what Rasa puts around a store: answered without what was said before, and then forgotten, is not answered."""
+        known = self.store()
+        asyncio.run(heard(known, "away", "one", [1, 1]))
+        store = FailSafeTrackerStore(known)
+        tracker = asyncio.run(store.retrieve("away"))
+        assert tracker is not None
+        tracker.update(UserUttered("two", {}, [], {"text": "two"}, metadata={"order": [3, 1]}))
+        refuses = mock.Mock(side_effect=psycopg2.OperationalError("refused"))
+        with mock.patch.object(self.rows, "_connect", refuses), mock.patch.object(tracker_store, "_RETURN_SECONDS", 0):
+            self.rows._connection.close()
+            with self.assertRaises(psycopg2.OperationalError):
+                asyncio.run(store.retrieve("away"))
+            with self.assertRaises(psycopg2.OperationalError):
+                asyncio.run(store.save(tracker))
+        self.assertEqual(["one"], self.said(known, "away"))
 
     def test_it_begins_beside_whoever_reads_for_long(self) -> None:
         """A backup for instance: it waits for nobody, and nobody for it."""
