@@ -178,10 +178,11 @@ async def deliver(database: Database, kind: str, sender: Sender | None, now: dat
     Returns:
         how many were looked at.
     """
-    if not await repository.any_notification_due(database, kind, now):
+    due = repository.Due(kind, now, BACK_OFF)
+    if not await repository.any_notification_due(database, due):
         return 0
     async with database.begin() as session:
-        items = await repository.due_notifications(session, kind, now, limit)
+        items = await repository.due_notifications(session, due, limit)
         await asyncio.gather(*(_send(item, sender) for item in items))  # one that hangs holds up no other
     return len(items)
 

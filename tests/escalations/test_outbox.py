@@ -7,7 +7,7 @@ import contextlib
 import email
 import re
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email import policy as email_policy
 from typing import Any
 
@@ -35,7 +35,7 @@ from tests.support import free_ports
 COMPANY = Company(name="Acme", product="Acme", summary={"en": "", "ja": ""}, support=Support(email="help@acme.example"))
 RULES = {rule.id: rule for rule in policy.load(policy.DEFAULT).rules}
 SECRET = "a secret of the two of us"
-NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+NOW = now()
 
 
 class Mailbox:
@@ -166,6 +166,27 @@ async def test_a_delivery_is_tried_again_with_the_same_id(
     assert (await items(database, conversation, "webhook"))[0].state == "sent"
     ids = {headers["webhook-id"] for headers, _ in about(receiver, conversation)}
     assert ids == {item.id}
+
+
+async def test_a_notification_of_a_clock_that_was_put_back_is_not_put_off_until_then(
+    database: Database, settings: Settings, receiver: Receiver
+) -> None:
+    """Written, and put off, by a clock an hour ahead: it leaves at once. One put off by a neighbour's clock a little ahead does not."""
+    chosen = configured(settings, webhook_url=receiver.url, webhook_secret=SecretStr(SECRET))
+    ahead = {"an hour": timedelta(hours=1), "a little": timedelta(seconds=30)}
+    for attempts in (0, 3):
+        waits = outbox.BACK_OFF * 2 ** (attempts - 1)
+        told = {name: await raised(database) for name in ahead}
+        for name, conversation in told.items():
+            async with database.begin() as session:
+                (item,) = await items(database, conversation, "webhook")
+                session.add(item)
+                item.attempts, item.next_at = attempts, now() + ahead[name] + waits
+        await delivered(database, chosen, now())
+        states = {
+            name: (await items(database, conversation, "webhook"))[0].state for name, conversation in told.items()
+        }
+        assert states == {"an hour": "sent", "a little": "waiting"}
 
 
 async def test_what_nobody_takes_is_dead_until_a_person_tries_again(
