@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import httpx
-import psycopg
 import structlog
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -34,7 +33,7 @@ from api.schemas import ProblemOut
 from api.services import Services
 from conversations import erasing
 from escalations import outbox, queue
-from kit import outgoing, tracing
+from kit import tracing
 from kit.clock import now
 from kit.company import load_company
 from kit.database import Database
@@ -50,7 +49,6 @@ _AGAIN_SECONDS = 1.0
 _SWEEP_SECONDS = 15.0
 _TURNS_OUTLIVE = timedelta(minutes=10)
 """More than a turn can outlive a conversation that is erased meanwhile."""
-_OUTBOX_SECONDS = 2.0
 _FORGET_SECONDS = 3600.0
 _SCORE_SECONDS = 300.0
 """How often the day is looked at; the accounts are scored once on each."""
@@ -123,7 +121,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         services.hub.run,
         services.runner.run,
         lambda: _sweeping(services),
-        lambda: _delivering(services),
+        lambda: outbox.run(services.database, services.settings),
         lambda: _scoring(services),
         services.rescoring.run,
         lambda: _forgetting(services),
@@ -202,15 +200,3 @@ async def _forgetting(services: Services) -> None:
         except SQLAlchemyError as error:
             logger.warning("forgetting_failed", reason=type(error).__name__)
         await asyncio.sleep(_FORGET_SECONDS)
-
-
-async def _delivering(services: Services) -> None:
-    """Sends notifications, for as long as the process lives."""
-    async with outgoing.client(private_networks=services.settings.webhook_private_networks) as client:
-        senders = outbox.senders(services.settings, client, services.database)
-        while True:
-            await asyncio.sleep(_OUTBOX_SECONDS)
-            try:
-                await outbox.deliver(services.database, senders, now())
-            except (SQLAlchemyError, psycopg.Error) as error:
-                logger.warning("outbox_failed", reason=type(error).__name__)

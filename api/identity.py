@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
+import structlog
+from circuitbreaker import CircuitBreaker, CircuitBreakerError
 
-from kit.errors import Unauthenticated, UserError
+from kit.errors import Unauthenticated, Unavailable, UserError
+from kit.ids import MAX_ID
 from kit.settings import Settings
 
 MAX_LIFETIME = timedelta(hours=24)
@@ -17,6 +22,14 @@ MAX_LIFETIME = timedelta(hours=24)
 LEEWAY = timedelta(seconds=30)
 """How far the backend's clock may be off."""
 _HINT = "sign a fresh one, as docs/identity.md says"
+_SECONDS = 3.0
+"""For the company's keys to come, when one is asked for that is not known yet."""
+_FAILURES, _REST_SECONDS = 3, 5
+"""So many failures in a row to get them, and for so many seconds nobody is kept waiting for them."""
+_AWAY = (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, ValueError, TimeoutError)
+"""Of who keeps the keys: it is not there, answers nonsense or hangs. A token it does not know the key of is none of these."""
+
+logger = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -43,27 +56,35 @@ class Identities:
         self._audience = settings.identity_audience
         self._key = settings.identity_key
         self._jwks = (
-            jwt.PyJWKClient(settings.identity_jwks_url, cache_keys=True, timeout=5)
-            if settings.identity_jwks_url
-            else None
+            jwt.PyJWKClient(settings.identity_jwks_url, timeout=_SECONDS) if settings.identity_jwks_url else None
         )
+        self._keys: dict[str, Any] = {}
+        # It fetches one after the other, blocking: threads of its own, so that nobody else's work stands behind them.
+        self._fetching = ThreadPoolExecutor(2, "identity")
+        breaker = CircuitBreaker(_FAILURES, _REST_SECONDS, _AWAY, "jwks")
+        self._guarded: Callable[[str], Awaitable[Any]] = breaker(self._fetched)
 
     async def verify(self, token: str, now: datetime) -> Customer:
         """The customer an identity token proves.
 
         Raises:
             Unauthenticated: not signed by the company, too old, too long-lived, or without a needed claim.
+            Unavailable: the company's public keys cannot be had.
         """
         try:
             claims = await self._claims(token)
         except jwt.PyJWTError as error:
             raise Unauthenticated(f"the identity token is not valid ({str(error).lower()})", _HINT) from None
+        if not isinstance(claims["exp"], int | float):  # PyJWT takes "1764140400" as well, which RFC 7519 does not
+            raise Unauthenticated("the identity token's exp must be a number", _HINT)
         if claims["exp"] > (now + MAX_LIFETIME + LEEWAY).timestamp():
             raise Unauthenticated("the identity token lives longer than 24 hours", "give it a nearer exp")
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
         subject, account = claims["sub"], claims["account_id"]
         if not all(isinstance(word, str) and word and word.isprintable() for word in (subject, account)):
             raise Unauthenticated("the identity token's sub and account_id must be words", _HINT)
+        if len(subject) > MAX_ID or len(account) > MAX_ID:
+            raise Unauthenticated(f"the identity token's sub and account_id may have {MAX_ID} characters", _HINT)
         return Customer(account, subject, expires_at)
 
     async def _claims(self, token: str) -> dict[str, Any]:
@@ -71,7 +92,7 @@ class Identities:
             key: Any = self._key
             algorithms = ["HS256"] if key is not None else []
         else:
-            key = (await asyncio.to_thread(self._jwks.get_signing_key_from_jwt, token)).key
+            key = await self._public_key(token)
             algorithms = ["RS256", "ES256"]
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -82,6 +103,22 @@ class Identities:
             options={"require": ["exp", "sub", "aud", "account_id"]},
         )
         return claims
+
+    async def _public_key(self, token: str) -> Any:
+        kid = jwt.get_unverified_header(token).get("kid", "")
+        if kid not in self._keys:
+            try:
+                self._keys[kid] = await self._guarded(token)
+            except (*_AWAY, CircuitBreakerError) as error:
+                logger.warning("identity_keys_away", reason=type(error).__name__)
+                raise Unavailable("the keys of the company cannot be had at this moment", "try again") from None
+        return self._keys[kid]
+
+    async def _fetched(self, token: str) -> Any:
+        assert self._jwks is not None
+        async with asyncio.timeout(_SECONDS):
+            fetch = self._jwks.get_signing_key_from_jwt
+            return (await asyncio.get_running_loop().run_in_executor(self._fetching, fetch, token)).key
 
 
 def sign(settings: Settings, account_id: str, person_id: str, now: datetime, lifetime: timedelta) -> str:

@@ -34,6 +34,13 @@ _SIGNS = 5
 """Signs of typing and reading that go with one message, at most."""
 _IPV6_NETWORK = 64
 """A household or an office has a whole network of this length: one of its addresses is as good as another."""
+_PUT_BACK_SECONDS = 1.0
+"""A clock that loses more than this at once was put back."""
+
+
+def _ahead() -> float:
+    """Seconds of the clock beyond those that have passed since some moment: the same, unless it is put forward or back."""
+    return time.time() - time.monotonic()
 
 
 class Limits:
@@ -44,7 +51,9 @@ class Limits:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._counter = MovingWindowRateLimiter(MemoryStorage())
+        self._counted = MemoryStorage()
+        self._counter = MovingWindowRateLimiter(self._counted)
+        self._clock = _ahead()
         self._windows: Counter[str] = Counter()
         self._address_windows = settings.address_windows
         self._development = settings.mode == "development"
@@ -71,6 +80,7 @@ class Limits:
 
     def allow(self, connection: HTTPConnection, conversation: Conversation) -> bool:
         """Whether a message may be taken; nothing is counted."""
+        self._mind_the_clock()
         of_message = self._of_message(connection, conversation)
         return all(
             self._counter.test(self._allowed[kind], kind, key) for kind, key in of_message if kind in self._allowed
@@ -140,15 +150,24 @@ class Limits:
             TooMany: this minute's are used up.
         """
         address = self._address(connection)
+        self._mind_the_clock()
         allowed = self._allowed.get(kind)
         if allowed is not None and address is not None and not self._counter.test(allowed, kind, address):
             raise self._too_many(allowed, kind, address, "en")
 
     def _take(self, kind: Kind, key: str, lang: str) -> None:
+        self._mind_the_clock()
         allowed = self._allowed.get(kind)
         if allowed is not None and not self._counter.hit(allowed, kind, key):
             REFUSED.labels(kind).inc()
             raise self._too_many(allowed, kind, key, lang)
+
+    def _mind_the_clock(self) -> None:
+        """Forgets what was counted where the clock has been put back: the library counts by it, and would wait until it is as late again."""
+        ahead = _ahead()
+        if ahead < self._clock - _PUT_BACK_SECONDS:
+            self._counted.reset()
+        self._clock = ahead
 
     def _too_many(self, allowed: RateLimitItemPerMinute, kind: Kind, key: str, lang: str) -> TooMany:
         free_at = self._counter.get_window_stats(allowed, kind, key).reset_time

@@ -22,8 +22,8 @@ What is left out before Rasa is imported is in `without_tensorflow.py`, what is 
 10. `Domain.is_empty` is answered once. The original writes the whole domain out for it, each turn.
 11. Nothing is copied or put into words for debug lines that nobody writes.
 12. `DialogueStateTracker.copy` takes over what is known. The original tells the copy the whole conversation, for each action.
-13. `FailSafeTrackerStore` lets errors through. The original takes a conversation that cannot be read for one that has just begun, and puts
-   what cannot be written where nobody reads it: the customer would get an answer without memory, and the memory a hole.
+13. `FailSafeTrackerStore` lets a conversation that cannot be read or kept fail its turn. The original goes on as if it had just begun, answers
+    without what was said before, and keeps that in memory, where nobody reads it and no erasing reaches it.
 """
 
 from __future__ import annotations
@@ -111,8 +111,7 @@ def apply() -> None:
     rasa_processor.copy = rasa_rule_policy.copy = _ForDebugLines
     RulePolicy.format_tracker_states = staticmethod(_format_tracker_states)
     DialogueStateTracker.copy = _copy_tracker
-    FailSafeTrackerStore.retrieve = _retrieve
-    FailSafeTrackerStore.save = _save
+    FailSafeTrackerStore.on_tracker_store_error = FailSafeTrackerStore.on_tracker_store_retrieve_error = _fail
     rasa_action.DEFAULT_REQUEST_TIMEOUT = float(os.environ.get("KOTAE_ACTION_TIMEOUT_SECONDS", ACTION_TIMEOUT_SECONDS))
 
 
@@ -413,6 +412,10 @@ class _Past:
         return self._domain._clean_state(state)
 
 
+def _fail(_: FailSafeTrackerStore, error: Exception) -> None:
+    raise error
+
+
 def _format_tracker_states(states: List[Any]) -> Any:
     """The states in words, which only a debug line reads."""
     return _original_format(states) if logging.getLogger("rasa").isEnabledFor(logging.DEBUG) else ""
@@ -428,13 +431,3 @@ class _ForDebugLines:
 
 
 __all__ = ["ACTION_TIMEOUT_SECONDS", "WRITTEN_FOR", "ValidationError", "apply", "failed_actions"]
-
-
-async def _retrieve(self: FailSafeTrackerStore, sender_id: str) -> Optional[DialogueStateTracker]:
-    """The conversation, None where there is none, or the error of the store."""
-    return await self._tracker_store.retrieve(sender_id)
-
-
-async def _save(self: FailSafeTrackerStore, tracker: DialogueStateTracker) -> None:
-    """Keeps it, or raises what the store raises."""
-    await self._tracker_store.save(tracker)

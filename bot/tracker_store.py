@@ -19,6 +19,7 @@ import contextlib
 import json
 import logging
 import os
+import select
 import time
 from collections import OrderedDict
 from contextvars import ContextVar
@@ -26,6 +27,8 @@ from itertools import islice
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Protocol, Tuple
 
 import psycopg2
+import psycopg2.extensions
+from psycopg2.extensions import POLL_OK, POLL_READ
 from rasa.core.brokers.broker import EventBroker
 from rasa.core.tracker_store import TrackerStore
 from rasa.shared.core.domain import Domain
@@ -37,6 +40,8 @@ logger = logging.getLogger(__name__)
 URL_VARIABLE = "KOTAE_TRACKER_URL"
 _RETURN_SECONDS, _RETRY_SECONDS = 2.0, 0.05
 """PostgreSQL takes about a second to be there again after a crash."""
+HANGS_SECONDS = 5.0
+"""As long as a turn has: a server that leaves a statement unanswered for so long hangs, or the line to it is dead without having been closed."""
 
 KEPT_IN_MIND = 200
 """Conversations that a process has in mind, those of the latest turns; one of ten turns takes about 200 kB."""
@@ -49,15 +54,20 @@ CREATE TABLE IF NOT EXISTS rasa.rasa_trackers (
     events text NOT NULL,
     updated_at timestamptz NOT NULL DEFAULT now()
 );
-ALTER TABLE rasa.rasa_trackers ADD COLUMN IF NOT EXISTS version integer NOT NULL DEFAULT 0;
-ALTER TABLE rasa.rasa_trackers ADD COLUMN IF NOT EXISTS turn integer[] NOT NULL DEFAULT '{}';
 CREATE TABLE IF NOT EXISTS rasa.rasa_tracker_turns (
     sender_id text NOT NULL REFERENCES rasa.rasa_trackers ON DELETE CASCADE,
     version integer NOT NULL,
     events text NOT NULL,
     PRIMARY KEY (sender_id, version)
 );
-ALTER TABLE rasa.rasa_tracker_turns ADD COLUMN IF NOT EXISTS turn integer[] NOT NULL DEFAULT '{}';
+DO $$ BEGIN -- asked before, as ALTER waits for all who read, a backup for instance, and all who come after wait for it, even where it has nothing to do
+    IF (SELECT count(*) FROM pg_attribute WHERE attname IN ('version', 'turn')
+        AND attrelid IN ('rasa.rasa_trackers'::regclass, 'rasa.rasa_tracker_turns'::regclass)) < 4 THEN
+        ALTER TABLE rasa.rasa_trackers ADD COLUMN IF NOT EXISTS version integer NOT NULL DEFAULT 0;
+        ALTER TABLE rasa.rasa_trackers ADD COLUMN IF NOT EXISTS turn integer[] NOT NULL DEFAULT '{}';
+        ALTER TABLE rasa.rasa_tracker_turns ADD COLUMN IF NOT EXISTS turn integer[] NOT NULL DEFAULT '{}';
+    END IF;
+END $$;
 """
 
 _PREPARED = """
@@ -200,6 +210,23 @@ class MemoryRows:
         return list(self._last)
 
 
+def _wait(connection: Any) -> None:
+    """Waits for the server in the way psycopg2 does, but not for ever; it closes a connection whose wait fails.
+
+    Raises:
+        psycopg2.OperationalError: nothing has come for `HANGS_SECONDS`.
+    """
+    until = time.monotonic() + HANGS_SECONDS
+    while True:
+        state = connection.poll()
+        if state == POLL_OK:
+            return
+        line = select.poll()
+        line.register(connection, select.POLLIN if state == POLL_READ else select.POLLOUT)
+        if not line.poll(max(0.0, until - time.monotonic()) * 1000):
+            raise psycopg2.OperationalError("the server hangs")
+
+
 class PostgresRows:
     """Rows of `rasa.rasa_trackers` and `rasa.rasa_tracker_turns`, which are made where they are missing. Each call is its own transaction."""
 
@@ -210,11 +237,12 @@ class PostgresRows:
             ConnectionException: the server cannot be reached.
         """
         self._url = url
+        psycopg2.extensions.set_wait_callback(_wait)
         try:
             with contextlib.closing(self._opened()) as connection, connection, connection.cursor() as cursor:
                 cursor.execute(_SET_UP)
             self._connection = self._connect()
-        except psycopg2.OperationalError as error:
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             line = str(error).strip().splitlines()[0]
             raise ConnectionException(f"{URL_VARIABLE} cannot be reached ({line}). Start it or correct it.") from None
 
@@ -253,9 +281,7 @@ class PostgresRows:
         return connection
 
     def _opened(self) -> Any:
-        return psycopg2.connect(
-            self._url, connect_timeout=5, application_name="kotae-rasa", options="-c synchronous_commit=off"
-        )
+        return psycopg2.connect(self._url, application_name="kotae-rasa", options="-c synchronous_commit=off")
 
     def _run(self, query: str, values: List[Any]) -> List[Any]:
         """Runs one statement, on a new connection where the server has dropped the old one.

@@ -18,10 +18,14 @@ from typing import BinaryIO, NoReturn
 
 import httpx
 
+from kit import postgres
 from kit.company import load_company
 from kit.errors import Unavailable, UserError
 from kit.settings import LOOPBACK, ROOT, Settings
+from migrations import upgrade
 
+_ON_TABLES = ("api", "actions")
+"""Those that read and write our tables."""
 _STOP_SECONDS = 15.0
 """For finishing what is under way: a front door may hold turns for their budget and write them down after it."""
 _LOCK_SECONDS = 10
@@ -266,10 +270,13 @@ def serve(settings: Settings, name: str) -> NoReturn:
     Args:
         name: as in docs/architecture.md.
     Raises:
-        Unavailable: the database is not named, or there is no trained bot.
+        Unavailable: the database is not named, not there or of an older version, or there is no trained bot.
     """
     if settings.database_url is None:
         raise Unavailable("DATABASE_URL is not set", "processes that run by themselves need a PostgreSQL server")
+    if name in _ON_TABLES:
+        with postgres.running(settings) as url:
+            upgrade.check(url)
     model = next(iter(sorted(settings.models_dir.glob("kotae-*.tar.gz"))), None)
     if name == "rasa" and model is None:
         raise Unavailable(f"there is no trained bot in {settings.models_dir}", "run `kotae prepare` first")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,12 +15,15 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 import httpx
 import orjson
+import psycopg
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations import log
 from escalations import repository, webhooks
 from escalations.models import Escalation, EscalationEvent, OutboxItem
+from kit import outgoing
 from kit.catalogue import Catalogue
 from kit.clock import now as clock_now
 from kit.company import Company
@@ -29,9 +33,12 @@ from kit.ids import new_id
 from kit.metrics import OUTBOX
 from kit.settings import Settings
 
+logger = structlog.get_logger()
 TEXTS = Catalogue(Path(__file__).with_name("texts.yml"))
 State = Literal["waiting", "sent", "dead"]
 Sender = Callable[[OutboxItem], Awaitable[None]]
+LOOK_SECONDS = 2.0
+"""How often it is looked for what is due."""
 SECONDS = 10.0
 """How long one receiver may take for one notification."""
 MAX_ATTEMPTS = 12
@@ -143,27 +150,48 @@ async def _put(session: AsyncSession, kind: str, payload: dict[str, Any], dedupe
     await repository.enqueue(session, {**values, "state": "waiting", "attempts": 0})
 
 
-async def deliver(database: Database, senders: Mapping[str, Sender], now: datetime, limit: int = 20) -> int:
-    """Sends what is due. A kind without a sender is not set up here and counts as sent to nobody.
+async def run(database: Database, settings: Settings) -> None:
+    """Sends notifications until cancelled. Each kind by itself: a receiver that is slow or hangs holds up its own alone."""
+    async with outgoing.client(private_networks=settings.webhook_private_networks) as client:
+        made = senders(settings, client, database)
+        async with asyncio.TaskGroup() as group:
+            for kind in ways(settings):
+                group.create_task(_run(database, kind, made.get(kind)))
+
+
+async def _run(database: Database, kind: str, sender: Sender | None) -> None:
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        try:
+            await deliver(database, kind, sender, clock_now())
+        except (SQLAlchemyError, psycopg.Error) as error:
+            logger.warning("outbox_failed", kind=kind, reason=type(error).__name__)
+
+
+async def deliver(database: Database, kind: str, sender: Sender | None, now: datetime, limit: int = 20) -> int:
+    """Sends what is due of a kind.
 
     Each item is sent inside the transaction that marks it: a crash in between sends it again, never loses it.
 
+    Args:
+        sender: None: it is not set up here, and what is due counts as sent to nobody.
     Returns:
         how many were looked at.
     """
-    if not await repository.any_notification_due(database, now):
+    due = repository.Due(kind, now, BACK_OFF)
+    if not await repository.any_notification_due(database, due):
         return 0
     async with database.begin() as session:
-        items = await repository.due_notifications(session, now, limit)
-        await asyncio.gather(*(_send(item, senders) for item in items))  # one that hangs holds up no other
+        items = await repository.due_notifications(session, due, limit)
+        await asyncio.gather(*(_send(item, sender) for item in items))  # one that hangs holds up no other
     return len(items)
 
 
-async def _send(item: OutboxItem, senders: Mapping[str, Sender]) -> None:
+async def _send(item: OutboxItem, sender: Sender | None) -> None:
     item.attempts += 1
     try:
-        if item.kind in senders:
-            await senders[item.kind](item)
+        if sender is not None:
+            await sender(item)
     except SQLAlchemyError:
         raise
     except Exception as error:  # noqa: BLE001  # an address no letter can be made for must not stop the others
@@ -209,8 +237,8 @@ def _slack(url: str, settings: Settings, client: httpx.AsyncClient) -> Sender:
     async def send(item: OutboxItem) -> None:
         payload = item.payload
         link = f"{settings.site_url}/console/conversation/{payload['conversation']}"
-        answer = await client.post(url, json={"text": f"{payload['text']}\n{link}"}, timeout=SECONDS)
-        answer.raise_for_status()
+        body = orjson.dumps({"text": f"{payload['text']}\n{link}"})
+        await _post(client, url, body, {"content-type": "application/json"})
 
     return send
 
@@ -228,10 +256,15 @@ def _webhook(url: str, secret: str, client: httpx.AsyncClient) -> Sender:
     async def send(item: OutboxItem) -> None:
         body = orjson.dumps(item.payload)
         headers = {"content-type": "application/json", **webhooks.signed(secret, item.id, body, clock_now())}
-        answer = await client.post(url, content=body, headers=headers, timeout=SECONDS)
-        answer.raise_for_status()
+        await _post(client, url, body, headers)
 
     return send
+
+
+async def _post(client: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    """Posts. The status is all that is looked at of the answer; the whole takes no longer than `SECONDS`, however slowly it comes."""
+    async with asyncio.timeout(SECONDS), client.stream("POST", url, content=body, headers=headers) as answer:
+        answer.raise_for_status()
 
 
 def _email(url: str, settings: Settings) -> Sender:
@@ -284,8 +317,7 @@ async def _mail(url: str, payload: Mapping[str, Any], text: str) -> None:
     message["From"] = _address(str(payload["from"]))
     message["To"] = _address(str(payload["to"]))
     message.set_content(text)
-    await aiosmtplib.send(
-        message,
+    client = aiosmtplib.SMTP(
         hostname=server.hostname or "localhost",
         port=server.port or 25,
         username=unquote(server.username) if server.username else None,
@@ -293,3 +325,11 @@ async def _mail(url: str, payload: Mapping[str, Any], text: str) -> None:
         use_tls=server.scheme == "smtps",
         timeout=SECONDS,
     )
+    try:
+        async with asyncio.timeout(SECONDS):  # its own is for each command by itself
+            await client.connect()
+            await client.send_message(message)
+        with contextlib.suppress(aiosmtplib.SMTPException):  # it is sent, however the server says good-bye
+            await client.quit()
+    finally:
+        client.close()

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
     FromClause,
+    Interval,
     Row,
     ScalarSelect,
     Select,
     Subquery,
     and_,
+    bindparam,
     case,
     delete,
     exists,
@@ -32,7 +34,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from conversations.models import Conversation, MessageRow
-from conversations.repository import CHANNEL, HOLDING
+from conversations.repository import CHANNEL, CLOCKS, HOLDING
 from escalations.models import Csm, CsmSession, Escalation, EscalationEvent, KeptSetting, OutboxItem
 from escalations.routing import OWNERS_SHARE, PRESENT_FOR
 from kit.database import Database, Json, hint, rows
@@ -629,18 +631,40 @@ async def enqueue(session: AsyncSession, values: dict[str, object]) -> None:
     await session.execute(insert(OutboxItem).values(values).on_conflict_do_nothing(index_elements=["dedupe"]))
 
 
-_ANY_DUE = Statement("SELECT EXISTS (SELECT FROM outbox WHERE state = 'waiting' AND next_at <= :now) AS due")
+_WAITING = (
+    "state = 'waiting' AND kind = :kind AND (next_at <= :now OR next_at > :beyond + :back_off * power(2, attempts - 1))"
+)
+"""Due, or put off for longer than its attempts explain: a clock was put back since, and it would wait until that clock has caught up."""
+_ANY_DUE = Statement(f"SELECT EXISTS (SELECT FROM outbox WHERE {_WAITING}) AS due", back_off=Interval())  # noqa: S608  # a constant
 
 
-async def any_notification_due(database: Database, now: datetime) -> bool:
+@dataclass(frozen=True)
+class Due:
+    """Which notifications are due.
+
+    Attributes:
+        back_off: how long one was put off after its first attempt; it doubles each time.
+    """
+
+    kind: str
+    now: datetime
+    back_off: timedelta
+
+    @property
+    def values(self) -> dict[str, object]:
+        """For `_WAITING`."""
+        return {"kind": self.kind, "now": self.now, "beyond": self.now + CLOCKS, "back_off": self.back_off}
+
+
+async def any_notification_due(database: Database, due: Due) -> bool:
     """Asked every few seconds, so without a transaction and objects."""
-    return bool((await rows(database, _ANY_DUE, {"now": now}))[0]["due"])
+    return bool((await rows(database, _ANY_DUE, due.values))[0]["due"])
 
 
-async def due_notifications(session: AsyncSession, now: datetime, limit: int) -> Sequence[OutboxItem]:
+async def due_notifications(session: AsyncSession, due: Due, limit: int) -> Sequence[OutboxItem]:
     query = (
         select(OutboxItem)
-        .where(OutboxItem.state == "waiting", OutboxItem.next_at <= now)
+        .where(text(_WAITING).bindparams(bindparam("back_off", type_=Interval()), **due.values))
         .order_by(OutboxItem.next_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -7,8 +7,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from psycopg.errors import LockNotAvailable
+from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
+
+from kit.database import async_url
+from kit.errors import Unavailable
 
 LOCK_SECONDS = 3
 TRIES = 20
@@ -26,6 +32,25 @@ def config(url: str) -> Config:
     made.set_main_option("lock_timeout", f"{LOCK_SECONDS}s")
     made.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     return made
+
+
+def check(url: str) -> None:
+    """Makes sure that a database has what this version needs. One of a newer version has: a version goes on, and starts, beside the next.
+
+    Args:
+        url: of the database.
+    Raises:
+        Unavailable: it is of an older version, or of none.
+    """
+    scripts = ScriptDirectory.from_config(config(url))
+    older = {one.revision for one in scripts.walk_revisions()} - set(scripts.get_heads())
+    engine = create_engine(async_url(url), poolclass=NullPool)
+    with engine.connect() as connection:
+        there = MigrationContext.configure(connection).get_current_revision()
+    if there is None or there in older:
+        raise Unavailable(
+            "the database is not in the form that this version needs", "run `kotae migrate` of this version"
+        )
 
 
 def upgrade(url: str) -> None:

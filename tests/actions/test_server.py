@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator
 
 import httpx
 import orjson
 import pytest
+from psycopg.conninfo import conninfo_to_dict
+from starlette.requests import Request
 
-from actions.server import ACTIONS, create
+import kit.database
+from actions.server import ACTIONS, Server, create
 from kit.settings import Settings
+from tests.chaos.front import until
+from tests.chaos.silence import line
 
 TRACKER = {
     "sender_id": "x",
@@ -69,3 +75,24 @@ async def test_what_cannot_be_run_is_told_without_the_call(
     assert "secret" not in done.text
     if said is not None:
         assert done.json() == said
+
+
+async def test_a_database_that_falls_silent_is_left(
+    settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connections are not closed and answer no more: who waits hears so in time, and what comes is asked over new ones."""
+    monkeypatch.setattr(kit.database, "HANGS_SECONDS", 1.0)
+    with line(f"{conninfo_to_dict(database_url)['host']}/.s.PGSQL.5432") as wire:
+        url = f"postgresql://postgres@127.0.0.1:{wire.port}/kotae"
+        server = Server(settings, url)
+        async with server.open(None):
+            call = Request({"type": "http", "method": "GET", "path": "/readyz", "headers": []})
+            assert (await server.readyz(call)).status_code == 200
+            wire.fall_silent()
+            async with asyncio.timeout(4):
+                assert (await server.readyz(call)).status_code == 503
+
+            async def ready() -> bool:
+                return bool((await server.readyz(call)).status_code == 200)
+
+            await until(ready, seconds=5)

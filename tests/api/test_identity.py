@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import http.server
 import json
 import threading
@@ -14,10 +16,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from api import identity
 from api.identity import Identities, sign
 from kit.clock import now
-from kit.errors import Unauthenticated, UserError
+from kit.errors import Unauthenticated, Unavailable, UserError
 from kit.settings import Settings, load_settings
+from tests.chaos import rasa as others
+from tests.chaos.front import until
 
 SECRET = "s" * 40
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -133,3 +138,39 @@ async def test_a_public_key_is_never_used_as_a_secret(by_jwks: Settings) -> None
     mac = base64.urlsafe_b64encode(hmac.new(public, signed, hashlib.sha256).digest()).rstrip(b"=")
     with pytest.raises(Unauthenticated):
         await Identities(by_jwks).verify((signed + b"." + mac).decode(), now())
+
+
+async def test_who_keeps_the_keys_and_hangs_holds_up_nobody_else(
+    by_jwks: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait, each hears soon that it is to come back, not that its token is wrong; names are looked up meanwhile; then it is asked again."""
+    monkeypatch.setattr(identity, "_SECONDS", 1.0)
+    monkeypatch.setattr(identity, "_REST_SECONDS", 1)
+    token = jwt.encode(claims(), RSA, algorithm="RS256", headers={"kid": "rsa"})
+    async with others.rasa() as keeper:
+        keeper.says = [None]
+        identities = Identities(by_jwks.model_copy(update={"identity_jwks_url": f"http://127.0.0.1:{keeper.port}/"}))
+
+        async def waits() -> None:
+            with pytest.raises(Unavailable):
+                await identities.verify(token, now())
+
+        async def looks_up() -> None:
+            await asyncio.sleep(0.2)  # the others wait by now
+            async with asyncio.timeout(0.5):
+                await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+
+        async with asyncio.timeout(2):
+            await asyncio.gather(*(waits() for _ in range(20)), looks_up())
+        for nonsense in ("<html>", '{"keys": []}'):
+            keeper.says = [(200, nonsense)]
+            await waits()
+        key = json.loads(RSAAlgorithm.to_jwk(RSA.public_key())) | {"kid": "rsa"}
+        keeper.says = [(200, json.dumps({"keys": [key]}))]
+
+        async def proven() -> bool:
+            with contextlib.suppress(Unavailable):
+                return (await identities.verify(token, now())).person_id == "ann"
+            return False
+
+        await until(proven)

@@ -81,14 +81,17 @@ async def test_what_was_backed_up_is_back_after_a_disaster(
         assert contents(url) == before
 
 
-def test_what_is_no_backup_leaves_the_database_as_it_is(database_url: str, tmp_path: Path) -> None:
-    """Looked at before anything is removed."""
-    before = contents(database_url)
-    wrong = tmp_path / "wrong"
-    wrong.write_text("not a backup")
-    with pytest.raises(Unavailable, match="pg_restore"):
-        backup.restore(at(database_url), wrong, replace=True)
-    assert contents(database_url) == before
+async def test_what_is_no_backup_leaves_the_database_as_it_is(database_url: str, tmp_path: Path) -> None:
+    """Not one at all, cut off, or damaged at its very end, which only reading it to there shows: nothing is removed."""
+    await some_conversations(database_url)
+    file = tmp_path / "tuesday.kotae"
+    backup.backup(at(database_url), file)
+    whole, before = file.read_bytes(), contents(database_url)
+    for wrong in (b"not a backup", whole[:-200], whole[:-1500] + bytes(100) + whole[-1400:]):
+        file.write_bytes(wrong)
+        with pytest.raises(Unavailable, match="pg_restore: "):
+            backup.restore(at(database_url), file, replace=True)
+        assert contents(database_url) == before
 
 
 def test_mistakes_are_named(settings: Settings, database_url: str, tmp_path: Path) -> None:

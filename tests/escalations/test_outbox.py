@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email
 import re
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email import policy as email_policy
 from typing import Any
 
@@ -28,12 +29,13 @@ from kit.database import Database
 from kit.errors import Conflict, NotFound, UserError
 from kit.ids import new_id
 from kit.settings import Settings, load_settings
+from tests.chaos.front import until
 from tests.support import free_ports
 
 COMPANY = Company(name="Acme", product="Acme", summary={"en": "", "ja": ""}, support=Support(email="help@acme.example"))
 RULES = {rule.id: rule for rule in policy.load(policy.DEFAULT).rules}
 SECRET = "a secret of the two of us"
-NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+NOW = now()
 
 
 class Mailbox:
@@ -114,8 +116,9 @@ async def raised(database: Database, owner: str | None = None) -> str:
 async def delivered(database: Database, settings: Settings, at: datetime) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
         senders = outbox.senders(settings, client, database)
-        while await outbox.deliver(database, senders, at):
-            pass
+        for kind in outbox.ways(settings):
+            while await outbox.deliver(database, kind, senders.get(kind), at):
+                pass
 
 
 async def items(database: Database, conversation: str, kind: str) -> list[OutboxItem]:
@@ -163,6 +166,27 @@ async def test_a_delivery_is_tried_again_with_the_same_id(
     assert (await items(database, conversation, "webhook"))[0].state == "sent"
     ids = {headers["webhook-id"] for headers, _ in about(receiver, conversation)}
     assert ids == {item.id}
+
+
+async def test_a_notification_of_a_clock_that_was_put_back_is_not_put_off_until_then(
+    database: Database, settings: Settings, receiver: Receiver
+) -> None:
+    """Written, and put off, by a clock an hour ahead: it leaves at once. One put off by a neighbour's clock a little ahead does not."""
+    chosen = configured(settings, webhook_url=receiver.url, webhook_secret=SecretStr(SECRET))
+    ahead = {"an hour": timedelta(hours=1), "a little": timedelta(seconds=30)}
+    for attempts in (0, 3):
+        waits = outbox.BACK_OFF * 2 ** (attempts - 1)
+        told = {name: await raised(database) for name in ahead}
+        for name, conversation in told.items():
+            async with database.begin() as session:
+                (item,) = await items(database, conversation, "webhook")
+                session.add(item)
+                item.attempts, item.next_at = attempts, now() + ahead[name] + waits
+        await delivered(database, chosen, now())
+        states = {
+            name: (await items(database, conversation, "webhook"))[0].state for name, conversation in told.items()
+        }
+        assert states == {"an hour": "sent", "a little": "waiting"}
 
 
 async def test_what_nobody_takes_is_dead_until_a_person_tries_again(
@@ -230,23 +254,95 @@ async def test_an_hour_without_webhooks_and_mail_delays_and_loses_nothing(
 async def test_one_receiver_that_hangs_holds_up_no_other(
     database: Database, settings: Settings, mailbox: tuple[Mailbox, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Webhooks that are taken and never answered: the e-mails behind them leave at once."""
-    monkeypatch.setattr(outbox, "SECONDS", 3.0)
+    """More webhooks than are sent at once, taken and never answered: the e-mails behind them leave meanwhile; told to stop, it stops at once."""
+    monkeypatch.setattr(outbox, "LOOK_SECONDS", 0.1)
     box, smtp = mailbox
+    async with silent() as hanging:
+        chosen = configured(
+            settings,
+            webhook_url=f"http://{hanging}/",
+            webhook_secret=SecretStr(SECRET),
+            webhook_private_networks=True,
+            smtp_url=SecretStr(smtp),
+        )
+        conversations = [await raised(database) for _ in range(25)]
+        sending = asyncio.create_task(outbox.run(database, chosen))
+
+        async def written() -> bool:
+            return all(any(one in message.get_content() for message in box.messages) for one in conversations)
+
+        await until(written, seconds=outbox.SECONDS / 2)
+        async with asyncio.timeout(1):
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+    assert {item.state for one in conversations for item in await items(database, one, "webhook")} == {"waiting"}
+
+
+@contextlib.asynccontextmanager
+async def silent() -> AsyncIterator[str]:
+    """Host and port of one who takes everything and answers nothing."""
 
     async def read_for_ever(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
 
-    server = await asyncio.start_server(read_for_ever, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    chosen = configured(settings, webhook_url=url, webhook_secret=SecretStr(SECRET), smtp_url=SecretStr(smtp))
-    for _ in range(4):
-        await raised(database)
-    async with asyncio.timeout(3.0 * 2), httpx.AsyncClient(trust_env=False) as client:
-        await outbox.deliver(database, outbox.senders(chosen, client, database), now())
-    assert len(box.messages) >= 4
-    server.close()
+    async with await asyncio.start_server(read_for_ever, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("kind", ["webhook", "email"])
+async def test_a_receiver_that_drips_has_no_longer_than_any_other(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A header or a line of SMTP now and then, each in time by itself: the whole is given up, and tried again."""
+    monkeypatch.setattr(outbox, "SECONDS", 1.0)
+    conversation = await raised(database)
+    async with dripping("220 here" if kind == "email" else "HTTP/1.1 200 OK") as slow:
+        url = {"webhook_url": f"http://{slow}/", "webhook_secret": SecretStr(SECRET)}
+        chosen = configured(settings, **(url if kind == "webhook" else {"smtp_url": SecretStr(f"smtp://{slow}")}))
+        async with httpx.AsyncClient(trust_env=False) as client:
+            while (await items(database, conversation, kind))[0].attempts == 0:
+                async with asyncio.timeout(2):
+                    assert await outbox.deliver(
+                        database, kind, outbox.senders(chosen, client, database)[kind], now(), 200
+                    )
+    (item,) = await items(database, conversation, kind)
+    assert (item.state, item.last_error) == ("waiting", "TimeoutError: ")
+
+
+@contextlib.asynccontextmanager
+async def dripping(first: str) -> AsyncIterator[str]:
+    """Host and port of one who says a line every 0.6 s, whatever it hears."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said = first
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(f"{said}\r\n".encode())
+                await writer.drain()
+                await asyncio.sleep(0.6)
+                said = "250 fine" if first.startswith("220") else "x: y"
+        writer.close()
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_letter_is_sent_once_the_server_has_taken_it(
+    database: Database, settings: Settings, mailbox: tuple[Mailbox, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that hangs when it is to say good-bye has the letter: it is not sent again."""
+
+    async def hangs(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(SMTP, "smtp_QUIT", hangs)
+    monkeypatch.setattr(outbox, "SECONDS", 1.0)
+    box, url = mailbox
+    conversation = await raised(database)
+    await delivered(database, configured(settings, smtp_url=SecretStr(url)), NOW)
+    assert (await items(database, conversation, "email"))[0].state == "sent"
+    assert sum(conversation in message.get_content() for message in box.messages) == 1
 
 
 async def test_a_webhook_without_a_secret_is_refused(database: Database, settings: Settings) -> None:

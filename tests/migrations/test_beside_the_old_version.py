@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,7 +15,8 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 
 from kit.ids import new_id
-from migrations.upgrade import config, upgrade
+from migrations.upgrade import check, config, upgrade
+from tests.support import KOTAE, ROOT
 
 FIRST_RELEASE = "0003_front_door"
 """Up to here no version ran before."""
@@ -108,3 +112,21 @@ def test_a_change_lets_go_of_a_table_that_is_in_use(empty: str) -> None:
         assert not done.is_set()
     changing.join(60)
     assert done.is_set()
+
+
+def test_a_process_waits_for_the_database_of_its_version(empty: str, tmp_path: Path) -> None:
+    """Started before its migration, it ends with a line, so that nothing sends it customers; an old one starts beside a newer database."""
+    environment = {**os.environ, "DATABASE_URL": empty, "KOTAE_HOME": str(tmp_path)}
+    for name, revision in (("api", None), ("actions", revisions()[-2])):
+        if revision is not None:
+            command.upgrade(config(empty), revision)
+        done = subprocess.run(
+            [*KOTAE, "serve", name], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert (done.returncode, len(done.stderr.strip().splitlines())) == (1, 1), done.stderr
+        assert "kotae migrate" in done.stderr
+    upgrade(empty)
+    check(empty)
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'of a newer version'")
+    check(empty)

@@ -20,9 +20,7 @@ import rasa
 import rasa.core.policies.rule_policy
 import rasa.core.processor
 from rasa.core.actions.action import RemoteAction
-from rasa.core.agent import Agent
 from rasa.core.policies.rule_policy import RulePolicy
-from rasa.core.tracker_store import FailSafeTrackerStore, TrackerStore
 from rasa.engine.exceptions import GraphRunError
 from rasa.engine.graph import ExecutionContext, GraphComponent, GraphSchema, SchemaNode
 from rasa.engine.runner.dask import DaskGraphRunner
@@ -574,29 +572,6 @@ class Copies(unittest.TestCase):
         self.assertFalse(RulePolicy.format_tracker_states(states))
         with mock.patch.object(logging.getLogger("rasa"), "isEnabledFor", return_value=True):
             self.assertEqual(RulePolicy.format_tracker_states(states), ORIGINAL_IN_WORDS(states))
-
-
-class Away(TrackerStore):
-    """A store that cannot be reached."""
-
-    async def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
-        raise ConnectionError(sender_id)
-
-    async def save(self, tracker: DialogueStateTracker) -> None:
-        raise ConnectionError(tracker.sender_id)
-
-
-class Memory(unittest.TestCase):
-    """What cannot be read is not taken for empty, what cannot be written not for written."""
-
-    def test_errors_of_the_store_are_errors_of_the_turn(self) -> None:
-        rasa_patches.apply()
-        wrapped = Agent(tracker_store=Away(Domain.empty(), None)).tracker_store
-        self.assertIsInstance(wrapped, FailSafeTrackerStore)
-        with self.assertRaises(ConnectionError):
-            asyncio.run(wrapped.get_or_create_tracker("x"))
-        with self.assertRaises(ConnectionError):
-            asyncio.run(wrapped.save(DialogueStateTracker("x", [])))
 
 
 class Version(unittest.TestCase):

@@ -16,6 +16,8 @@ from typing import Any, ClassVar
 from unittest import mock
 
 import psycopg2
+from psycopg2.extensions import make_dsn, parse_dsn
+from rasa.core.tracker_store import FailSafeTrackerStore
 from rasa.shared.core.domain import Domain
 from rasa.shared.core.events import (
     ActionExecuted,
@@ -36,6 +38,7 @@ from rasa.shared.core.trackers import DialogueStateTracker, EventVerbosity
 
 from bot import rasa_patches, tracker_store
 from bot.tracker_store import DatabaseAway, MemoryRows, OneRowTrackerStore, PostgresRows
+from tests.chaos.silence import line
 
 URL = os.environ.get("KOTAE_TEST_TRACKER_URL", "")
 DOMAIN = Domain.from_dict(
@@ -362,6 +365,46 @@ class ConversationsInPostgres(Conversations):
             with self.assertRaises(DatabaseAway):
                 self.rows.whole("waited")
         self.assertLess(time.monotonic() - began, 4)
+
+    def test_a_line_that_falls_silent_is_given_up(self) -> None:
+        """Its connection is not closed, and is of no use: whoever waits hears so in time, and the next one gets a new connection."""
+        self.rows.begin("silent", "[1]", [])
+        with line(f"{parse_dsn(URL)['host']}/.s.PGSQL.5432") as wire:
+            rows = PostgresRows(make_dsn(URL, host="127.0.0.1", port=wire.port))
+            self.assertEqual((1, [], ["[]", "[1]"]), rows.whole("silent"))
+            wire.fall_silent()
+            began = time.monotonic()
+            with (
+                mock.patch.object(tracker_store, "HANGS_SECONDS", 0.5),
+                self.assertLogs("bot.tracker_store", "WARNING"),
+            ):
+                self.assertEqual((1, [], ["[]", "[1]"]), rows.whole("silent"))
+            self.assertLess(time.monotonic() - began, 2)
+            rows._connection.close()
+
+    def test_what_cannot_be_read_or_kept_fails_the_turn(self) -> None:
+        """Through what Rasa puts around a store: answered without what was said before, and then forgotten, is not answered."""
+        known = self.store()
+        hear(known, "away", "one", [])
+        store = FailSafeTrackerStore(known)
+        tracker = asyncio.run(store.retrieve("away"))
+        assert tracker is not None
+        tracker.update(UserUttered("two", {}, [], {"text": "two"}))
+        refuses = mock.Mock(side_effect=psycopg2.OperationalError("refused"))
+        with mock.patch.object(self.rows, "_connect", refuses), mock.patch.object(tracker_store, "_RETURN_SECONDS", 0):
+            self.rows._connection.close()
+            with self.assertRaises(DatabaseAway):
+                asyncio.run(store.retrieve("away"))
+            with self.assertRaises(DatabaseAway):
+                asyncio.run(store.save(tracker))
+        self.assertEqual(["one"], self.remembered("away"))
+
+    def test_it_begins_beside_whoever_reads_for_long(self) -> None:
+        """A backup for instance: it waits for nobody, and nobody for it."""
+        with psycopg2.connect(URL) as reading, reading.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM rasa.rasa_trackers")
+            PostgresRows(URL)._connection.close()
+        reading.close()
 
     def test_a_conversation_of_an_older_kotae_goes_on(self) -> None:
         self.run_sql("INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES ('old', '[1, 2]')")
