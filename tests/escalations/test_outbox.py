@@ -35,7 +35,6 @@ from tests.support import free_ports
 COMPANY = Company(name="Acme", product="Acme", summary={"en": "", "ja": ""}, support=Support(email="help@acme.example"))
 RULES = {rule.id: rule for rule in policy.load(policy.DEFAULT).rules}
 SECRET = "a secret of the two of us"
-NOW = now()
 
 
 class Mailbox:
@@ -99,7 +98,7 @@ def configured(settings: Settings, **more: Any) -> Settings:
 async def raised(database: Database, owner: str | None = None) -> str:
     """A customer who asks for a person; gives the conversation."""
     async with database.begin() as session:
-        conversation = (await log.start(session, lang="en", now=NOW)).id
+        conversation = (await log.start(session, lang="en", now=now())).id
         await queue.raise_(
             session,
             COMPANY,
@@ -108,7 +107,7 @@ async def raised(database: Database, owner: str | None = None) -> str:
             facts=Facts(known=True),
             asker=Asker(account_id="acme", account_name="Acme", owner=owner),
             lang="en",
-            now=NOW,
+            now=now(),
         )
     return conversation
 
@@ -134,7 +133,7 @@ def about(receiver: Receiver, conversation: str) -> list[tuple[dict[str, str], b
 async def test_a_change_of_the_queue_is_told_signed(database: Database, settings: Settings, receiver: Receiver) -> None:
     """The receiver can prove that it is ours, of now and unchanged; none of the customer's facts are in it."""
     conversation = await raised(database)
-    await delivered(database, configured(settings, webhook_url=receiver.url, webhook_secret=SecretStr(SECRET)), NOW)
+    await delivered(database, configured(settings, webhook_url=receiver.url, webhook_secret=SecretStr(SECRET)), now())
     ((headers, body),) = about(receiver, conversation)
     assert b'"type":"escalation.raised"' in body
     assert b"cancel_high_value" in body
@@ -154,7 +153,7 @@ async def test_a_delivery_is_tried_again_with_the_same_id(
     chosen = configured(settings, webhook_url=receiver.url, webhook_secret=SecretStr(SECRET))
     receiver.statuses = [500]
     conversation = await raised(database)
-    await delivered(database, chosen, NOW)
+    await delivered(database, chosen, now())
     (item,) = await items(database, conversation, "webhook")
     assert (item.state, item.attempts) == ("waiting", 1)
     assert "500" in str(item.last_error)
@@ -205,14 +204,14 @@ async def test_what_nobody_takes_is_dead_until_a_person_tries_again(
         assert item.id in [dead.id for dead in await outbox.listing(session, "dead")]
     receiver.statuses = [200]
     async with database.begin() as session:
-        await outbox.retry(session, item.id, NOW)
-    await delivered(database, chosen, NOW)
+        await outbox.retry(session, item.id, now())
+    await delivered(database, chosen, now())
     assert (await items(database, conversation, "webhook"))[0].state == "sent"
     async with database.begin() as session:
         with pytest.raises(Conflict):
-            await outbox.retry(session, item.id, NOW)
+            await outbox.retry(session, item.id, now())
         with pytest.raises(NotFound):
-            await outbox.retry(session, "out_none", NOW)
+            await outbox.retry(session, "out_none", now())
 
 
 async def test_an_hour_without_webhooks_and_mail_delays_and_loses_nothing(
@@ -340,7 +339,7 @@ async def test_a_letter_is_sent_once_the_server_has_taken_it(
     monkeypatch.setattr(outbox, "SECONDS", 1.0)
     box, url = mailbox
     conversation = await raised(database)
-    await delivered(database, configured(settings, smtp_url=SecretStr(url)), NOW)
+    await delivered(database, configured(settings, smtp_url=SecretStr(url)), now())
     assert (await items(database, conversation, "email"))[0].state == "sent"
     assert sum(conversation in message.get_content() for message in box.messages) == 1
 
@@ -360,9 +359,9 @@ async def test_the_owner_is_written_to_first(
     box, url = mailbox
     owner = f"{new_id('dana')}@acme.example"
     async with database.begin() as session:
-        await csms.add(session, CsmEntry(email=owner, name="Dana"), None, NOW)
+        await csms.add(session, CsmEntry(email=owner, name="Dana"), None, now())
     conversation = await raised(database, owner)
-    await delivered(database, configured(settings, smtp_url=SecretStr(url)), NOW)
+    await delivered(database, configured(settings, smtp_url=SecretStr(url)), now())
     (message,) = box.to(owner)
     assert message["Subject"] == "[Acme] Acme: A high-value account wants to cancel"
     assert f"https://help.acme.example/console/conversation/{conversation}" in message.get_content()
@@ -375,7 +374,7 @@ async def test_the_link_of_an_email_opens_the_conversation(
     box, url = mailbox
     to = f"{new_id('pat')}@mail.example"
     async with database.begin() as session:
-        conversation = (await log.start(session, lang="ja", now=NOW)).id
+        conversation = (await log.start(session, lang="ja", now=now())).id
         for _ in range(2):  # the same words are told once, until the customer was back
             await outbox.tell_customer(
                 session,
@@ -386,9 +385,9 @@ async def test_the_link_of_an_email_opens_the_conversation(
                 csm="Hana",
                 words="請求書をお送りしました。",
                 after=0,
-                now=NOW,
+                now=now(),
             )
-    await delivered(database, configured(settings, smtp_url=SecretStr(url)), NOW)
+    await delivered(database, configured(settings, smtp_url=SecretStr(url)), now())
     (message,) = box.to(to)
     assert "Hana" in message["Subject"]
     assert "請求書をお送りしました。" in message.get_content()
