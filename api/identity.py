@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 import structlog
@@ -26,6 +27,8 @@ _SECONDS = 3.0
 """For the company's keys to come, when one is asked for that is not known yet."""
 _FAILURES, _REST_SECONDS = 3, 5
 """So many failures in a row to get them, and for so many seconds nobody is kept waiting for them."""
+KEPT_SECONDS = 600.0
+"""How long a key is taken before it is asked whether it still is one: a company withdraws those that were stolen."""
 _AWAY = (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, ValueError, TimeoutError)
 """Of who keeps the keys: it is not there, answers nonsense or hangs. A token it does not know the key of is none of these."""
 
@@ -45,6 +48,13 @@ class Customer:
     expires_at: datetime
 
 
+class _Key(NamedTuple):
+    """A key of the company, and the moment (monotonic) from which it is to be asked for again."""
+
+    public: Any
+    until: float
+
+
 class Identities:
     """Verifies identity tokens: HS256 by the shared secret, RS256 and ES256 by the company's JWKS.
 
@@ -56,9 +66,11 @@ class Identities:
         self._audience = settings.identity_audience
         self._key = settings.identity_key
         self._jwks = (
-            jwt.PyJWKClient(settings.identity_jwks_url, timeout=_SECONDS) if settings.identity_jwks_url else None
+            jwt.PyJWKClient(settings.identity_jwks_url, cache_jwk_set=False, timeout=_SECONDS)
+            if settings.identity_jwks_url
+            else None
         )
-        self._keys: dict[str, Any] = {}
+        self._keys: dict[str, _Key] = {}
         # It fetches one after the other, blocking: threads of its own, so that nobody else's work stands behind them.
         self._fetching = ThreadPoolExecutor(2, "identity")
         breaker = CircuitBreaker(_FAILURES, _REST_SECONDS, _AWAY, "jwks")
@@ -106,13 +118,19 @@ class Identities:
 
     async def _public_key(self, token: str) -> Any:
         kid = jwt.get_unverified_header(token).get("kid", "")
-        if kid not in self._keys:
-            try:
-                self._keys[kid] = await self._guarded(token)
-            except (*_AWAY, CircuitBreakerError) as error:
-                logger.warning("identity_keys_away", reason=type(error).__name__)
+        known = self._keys.get(kid)
+        if known is not None and time.monotonic() < known.until:
+            return known.public
+        try:
+            self._keys[kid] = known = _Key(await self._guarded(token), time.monotonic() + KEPT_SECONDS)
+        except (*_AWAY, CircuitBreakerError) as error:
+            logger.warning("identity_keys_away", reason=type(error).__name__)
+            if known is None:
                 raise Unavailable("the keys of the company cannot be had at this moment", "try again") from None
-        return self._keys[kid]
+        except jwt.PyJWKClientError:
+            self._keys.pop(kid, None)
+            raise
+        return known.public
 
     async def _fetched(self, token: str) -> Any:
         assert self._jwks is not None

@@ -140,6 +140,35 @@ async def test_a_public_key_is_never_used_as_a_secret(by_jwks: Settings) -> None
         await Identities(by_jwks).verify((signed + b"." + mac).decode(), now())
 
 
+async def test_a_key_that_is_withdrawn_proves_nothing_any_more(
+    by_jwks: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for again after a while; where it cannot be asked for, what was known holds."""
+    token = jwt.encode(claims(), RSA, algorithm="RS256", headers={"kid": "rsa"})
+    ours, other = (
+        (200, json.dumps({"keys": [json.loads(algorithm.to_jwk(key.public_key())) | {"kid": kid}]}))
+        for algorithm, key, kid in ((RSAAlgorithm, RSA, "rsa"), (ECAlgorithm, EC, "ec"))
+    )
+    async with others.rasa() as keeper:
+        keeper.says = [ours]
+        settings = by_jwks.model_copy(update={"identity_jwks_url": f"http://127.0.0.1:{keeper.port}/"})
+        identities = Identities(settings)
+        for _ in range(3):
+            assert (await identities.verify(token, now())).person_id == "ann"
+        assert keeper.asked == 1
+        monkeypatch.setattr(identity, "KEPT_SECONDS", 0.0)
+        identities = Identities(settings)
+        assert (await identities.verify(token, now())).person_id == "ann"
+        keeper.says = [(500, "")]
+        assert (await identities.verify(token, now())).person_id == "ann"
+        keeper.says = [other]
+        with pytest.raises(Unauthenticated):
+            await identities.verify(token, now())
+        keeper.says = [(500, "")]
+        with pytest.raises((Unauthenticated, Unavailable)):
+            await identities.verify(token, now())
+
+
 async def test_who_keeps_the_keys_and_hangs_holds_up_nobody_else(
     by_jwks: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
