@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -12,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import Limits
+from api.origins import host, split
 from kit.errors import TooMany
 from kit.metrics import REFUSED
 from kit.settings import Settings
@@ -95,14 +95,14 @@ class Guard:
 
         Sockets of the chat carry no cookie, and say themselves which websites they are for (`access.check_origin`).
         """
-        if not connection.url.path.startswith(_CONSOLE):
+        if not connection.scope["path"].startswith(_CONSOLE):
             return True
         origin = connection.headers.get("origin")
         return self._is_own(connection, origin)
 
     def _is_own(self, connection: HTTPConnection, origin: str | None) -> bool:
         """Whether a request comes from no browser, from the address line of one, or from a page of our own."""
-        return origin is None or origin == self._site or urlsplit(origin).netloc == connection.headers.get("host")
+        return origin is None or origin == self._site or host(origin) == connection.headers.get("host")
 
     def _count(self, connection: HTTPConnection) -> None:
         try:
@@ -124,7 +124,7 @@ class Guard:
 def _stay(connection: HTTPConnection, message: Message) -> None:
     """A redirect to a page of our own names no host: the one that was asked for may be anybody's word, and a proxy's own name."""
     headers = MutableHeaders(scope=message)
-    to = urlsplit(headers.get("location", ""))
+    to = split(headers.get("location", ""))
     if to.netloc and to.netloc == connection.url.netloc:
         headers["location"] = to._replace(scheme="", netloc="").geturl() or "/"
 
