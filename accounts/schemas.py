@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from kit.database import Json
+from kit.ids import MAX_ID
 from kit.masking import mask, masked
 
 
@@ -26,7 +27,7 @@ def _without_nul(value: str) -> str:
 
 
 # PostgreSQL's text cannot hold NUL, and an id with a line break is a mistake.
-Id = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]+$")]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00-\x1f]+$")]
 Words = Annotated[str, Field(max_length=10_000), AfterValidator(_without_nul)]
 Prose = Annotated[Words, AfterValidator(mask)]
 """What people have written in their own words: nobody checked what they put there."""
@@ -47,7 +48,7 @@ class PutAccount(_In):
 
     name: Words | None = None
     created_at: AwareDatetime | None = None
-    owner: Words | None = Field(None, description="e-mail of the CSM who looks after it")
+    owner: Words | None = Field(None, max_length=MAX_ID, description="e-mail of the CSM who looks after it")
     potential_seats: int | None = Field(None, ge=0, le=2_000_000_000)
     attributes: Json = Field(default_factory=dict)
 

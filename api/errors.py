@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from starlette.exceptions import HTTPException
 
 from kit.database import AWAY
@@ -42,17 +43,19 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(DataError)
     @app.exception_handler(IntegrityError)
-    async def cannot_be_kept(request: Request, error: DataError | IntegrityError) -> JSONResponse:
+    async def cannot_be_kept(request: Request, error: DBAPIError) -> JSONResponse:
         # Checked where it matters; this catches what a text or a number can hold and PostgreSQL cannot, or will not by its own rules.
-        logger.warning("cannot_be_kept", path=request.url.path, reason=type(error.orig).__name__)
+        logger.warning("cannot_be_kept", path=request.url.path, reason=reason(error))
         return _render(
             422,
             "invalid",
             "a value cannot be kept",
-            "leave out control characters, huge numbers and what contradicts itself",
+            "leave out control characters, huge numbers, very long names and what contradicts itself",
         )
 
     async def database_away(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, DBAPIError) and isinstance(error.orig, psycopg.errors.ProgramLimitExceeded):
+            return await cannot_be_kept(request, error)  # too long for an index: another try would change nothing
         logger.warning("database_away", path=request.url.path, reason=reason(error))
         return _render(503, "unavailable", AWAY_TEXT, "try again", {"Retry-After": str(RETRY_AFTER)})
 

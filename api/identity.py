@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 
 from kit.errors import Unauthenticated, UserError
+from kit.ids import MAX_ID
 from kit.settings import Settings
 
 MAX_LIFETIME = timedelta(hours=24)
@@ -58,12 +59,16 @@ class Identities:
             claims = await self._claims(token)
         except jwt.PyJWTError as error:
             raise Unauthenticated(f"the identity token is not valid ({str(error).lower()})", _HINT) from None
+        if not isinstance(claims["exp"], int | float):  # PyJWT takes "1764140400" as well, which RFC 7519 does not
+            raise Unauthenticated("the identity token's exp must be a number", _HINT)
         if claims["exp"] > (now + MAX_LIFETIME + LEEWAY).timestamp():
             raise Unauthenticated("the identity token lives longer than 24 hours", "give it a nearer exp")
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
         subject, account = claims["sub"], claims["account_id"]
         if not all(isinstance(word, str) and word and word.isprintable() for word in (subject, account)):
             raise Unauthenticated("the identity token's sub and account_id must be words", _HINT)
+        if len(subject) > MAX_ID or len(account) > MAX_ID:
+            raise Unauthenticated(f"the identity token's sub and account_id may have {MAX_ID} characters", _HINT)
         return Customer(account, subject, expires_at)
 
     async def _claims(self, token: str) -> dict[str, Any]:

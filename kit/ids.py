@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 
+MAX_ID = 255
+"""Characters of an id that others gave to something, such as the company's backend to an account: an index holds 2,704 bytes."""
+
 
 def new_id(prefix: str) -> str:
     """An identifier nobody can guess, such as `cnv_1f0c…` (128 random bits, hex)."""
