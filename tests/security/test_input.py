@@ -151,6 +151,8 @@ async def test_frames_that_are_no_frames(door: Door) -> None:
             '{"type": ["message"]}',
             '"\\ud800"',
             "x" * 70_000,
+            b'{"type": "ping"}',
+            b"\xff\xfe\x00",
         ):
             await line.send(frame)
             assert json.loads(await line.recv())["type"] == "error"
