@@ -26,6 +26,8 @@ _CHAT = "/v1/conversations"
 _CONSOLE = "/console"
 _CODES = {403: "forbidden", 413: "too_large", 429: "too_many"}
 _REFUSED = (401, 403, 404)
+_FILES = ("/console/static/", "/console/_nicegui/")
+"""Of the console, what is the same for everybody."""
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "strict-origin-when-cross-origin",
@@ -114,6 +116,9 @@ class Guard:
         headers = MutableHeaders(scope=message)
         for name, value in _HEADERS.items():
             headers.setdefault(name, value)
+        if scope["path"].startswith(("/v1/", _CONSOLE)) and not scope["path"].startswith(_FILES):
+            # Neither a browser that somebody else uses next nor a cache on the way, whatever it makes of a path that ends in .csv.
+            headers.setdefault("Cache-Control", "no-store")
         if self._production and scope.get("scheme") == "https":
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         if scope["path"].startswith(_CONSOLE):
