@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -21,14 +22,17 @@ from kit.database import Json
 from kit.ids import MAX_ID
 from kit.masking import mask, masked
 
+_UNFIT = re.compile("[\x00\u202a-\u202e\u2066-\u2069]")
+"""NUL, which PostgreSQL's text cannot hold, and what turns the direction of the words that follow: a name would run over into what stands beside it."""
 
-def _without_nul(value: str) -> str:
-    return value.replace("\x00", "")
+
+def _fit(value: str) -> str:
+    return _UNFIT.sub("", value)
 
 
-# PostgreSQL's text cannot hold NUL, and an id with a line break is a mistake.
+# An id with a line break is a mistake.
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00-\x1f]+$")]
-Words = Annotated[str, Field(max_length=10_000), AfterValidator(_without_nul)]
+Words = Annotated[str, Field(max_length=10_000), AfterValidator(_fit)]
 Prose = Annotated[Words, AfterValidator(mask)]
 """What people have written in their own words: nobody checked what they put there."""
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]

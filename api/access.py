@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from api.identity import Customer
+from api.origins import host
 from api.services import Services
 from conversations import log
 from conversations.models import Conversation
@@ -56,8 +56,7 @@ def check_origin(connection: HTTPConnection, settings: Settings) -> None:
     origin = connection.headers.get("origin")
     if origin is None or open_to_all(settings) or origin in settings.allowed_origins:
         return
-    own = {connection.headers.get("host"), urlsplit(settings.site_url).netloc}
-    if urlsplit(origin).netloc not in own:
+    if host(origin) not in (connection.headers.get("host"), host(settings.site_url)):
         raise Forbidden("this website may not use the chat", "name its origin in KOTAE_ALLOWED_ORIGINS")
 
 

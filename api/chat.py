@@ -212,7 +212,7 @@ async def sign_out(conversation_id: str, request: Request, services: ServicesDep
     """Ends the conversation token that is sent: whoever kept a copy opens nothing with it."""
     async with services.database.begin() as session:
         await access.opened(request, services, session, conversation_id)
-        await log.revoke_token(session, access.bearer(request) or "")
+        await log.revoke_token(session, conversation_id, access.bearer(request) or "")
     return Response(status_code=204)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -12,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import Limits
+from api.origins import host, split
 from kit.errors import TooMany
 from kit.metrics import REFUSED
 from kit.settings import Settings
@@ -26,6 +26,8 @@ _CHAT = "/v1/conversations"
 _CONSOLE = "/console"
 _CODES = {403: "forbidden", 413: "too_large", 429: "too_many"}
 _REFUSED = (401, 403, 404)
+_FILES = ("/console/static/", "/console/_nicegui/")
+"""Of the console, what is the same for everybody."""
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "strict-origin-when-cross-origin",
@@ -95,14 +97,14 @@ class Guard:
 
         Sockets of the chat carry no cookie, and say themselves which websites they are for (`access.check_origin`).
         """
-        if not connection.url.path.startswith(_CONSOLE):
+        if not connection.scope["path"].startswith(_CONSOLE):
             return True
         origin = connection.headers.get("origin")
         return self._is_own(connection, origin)
 
     def _is_own(self, connection: HTTPConnection, origin: str | None) -> bool:
         """Whether a request comes from no browser, from the address line of one, or from a page of our own."""
-        return origin is None or origin == self._site or urlsplit(origin).netloc == connection.headers.get("host")
+        return origin is None or origin == self._site or host(origin) == connection.headers.get("host")
 
     def _count(self, connection: HTTPConnection) -> None:
         try:
@@ -114,6 +116,9 @@ class Guard:
         headers = MutableHeaders(scope=message)
         for name, value in _HEADERS.items():
             headers.setdefault(name, value)
+        if scope["path"].startswith(("/v1/", _CONSOLE)) and not scope["path"].startswith(_FILES):
+            # Neither a browser that somebody else uses next nor a cache on the way, whatever it makes of a path that ends in .csv.
+            headers.setdefault("Cache-Control", "no-store")
         if self._production and scope.get("scheme") == "https":
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         if scope["path"].startswith(_CONSOLE):
@@ -124,7 +129,7 @@ class Guard:
 def _stay(connection: HTTPConnection, message: Message) -> None:
     """A redirect to a page of our own names no host: the one that was asked for may be anybody's word, and a proxy's own name."""
     headers = MutableHeaders(scope=message)
-    to = urlsplit(headers.get("location", ""))
+    to = split(headers.get("location", ""))
     if to.netloc and to.netloc == connection.url.netloc:
         headers["location"] = to._replace(scheme="", netloc="").geturl() or "/"
 

@@ -84,17 +84,20 @@ class Window:
         self._id = conversation.id
         self._sent = after
         self._writing = asyncio.Lock()
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def run(self, events: asyncio.Queue[Event], until: datetime | None) -> None:
-        """Until the window closes or its token ends."""
+        """Until the window closes or its proof ends: when that is over, or sooner where it is taken back."""
         with structlog.contextvars.bound_contextvars(conversation=self._id), WINDOWS.track_inprogress():
             await self._run(events, until)
 
     async def _run(self, events: asyncio.Queue[Event], until: datetime | None) -> None:
         tasks = [asyncio.create_task(self._write(events)), asyncio.create_task(self._read())]
-        if until is not None:
-            tasks.append(asyncio.create_task(self._expire(until)))
-        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        self._holds(until)
+        done, pending = await asyncio.wait([*tasks, self._over], return_when=asyncio.FIRST_COMPLETED)
+        over = self._over in done
+        self._holds(None)
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
@@ -103,12 +106,28 @@ class Window:
             if error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
                 logger.error("window_failed", exc_info=error)
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await self._socket.close()
+            await (
+                self._socket.close(NO_LONGER_VALID, "the token is no longer valid") if over else self._socket.close()
+            )
 
-    async def _expire(self, until: datetime) -> None:
-        await asyncio.sleep(max(0.0, (until - now()).total_seconds()))
-        with contextlib.suppress(RuntimeError):
-            await self._socket.close(NO_LONGER_VALID, "the token is no longer valid")
+    def _holds(self, until: datetime | None) -> None:
+        """Until when the proof holds, None: there is no end to it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        left = None if until is None else max(0.0, (until - now()).total_seconds())
+        self._timer = None if left is None else asyncio.get_running_loop().call_later(left, self._end)
+
+    def _end(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    async def _prove(self) -> None:
+        """Whether what the window was opened with still opens the conversation: it may have been taken back, or have got an end."""
+        try:
+            async with self._services.database.begin() as session:
+                self._holds((await access.opened(self._socket, self._services, session, self._id)).until)
+        except (NotFound, Unauthenticated):
+            self._end()
 
     async def _write(self, events: asyncio.Queue[Event]) -> None:
         await self._patiently(self._catch_up)
@@ -134,6 +153,8 @@ class Window:
 
     async def _follow(self, event: Event) -> None:
         """Something is new in the log: send it; say who holds the conversation now, and that the bot is at it."""
+        if "proof" in event or "resync" in event:
+            await self._prove()
         for message in event.get("said", ()):
             if message["seq"] == self._sent + 1:
                 await self._deliver(message)
@@ -163,7 +184,11 @@ class Window:
 
     async def _read(self) -> None:
         while True:
-            text = await self._socket.receive_text()
+            try:
+                text = await self._socket.receive_text()
+            except KeyError:  # bytes
+                await self._error("invalid", "a frame is text")
+                continue
             if len(text) > MAX_FRAME:
                 await self._error("too_large", "a frame may have 64 KiB")
                 continue

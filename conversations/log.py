@@ -110,9 +110,15 @@ async def mint_token(session: AsyncSession, conversation_id: str, expires_at: da
     return token
 
 
-async def revoke_token(session: AsyncSession, token: str) -> None:
-    """Ends a token."""
+async def revoke_token(session: AsyncSession, conversation_id: str, token: str) -> None:
+    """Ends a token of the conversation, and the windows that it opened."""
     await repository.revoke_token(session, hash_token(token))
+    await _tell_of_proof(session, conversation_id)
+
+
+async def _tell_of_proof(session: AsyncSession, conversation_id: str) -> None:
+    """Open windows look again whether what they were opened with still opens the conversation."""
+    await repository.notify(session, json.dumps({"c": conversation_id, "proof": True}))
 
 
 async def latest(session: AsyncSession, account_id: str, person_id: str) -> Conversation | None:
@@ -329,6 +335,7 @@ async def bind(
     conversation.account_id, conversation.person_id = account_id, person_id
     if until is not None:
         await repository.limit_tokens(session, conversation_id, until)
+        await _tell_of_proof(session, conversation_id)
     await session.flush()
     return conversation
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -53,16 +54,17 @@ BACK_OFF = timedelta(seconds=10)
 
 async def announce(session: AsyncSession, escalation: Escalation, company: Company, now: datetime) -> None:
     """Tells the team that a conversation needs a person: once for each level it reaches."""
-    who = escalation.account_name or "A visitor"
+    who = _one_line(escalation.account_name or "A visitor")
     owner = await repository.csm(session, escalation.owner_id) if escalation.owner_id is not None else None
     subject = f"[{company.name}] {who}: {escalation.reason['en']}"
-    for kind in ("slack", "email"):
+    text = f"{who}: {escalation.reason['en']}. Answer by {escalation.due_at:%Y-%m-%d %H:%M} UTC."
+    for kind, said in (("slack", escape(text, quote=False)), ("email", text)):
         await _put(
             session,
             kind,
             {
                 "subject": subject,
-                "text": f"{who}: {escalation.reason['en']}. Answer by {escalation.due_at:%Y-%m-%d %H:%M} UTC.",
+                "text": said,  # to Slack <!channel> is a call to everybody, and <https://…|words> a link
                 "conversation": escalation.conversation_id,
                 "from": company.support.email,
                 # The owner first; from the second level on the whole team.

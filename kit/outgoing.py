@@ -15,6 +15,8 @@ import httpx
 
 from kit.errors import UserError
 
+_ASSIGNED = ipaddress.ip_network("2000::/3")
+"""Where public addresses of IPv6 are; outside of it is much that wraps IPv4, such as `64:ff9b:1::/48` (RFC 8215) and `::ffff:0:0:0/96` (RFC 2765)."""
 _WAY_OUT = "correct the address, or set KOTAE_WEBHOOK_PRIVATE_NETWORKS"
 
 
@@ -62,6 +64,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if parsed not in _ASSIGNED:
+            return False
     return parsed.is_global and not parsed.is_multicast
 
 

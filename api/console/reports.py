@@ -93,7 +93,7 @@ async def export(request: Request, table: str = "") -> Response:
         # The mark at the beginning tells spreadsheets that it is UTF-8.
         "\ufeff" + reporting.to_csv(found[table], lang),
         media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 

@@ -7,7 +7,6 @@ looked up on each page and before each action, so that a copy of the cookie ends
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, cast
-from urllib.parse import urlsplit
 
 import structlog
 from fastapi import APIRouter, FastAPI, Form, Request
@@ -19,6 +18,7 @@ from api.console import oidc, paths
 from api.console.assets import address
 from api.console.rendering import render
 from api.console.texts import TEXTS
+from api.origins import host, split
 from escalations import csms, sessions
 from escalations.models import Csm
 from kit.clock import now
@@ -177,7 +177,7 @@ async def preferences(
             request.session["lang"] = lang
         if theme in THEMES:
             request.session["theme"] = theme
-    back = urlsplit(request.headers.get("referer", "")).path
+    back = split(request.headers.get("referer", "")).path
     return RedirectResponse(back if back.startswith(f"{paths.ROOT}/") else paths.view("queue"), 303)
 
 
@@ -215,7 +215,7 @@ def same_origin(request: Request) -> bool:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    return origin is None or host(origin) == request.headers.get("host")
 
 
 def _form(request: Request, problem: str | None = None, email: str = "", status: int = 200) -> HTMLResponse:

@@ -143,6 +143,48 @@ async def test_a_visitors_token_ends_with_the_proof_of_whose_it_became(
         assert (await log.existing(session, mine["conversation_id"])).person_id == "sec-ann"
 
 
+Ends = Callable[[Door, str, dict[str, str]], httpx.Response]
+ENDS: dict[str, Ends] = {
+    "signed out": lambda door, at, token: door.delete(f"{at}/token", headers=token),
+    "its proof ended": lambda door, at, token: door.put(
+        f"{at}/identity",
+        json={"identity": sign(door.settings, "sec-a", "sec-ann", now() - timedelta(hours=1), timedelta(hours=1, seconds=1))},
+        headers=token,
+    ),
+}  # fmt: skip
+"""Ways in which what opened a window opens nothing any more, at once or a second later."""
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_a_window_ends_with_what_opened_it(door: Door, known: None, how: str) -> None:
+    """Who left a page open on another's machine leaves no window on the conversation; that of another token stays."""
+    mine = begun(door)
+    at = f"/v1/conversations/{mine['conversation_id']}"
+    address = f"{door.url.replace('http', 'ws')}{at}/stream?after=1"
+    async with connect(address, additional_headers=bearer(mine["token"])) as window:
+        await window.send('{"type": "ping"}')
+        assert "pong" in str(await window.recv())
+        told = await asyncio.to_thread(ENDS[how], door, at, bearer(mine["token"]))
+        assert told.status_code == 204
+        async with asyncio.timeout(10):
+            await window.wait_closed()
+    assert window.close_code == 4401
+
+
+async def test_a_window_of_another_proof_stays(door: Door, identity: Identity) -> None:
+    """One signs out on one device."""
+    mine = begun(door, identity("sec-a", "sec-ann"))
+    at = f"/v1/conversations/{mine['conversation_id']}"
+    address = f"{door.url.replace('http', 'ws')}{at}/stream?after=1"
+    async with connect(address, additional_headers=bearer(identity("sec-a", "sec-ann"))) as window:
+        told = await asyncio.to_thread(door.delete, f"{at}/token", headers=bearer(mine["token"]))
+        assert told.status_code == 204
+        await window.send('{"type": "message", "client_id": "still", "text": "hello"}')
+        async with asyncio.timeout(10):
+            while json.loads(await window.recv())["type"] != "ack":
+                pass
+
+
 async def test_a_customers_conversation_never_becomes_anothers(door: Door, identity: Identity) -> None:
     """Who holds its token and another's identity still cannot take it over."""
     mine = begun(door, identity("sec-a", "sec-ann"))

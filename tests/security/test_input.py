@@ -109,6 +109,19 @@ async def test_huge_numbers_in_facts(door: Door, key: str) -> None:
     assert door.post("/v1/track", content=event, headers=bearer(key)).status_code < 500
 
 
+LONG = "".join(chr(0x4E00 + number) for number in range(3000))
+"""Cannot be packed smaller, and is longer than an index holds."""
+
+
+@pytest.mark.parametrize("field", ["name", "owner", "plan", "subscription_id"])
+def test_no_word_is_too_long_to_be_told_so(door: Door, key: str, field: str) -> None:
+    """Kept or refused for good: \"try again\" would have the sender do so for ever."""
+    answer = door.put("/v1/accounts/sec-long", json={field: LONG}, headers=bearer(key))
+    assert answer.status_code in (204, 422), answer.text
+    event = {"type": "group", "userId": "sec-long", "groupId": "sec-long-2", "traits": {field: LONG}}
+    assert door.post("/v1/batch", json={"batch": [event]}, headers=bearer(key)).status_code in (200, 422)
+
+
 DEEP = "[" * 60_000
 
 
@@ -138,6 +151,8 @@ async def test_frames_that_are_no_frames(door: Door) -> None:
             '{"type": ["message"]}',
             '"\\ud800"',
             "x" * 70_000,
+            b'{"type": "ping"}',
+            b"\xff\xfe\x00",
         ):
             await line.send(frame)
             assert json.loads(await line.recv())["type"] == "error"

@@ -159,3 +159,28 @@ async def test_a_host_that_is_not_ours_leads_nowhere_else(door: Door, path: str)
     answer = await asyncio.to_thread(door.get, path, headers={"Host": "evil.example"})
     assert answer.is_redirect
     assert answer.headers["location"] == f"/{'demo' if path == '/' else path.strip('/')}/"
+
+
+BROKEN = ("http://[", "http://[::1", "http://evil.example]", "//[")
+"""No addresses at all: whoever reads their parts must not fall over them."""
+
+
+@pytest.mark.parametrize("origin", BROKEN)
+async def test_an_origin_that_is_no_address_is_nobodys(shop: Door, email: str, origin: str) -> None:
+    """It is refused as any other website's, on a page, a form, a call and a socket; it is no fault of ours."""
+    headers = {"Origin": origin}
+    async with httpx.AsyncClient(base_url=shop.url) as browser:
+        told = [
+            await browser.get("/console/sign-in", headers=headers),
+            await browser.post("/console/sign-in", data={"email": email}, headers=headers),
+            await browser.post("/v1/conversations", json={}, headers=headers),
+            await browser.post("/console/preferences", headers={"Referer": origin}),
+        ]
+    assert [answer.status_code for answer in told] == [403, 403, 403, 303]
+    mine = begun(shop)
+    address = f"{shop.url.replace('http', 'ws')}/v1/conversations/{mine['conversation_id']}/stream"
+    async with connect(address, origin=origin, additional_headers=bearer(mine["token"])) as line:
+        with pytest.raises(ConnectionClosedError) as closed:
+            await line.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == NOT_WELCOME

@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import httpx
+import orjson
 import psycopg
 import pytest
 from playwright.async_api import BrowserContext, Page, async_playwright
 from psycopg import sql
 from sqlalchemy import make_url
 
+from accounts import timeline
 from accounts.ingestion import ingest
 from accounts.records import add_note, put_account, put_person
 from accounts.schemas import PutAccount, PutPerson
@@ -42,11 +44,11 @@ from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
 from migrations.upgrade import upgrade
-from tests.escalations.test_outbox import Mailbox, configured, delivered, mailbox
+from tests.escalations.test_outbox import Mailbox, Receiver, configured, delivered, mailbox, receiver
 from tests.security.conftest import Door
 from tests.support import BROWSER_FLAGS, ROOT, chromium
 
-__all__ = ["mailbox"]  # the fixture
+__all__ = ["mailbox", "receiver"]  # the fixtures
 pytestmark = pytest.mark.browser
 PASSWORD = "a long enough password"
 EVIL = (
@@ -235,6 +237,32 @@ async def test_no_name_becomes_a_header_of_a_letter(
     assert letter["Bcc"] is None
     assert letter.get_content_type() == "text/plain"
     assert len(letter.get_all("Subject") or []) == 1
+
+
+async def test_no_name_of_an_account_speaks_for_us(
+    apart: Database, settings: Settings, mailbox: tuple[Mailbox, str], receiver: Receiver
+) -> None:
+    """In Slack it calls nobody and is no link, in a letter it is one line; it turns no direction."""
+    box, address = mailbox
+    turned, name = "Acme\u202egnp.exe\u2066", "<!channel> <https://evil.example|Acme>\r\n\r\nSolved. & &lt;"
+    account = new_id("acc")
+    async with apart.begin() as session:
+        await put_account(session, account, PutAccount(name=turned), now())
+        stored = (await timeline.names(session, [account]))[account]
+        made = await log.start(session, lang="en", now=now())
+        rule = Rule.model_validate(
+            {"id": "x", "mode": "takeover", "priority": "urgent", "within_minutes": 5, "reason": "cancels"}
+        )
+        await queue.raise_(session, load_company(ROOT / "demo"), conversation_id=made.id, rule=rule, facts=Facts(),
+                           asker=queue.Asker(account_id=account, account_name=name), lang="en", now=now())  # fmt: skip
+    assert stored == "Acmegnp.exe"
+    await delivered(apart, configured(settings, smtp_url=address, slack_webhook_url=receiver.url), now())
+    (told,) = [orjson.loads(body)["text"] for _, body in receiver.got if made.id.encode() in body]
+    assert told.startswith(
+        "&lt;!channel&gt; &lt;https://evil.example|Acme&gt; Solved. &amp; &amp;lt;: cancels. Answer by"
+    )
+    (letter,) = [one for one in box.messages if made.id in one.get_content()]
+    assert letter.get_content().startswith("<!channel> <https://evil.example|Acme> Solved. & &lt;: cancels. Answer by")
 
 
 async def test_an_address_no_letter_can_be_made_for_stops_no_other(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from kit.clock import now
 from kit.database import Database
 from kit.ids import hash_token, new_id
 from kit.settings import Settings
-from tests.security.conftest import Door
+from tests.security.conftest import Door, bearer
 
 PASSWORD = "a long enough password"
 PAGES = ("/console/?view=queue", "/console/settings", "/console/reports.csv?table=csms")
@@ -122,3 +123,16 @@ async def test_the_database_holds_no_secret_that_opens_anything_and_forgets_it(
             await session.execute(text("SELECT hash FROM csm_sessions WHERE csm_id = :id"), {"id": csm.id})
         ).scalars()
         assert list(kept) == [hash_token(new)]
+
+
+async def test_nothing_of_anybody_stays_in_a_cache(door: Door, database: Database, key: str) -> None:
+    """Neither in the browser, for who goes back after a sign-out, nor on the way; files that are the same for all may."""
+    browser, _ = signed_in(door, await made(database, "lead"))
+    mine = door.post("/v1/conversations", json={})
+    at, token = f"/v1/conversations/{mine.json()['conversation_id']}", bearer(mine.json()["token"])
+    everybodys = re.findall(r'(?:href|src)="(/console/(?:static|_nicegui)/[^"]+)"', browser.get(PAGES[0]).text)
+    answers = [mine, door.get(at, headers=token), door.get(f"{at}/messages", headers=token), door.get(at)]
+    answers += [door.get("/v1/people/none/export", headers=bearer(key)), *(browser.get(page) for page in PAGES)]
+    assert [one.url.path for one in answers if one.headers.get("cache-control") != "no-store"] == []
+    assert everybodys
+    assert [path for path in everybodys if "no-store" in browser.get(path).headers.get("cache-control", "")] == []

@@ -65,6 +65,8 @@ def by_hand(settings: Settings, algorithm: str, key: bytes, **head: Any) -> str:
     return (message + b"." + mac).decode()
 
 
+UNKEEPABLE = hashlib.shake_256(b"").hexdigest(1500)
+"""Cannot be packed smaller, and is longer than an index holds."""
 FORGERIES: dict[str, Forge] = {
     "wrong key": lambda s: jwt.encode(claims(), "x" * 40, "HS256"),
     "empty key": lambda s: by_hand(s, "HS256", b""),
@@ -83,6 +85,10 @@ FORGERIES: dict[str, Forge] = {
     "an end that is no number": lambda s: signed(s, exp="tomorrow"),
     "an end beyond all clocks": lambda s: signed(s, exp=10**18),
     "other audience": lambda s: signed(s, aud="shop"),
+    "an end in quotes": lambda s: signed(s, exp=str(int(now().timestamp()) + 3600)),
+    "an end without end": lambda s: signed(s, exp=float("inf")),
+    "a person nobody could keep": lambda s: signed(s, sub=UNKEEPABLE),
+    "an account nobody could keep": lambda s: signed(s, account_id=UNKEEPABLE),
     "no audience": lambda s: signed(s, aud=None),
     "no person": lambda s: signed(s, sub=None),
     "empty person": lambda s: signed(s, sub=""),
