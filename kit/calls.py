@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -233,7 +234,7 @@ class BlockingLine:
         """Status and body of the answer.
 
         Args:
-            seconds: to wait for the connection, and again for each piece of the answer.
+            seconds: to wait for the connection, and again for the whole answer.
             headers: of this call alone.
         Raises:
             OSError: nobody is there, the connection ended, or it took too long.
@@ -253,10 +254,12 @@ class BlockingLine:
             raise
 
     def _ask(self, connection: socket.socket, request: bytes, seconds: float) -> tuple[int, bytes]:
+        until = time.monotonic() + seconds
         connection.settimeout(seconds)
         connection.sendall(request)
         answer = _Answer()
         while not answer.complete:
+            connection.settimeout(max(0.001, until - time.monotonic()))  # 0 would not wait at all
             data = connection.recv(_READ)
             if not data:
                 raise Broken("the connection was closed")
