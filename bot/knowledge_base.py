@@ -11,6 +11,7 @@ from typing import List
 import numpy as np
 import ujson
 
+from bot import logs
 from kit.calls import BlockingLine, Place
 
 URL_VARIABLE = "KOTAE_KNOWLEDGE_BASE_URL"
@@ -67,7 +68,8 @@ class Encoder:
         return vectors
 
     def _ask(self, texts: List[str], timeout: float) -> bytes:
-        status, said = self._line.post(json.dumps({"texts": texts, "packed": True}).encode(), timeout)
+        asked = json.dumps({"texts": texts, "packed": True}).encode()
+        status, said = self._line.post(asked, timeout, logs.headers())
         if status != 200:
             raise ConnectionError(f"status {status}")
         return said

@@ -14,6 +14,9 @@ FORMAT_VARIABLE = "KOTAE_LOG_FORMAT"
 turn_ids: ContextVar[Optional[Dict[str, str]]] = ContextVar("turn_ids", default=None)
 """Conversation and turn that are being worked on."""
 
+HEADER = "x-kotae-turn"
+"""Tells the knowledge base which conversation and turn its work is for, as `kit.logging` of the other environment does."""
+
 _SECRETS = re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*)*|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -35,6 +38,12 @@ class Line(logging.Formatter):
         joined = " ".join(f"{key}={value}" for key, value in said.items())
         more = "".join(f"\n  {line}" for line in trouble.splitlines())
         return f"{at} [{level:<9}] {event} {joined}{more}"
+
+
+def headers() -> Dict[str, str]:
+    """`HEADER` of what is worked on; nothing where that is no turn."""
+    ids = turn_ids.get()
+    return {HEADER: f"{ids['conversation']} {ids['turn']}"} if ids else {}
 
 
 def install() -> None:

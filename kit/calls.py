@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -229,32 +230,36 @@ class BlockingLine:
         self._place = place
         self._socket: socket.socket | None = None
 
-    def post(self, body: bytes, seconds: float) -> tuple[int, bytes]:
+    def post(self, body: bytes, seconds: float, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
         """Status and body of the answer.
 
         Args:
-            seconds: to wait for the connection, and again for each piece of the answer.
+            seconds: to wait for the connection, and again for the whole answer.
+            headers: of this call alone.
         Raises:
             OSError: nobody is there, the connection ended, or it took too long.
         """
+        request = self._place.request(body, headers=headers)
         try:
             if self._socket is not None:
                 try:
-                    return self._ask(self._socket, body, seconds)
+                    return self._ask(self._socket, request, seconds)
                 except ConnectionError:
                     self.close()
             self._socket = socket.create_connection((self._place.host, self._place.port), seconds)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return self._ask(self._socket, body, seconds)
+            return self._ask(self._socket, request, seconds)
         except BaseException:  # interrupted, too: half an answer may be on the line
             self.close()
             raise
 
-    def _ask(self, connection: socket.socket, body: bytes, seconds: float) -> tuple[int, bytes]:
+    def _ask(self, connection: socket.socket, request: bytes, seconds: float) -> tuple[int, bytes]:
+        until = time.monotonic() + seconds
         connection.settimeout(seconds)
-        connection.sendall(self._place.request(body))
+        connection.sendall(request)
         answer = _Answer()
         while not answer.complete:
+            connection.settimeout(max(0.001, until - time.monotonic()))  # 0 would not wait at all
             data = connection.recv(_READ)
             if not data:
                 raise Broken("the connection was closed")

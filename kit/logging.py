@@ -33,6 +33,23 @@ def hide(text: str) -> str:
     return _SECRETS.sub(_HIDDEN, text)
 
 
+HEADER = "x-kotae-turn"
+"""Tells one of our processes which conversation and turn its work is for."""
+
+
+def headers() -> dict[str, str]:
+    """`HEADER` of what is worked on; nothing where that is no turn."""
+    known = structlog.contextvars.get_contextvars()
+    return {HEADER: f"{known['conversation']} {known['turn']}"} if {"conversation", "turn"} <= known.keys() else {}
+
+
+def join(header: str | None) -> None:
+    """Puts the conversation and the turn of a `HEADER` on every line from here on in this task."""
+    conversation, _, turn = (header or "").partition(" ")
+    if turn:
+        structlog.contextvars.bind_contextvars(conversation=conversation, turn=turn)
+
+
 def configure(settings: Settings, process: str) -> None:
     """Sets up logging for this process.
 
@@ -45,8 +62,13 @@ def configure(settings: Settings, process: str) -> None:
         if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=False)
     )
+
+    def named(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {"process": process, **event}
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        named,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -71,7 +93,6 @@ def configure(settings: Settings, process: str) -> None:
     # httpx tells of every request, uvicorn of every socket with its whole address: noise, and addresses may hold tokens.
     for noisy in ("httpx", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    structlog.contextvars.bind_contextvars(process=process)
 
 
 def harmless(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -7,10 +7,12 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextvars import copy_context
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 import orjson
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -18,7 +20,7 @@ from pydantic import ValidationError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kit import asgi, tracing
+from kit import asgi, logging, tracing
 from kit.errors import KotaeError
 from kit.settings import Settings
 from knowledge_base.gaps import Asked, find_gaps
@@ -37,6 +39,7 @@ from knowledge_base.schemas import (
 from knowledge_base.service import Service
 from knowledge_base.text import Language
 
+logger = structlog.get_logger()
 FOLLOW_SECONDS = 1.0
 """How often the index folder is looked at for a new build."""
 THREADS = 16
@@ -54,7 +57,7 @@ def create_app(settings: Settings) -> ASGIApp:
     threads = ThreadPoolExecutor(THREADS, "knowledge-base")
 
     async def run(work: Callable[[], Made]) -> Made:
-        return await asyncio.get_running_loop().run_in_executor(threads, work)
+        return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, work)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -140,15 +143,20 @@ class Quick:
         if handler is None:
             await self._app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
+        logging.join(headers.get(logging.HEADER))
         body = await asgi.body_of(receive)
         try:
-            with _span(scope["path"], Headers(scope=scope).get(tracing.HEADER)):
+            with _span(scope["path"], headers.get(tracing.HEADER)):
                 status, said = 200, await handler(body)
         except ValidationError as error:
             message = error.errors(include_url=False, include_context=False, include_input=False)
             status, said = 422, orjson.dumps({"code": "invalid", "message": message[0]["msg"], "hint": ""})
         except KotaeError as error:
             status, said = error.status, orjson.dumps(_rendered(error))
+        except Exception:  # the boundary: whatever it was, the caller hears that it failed
+            logger.exception("question_failed", path=scope["path"])
+            status, said = 500, orjson.dumps({"code": "internal", "message": "the question failed", "hint": ""})
         await asgi.answer(send, status, said)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from circuitbreaker import CircuitBreaker, CircuitBreakerError
 from pydantic import BaseModel, ValidationError
 
-from kit import tracing
+from kit import logging, tracing
 from kit.errors import KotaeError, NotFound, Unavailable, UserError
 from kit.http import Answer, Http
 from knowledge_base.schemas import (
@@ -157,8 +157,9 @@ class KnowledgeBase:
             return await self._send(method, path, body, seconds)
 
     async def _send(self, method: str, path: str, body: bytes, seconds: float) -> Answer:
+        headers = tracing.headers() | logging.headers()
         return await self._http.request(
-            method, path, body, seconds=seconds, connect_seconds=CONNECT_SECONDS, headers=tracing.headers()
+            method, path, body, seconds=seconds, connect_seconds=CONNECT_SECONDS, headers=headers
         )
 
 

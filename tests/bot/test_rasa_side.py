@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy import local
+
 CHECKS = sorted(path.stem for path in (Path(__file__).parent / "rasa_side").glob("check_*.py"))
 
 
@@ -23,6 +25,7 @@ def test_checks_inside_rasa_pass(root: Path, database_url: str, check: str) -> N
             "PYTHONWARNINGS": "ignore",
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "KOTAE_TEST_TRACKER_URL": database_url,
+            "KOTAE_TEST_REDIS": local.need("redis-server"),
         },
         capture_output=True,
         text=True,

@@ -81,6 +81,14 @@ def test_compose_runs_two_of_each_process() -> None:
             assert address.partition(":")[0] in services
 
 
+def test_compose_gives_every_process_any_setting() -> None:
+    """Whatever stands in the file that is named beside the secrets: a process would start, and go without what its company has set."""
+    services = yaml.safe_load((DEPLOY / "compose.yml").read_text())["services"]
+    ours = [one for one in services.values() if "kotae" in one["image"]]
+    assert len(ours) == 1 + 2 * len(local.SERVICES)
+    assert [one for one in ours if one["env_file"] != [".env"]] == []
+
+
 @pytest.mark.parametrize("document", documents(), ids=lambda one: f"{one['kind']}-{one['metadata']['name']}")
 def test_a_kubernetes_object_is_one(document: dict[str, Any]) -> None:
     """By the schema of its kind, strictly: an unknown field is refused."""

@@ -10,15 +10,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+import structlog
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
+from kit import logging
 from kit.errors import NotFound, Unavailable, UserError
 from kit.settings import Settings
 from knowledge_base import index as indexes
 from knowledge_base.answering import Answerer
-from knowledge_base.app import create_app
+from knowledge_base.app import Quick, create_app
 from knowledge_base.client import KnowledgeBase
 from knowledge_base.encoders import Encoders
 from knowledge_base.loading import load_folder
@@ -198,3 +202,22 @@ async def test_a_damaged_new_index_leaves_the_old_one_serving(
         with pytest.raises(UserError):
             await client.reload()
         assert (await client.answer("what is my run limit")).citation is not None
+
+
+async def test_what_fails_is_logged_with_its_turn() -> None:
+    """The caller hears that it failed, and nothing of what."""
+
+    async def fails(_: bytes) -> bytes:
+        raise RuntimeError("broken")
+
+    async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("handed on")
+
+    transport = httpx.ASGITransport(Quick(nothing, {"/answer": fails}))
+    async with httpx.AsyncClient(transport=transport, base_url="http://kb") as client:
+        with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as lines:
+            done = await client.post("/answer", headers={logging.HEADER: "cnv_1 trn_2"})
+    assert (done.status_code, done.json()["message"]) == (500, "the question failed")
+    assert [(line["event"], line["conversation"], line["turn"]) for line in lines] == [
+        ("question_failed", "cnv_1", "trn_2")
+    ]

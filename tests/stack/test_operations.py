@@ -106,10 +106,21 @@ async def test_lines_of_all_processes_are_joined(stack: Stack) -> None:
     assert "eyJ" not in whole
 
 
+def test_every_line_names_its_process(stack: Stack) -> None:
+    """Those that threads write, too."""
+    for name in stack.ports:
+        lines = _every_line(stack, name)
+        assert lines
+        assert [line for line in lines if line.get("process") != name] == []
+
+
 def _lines(stack: Stack, process: str, conversation: str) -> list[dict[str, str]]:
+    return [line for line in _every_line(stack, process) if line.get("conversation") == conversation]
+
+
+def _every_line(stack: Stack, process: str) -> list[dict[str, str]]:
     text = (stack.home / "logs" / f"{process}.log").read_text()
-    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    return [line for line in lines if line.get("conversation") == conversation]
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
 def test_the_dashboard_asks_for_metrics_that_there_are() -> None:

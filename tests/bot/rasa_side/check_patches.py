@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import inspect
 import json
 import logging
 import random
+import time
 import unittest
 from typing import Any, ClassVar
 from unittest import mock
@@ -474,6 +476,28 @@ class WaitingCalls(unittest.TestCase):
         for path in ("garbage", "nothing", "silence"):
             with self.subTest(path=path):
                 asyncio.run(serve(path))
+
+    def test_an_answer_that_drips_is_late(self) -> None:
+        """All that Rasa does waits for this line."""
+
+        async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\n")
+            with contextlib.suppress(ConnectionError):
+                for _ in range(30):
+                    writer.write(b"x: y\r\n")
+                    await writer.drain()
+                    await asyncio.sleep(0.1)
+            writer.close()
+
+        async def call() -> float:
+            async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+                line = BlockingLine(Place(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"))
+                began = time.monotonic()
+                with self.assertRaises(OSError):
+                    await asyncio.to_thread(line.post, b"{}", 0.3)
+                return time.monotonic() - began
+
+        self.assertLess(asyncio.run(call()), 1)
 
 
 class Patience(unittest.TestCase):
