@@ -41,6 +41,7 @@
       const waited = (now - new Date(e.dataset.waiting)) / 60000;
       put(e, waited < 1 ? texts.just_now : fill("waiting", span(waited)));
     }
+    for (const e of all("time[data-until]")) put(e, fill("aside_until", moment(new Date(e.dataset.until), now)));
     for (const e of all("time[data-since]")) {
       const since = (now - new Date(e.dataset.since)) / 60000;
       put(e, since < 1 ? texts.just_now : span(since));
