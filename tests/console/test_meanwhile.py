@@ -101,6 +101,38 @@ async def test_a_row_that_is_drawn_anew_amid_a_click(
     await expect(page.locator(".talk-title")).to_contain_text("You are on it")
 
 
+async def test_a_row_that_moves_amid_a_click(sign_in: SignIn, database: Database, company: Company, ana: Csm) -> None:
+    """An urgent conversation comes in above between the button's going down and up: the one that was pressed is claimed, no other."""
+    raised = await escalated(database, company, priority="low", minutes=240)
+    page = await sign_in(ana)
+    await press(page, page.locator(f".case[data-id={raised.conversation_id}] [data-claim]"))
+    urgent = await escalated(database, company)
+    await expect(page.locator(".case").first).to_have_attribute("data-id", urgent.conversation_id)
+    await page.mouse.up()
+    await expect(page.locator(".talk-title")).to_contain_text("You are on it")
+    assert raised.conversation_id in page.url
+    async with database.begin() as session:
+        assert (await queue.existing(session, urgent.id)).state == "queued"
+
+
+async def test_a_press_that_is_thought_better_of_does_nothing(
+    sign_in: SignIn, database: Database, company: Company, ana: Csm
+) -> None:
+    """The hand goes elsewhere before it lets go."""
+    raised = await escalated(database, company)
+    page = await sign_in(ana)
+    await press(page, page.locator("[data-claim]"))
+    async with database.begin() as session:
+        await log.accept(session, raised.conversation_id, "m1", "Are you there?", now())
+    await expect(page.locator(".case")).to_contain_text("Are you there?")
+    await page.mouse.move(700, 600)
+    await page.mouse.up()
+    await page.locator("[data-do=keys]").click()
+    await expect(page.locator("#keys")).to_be_visible()
+    async with database.begin() as session:
+        assert (await queue.existing(session, raised.id)).state == "queued"
+
+
 async def test_ones_own_corner_stays_open_while_the_counts_change(
     sign_in: SignIn, database: Database, company: Company, ana: Csm
 ) -> None:
