@@ -1213,7 +1213,7 @@ export class Thread {
 
 // ---------------------------------------------------------------------------------------------------- the drawing
 
-/** @typedef {Pick<KotaeChat, 't'|'tongue'|'read'|'choose'|'rate'|'rated'|'survey'|'emailForm'>} View what the drawing of a message uses */
+/** @typedef {Pick<KotaeChat, 't'|'tongue'|'locale'|'read'|'choose'|'rate'|'rated'|'survey'|'emailForm'>} View what the drawing of a message uses */
 
 /**
  * @param {string|number|Date} at
@@ -1225,8 +1225,10 @@ const format = (at, lang, options) => new Intl.DateTimeFormat(lang, options).for
 const clock = (at, lang) => format(at, lang, { hour: 'numeric', minute: '2-digit' });
 /** @param {string} at an ISO date @param {string} lang */
 const day = (at, lang) => format(at, lang, { year: 'numeric', month: 'short', day: 'numeric', timeZone: 'UTC' });
-/** @param {string} at @param {string} lang */
-const moment = (at, lang) => (new Date(at).toDateString() === new Date().toDateString() ? clock(at, lang) : format(at, lang, { weekday: 'short', month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' }));
+/** Words beside it may name the hour in the company's zone, so it names its own. @param {string} at @param {string} lang */
+const moment = (at, lang) => format(at, lang, {
+  ...(new Date(at).toDateString() !== new Date().toDateString() && { weekday: 'short', month: 'short', day: 'numeric' }), hour: 'numeric', minute: '2-digit', timeZoneName: 'short',
+});
 
 /**
  * @param {Citation} citation
@@ -1301,7 +1303,7 @@ const DRAW = {
     return h('div', { class: `card handover ${body.status}` },
       h('p.status', icon(ended ? 'check' : 'person'), h('strong', body.status === 'claimed' && body.csm ? put(t.withCsm, body.csm) : t[body.status])),
       prose(body),
-      body.expected_at && body.status === 'queued' ? h('p.soft', put(t.expected, moment(body.expected_at, view.tongue))) : null,
+      body.expected_at && body.status === 'queued' ? h('p.soft', put(t.expected, moment(body.expected_at, view.locale))) : null,
       body.status === 'queued' ? view.emailForm() : null);
   },
 
@@ -1343,7 +1345,7 @@ function draw(message, view) {
 /** @param {Fact} fact @param {View} view */
 function meter(fact, view) {
   const used = /** @type {number} */ (fact.used);
-  const words = put(view.t.used, new Intl.NumberFormat(view.tongue, { style: 'percent', maximumFractionDigits: 0 }).format(used));
+  const words = put(view.t.used, new Intl.NumberFormat(view.locale, { style: 'percent', maximumFractionDigits: 0 }).format(used));
   const bar = h('i');
   bar.style.width = `${Math.min(100, used * 100)}%`;
   return h('dd.used',
@@ -1354,7 +1356,7 @@ function meter(fact, view) {
 /** @param {Step} one @param {View} view */
 function step(one, view) {
   const { t } = view;
-  const due = one.due && !one.done ? put(one.overdue ? t.overdue : t.due, day(one.due, view.tongue)) : null;
+  const due = one.due && !one.done ? put(one.overdue ? t.overdue : t.due, day(one.due, view.locale)) : null;
   const state = one.done ? t.done : one.current ? t.current : null;
   const detail = h('span', { class: `soft ${one.overdue && !one.done ? 'late' : ''}` }, [state, due].filter(Boolean).join(' · '));
   const inside = [h('span.tick', one.done && icon('check')), h('span.grow', h('span', one.title), detail)];
@@ -1551,7 +1553,7 @@ header .soft { display: block; line-height: 1.35; }
 .done .tick { background: var(--good); border-color: var(--good); color: var(--card); } .current .tick { border-color: var(--ink); box-shadow: inset 0 0 0 4px var(--card), inset 0 0 0 11px var(--ink); } .late { color: var(--seal); }
 .handover .status { gap: 9px; color: var(--ink); } .handover.claimed .status { color: var(--seal); } .handover.resolved .status, .handover.returned .status { color: var(--good); }
 .ask { gap: 6px; border-top: 1px solid var(--line); padding-top: 10px; } .ask div { display: flex; gap: 8px; }
-.ask input { flex: 1; min-width: 0; }
+.ask input { flex: 1; min-width: 0; } .pending + .ask { margin-top: 14px; }
 input[type=email], input[type=search], .more textarea { padding: 7px 11px; border-radius: 10px; border: 1px solid var(--edge); background: var(--card); resize: vertical; }
 .primary { padding: 7px 16px; border-radius: 10px; font-weight: 600; align-self: flex-start; }
 .scores { display: flex; flex-wrap: wrap; gap: 4px; min-width: 0; } .scores legend { margin-bottom: 10px; padding: 0; }
@@ -1582,7 +1584,7 @@ input[type=email], input[type=search], .more textarea { padding: 7px 11px; borde
 .hint { padding: 0 18px 8px; color: var(--seal); background: var(--paper); }
 @media (pointer: coarse) { .tool, .thumb { width: 44px; height: 44px; } .choice, .menu button, .primary { min-height: 44px; } }
 @media (prefers-reduced-motion: reduce) { *, ::before, ::after { animation: none !important; transition: none !important; } }
-@media (forced-colors: active) { .launcher, .bubble, .send, .primary { border: 1px solid; } .bar i, .scores :checked + span { background: Highlight; } }
+@media (forced-colors: active) { .launcher, .bubble, .send, .primary, .dots i, .badge { border: 1px solid; } .bar i, .scores :checked + span { background: Highlight; } .dots i, .typing i { background: CanvasText; } .taken, .current .tick { border-color: Highlight; } }
 @media print { .frame { display: none; } }
 `;
 
@@ -1611,6 +1613,8 @@ export class KotaeChat extends HTMLElement {
   t = wordsIn('en');
   /** @type {Lang} */
   tongue = 'en';
+  /** Its variety that this browser is set to: a British clock says 14:05 and not 2:05 PM. */
+  locale = 'en';
   company = '';
   /** @type {string[]} */
   languages = [];
@@ -1791,6 +1795,7 @@ export class KotaeChat extends HTMLElement {
     const draft = changed || !ui.say ? '' : ui.say.value;
     this.tongue = thread.lang = this.language();
     this.t = wordsIn(this.tongue);
+    this.locale = navigator.languages.find((one) => one.slice(0, 2) === this.tongue) ?? this.tongue;
     if (!ui.panel) this.buildFrame();
     ui.panel.lang = ui.launcher.lang = this.tongue;
     ui.panel.replaceChildren(this.buildChat(), this.buildSearch(), this.buildArticle());
@@ -1889,11 +1894,10 @@ export class KotaeChat extends HTMLElement {
       sound.setAttribute('aria-pressed', String(on));
       if (on) chime();
     } }, h('span.grow', t.sound), icon('check'));
-    ui.address = null;
     ui.leave = item(t.emailLeave, () => {
-      if (!ui.address?.elements.length) ui.pending.after(ui.address = this.emailForm(true)); // one that is open may have words in it
-      this.scrollDown();
-      ui.address.elements[0].focus();
+      const open = () => [...ui.scroll.querySelectorAll('.ask input')].at(-1);
+      if (!open()) ui.pending.after(this.emailForm(true)); // one that is open may have words in it
+      open().focus();
     });
     ui.menu = h('div.menu', { hidden: true }, item(t.transcript, () => this.download()), ui.leave, sound);
     ui.more = this.tool('more', t.menu, () => this.toggleMenu(ui.menu.hidden), { 'aria-expanded': 'false' });
@@ -2061,16 +2065,16 @@ export class KotaeChat extends HTMLElement {
    * @returns {HTMLElement[]} its row, after a line with the date where that is another
    */
   row(message) {
-    const { t, tongue, previous } = this;
+    const { t, locale, previous } = this;
     const date = (/** @type {string|number} */ at) => new Date(at).toDateString();
     const today = date(message.created_at) === date(Date.now());
     const newDay = !previous || date(previous.created_at) !== date(message.created_at);
     const first = newDay || previous.sender !== message.sender || previous.name !== message.name || Date.parse(message.created_at) - Date.parse(previous.created_at) > 6e5;
     const quiet = message.sender === 'customer' || message.sender === 'system' || !first;
-    const by = h('div', { class: quiet ? 'vh' : 'by' }, h('b', this.nameOf(message)), ' ', h('time', { datetime: message.created_at }, clock(message.created_at, tongue)));
+    const by = h('div', { class: quiet ? 'vh' : 'by' }, h('b', this.nameOf(message)), ' ', h('time', { datetime: message.created_at }, clock(message.created_at, locale)));
     const row = h('div', { class: `row ${message.sender} ${first ? 'first' : ''}`, 'data-seq': message.seq }, by, draw(message, this));
     this.previous = message;
-    return newDay ? [h('div.day', today ? t.today : format(message.created_at, tongue, { weekday: 'long', month: 'long', day: 'numeric' })), row] : [row];
+    return newDay ? [h('div.day', today ? t.today : format(message.created_at, locale, { weekday: 'long', month: 'long', day: 'numeric' })), row] : [row];
   }
 
   /** @param {Message} message */
@@ -2349,7 +2353,7 @@ export class KotaeChat extends HTMLElement {
     const { t, ui, tongue } = this;
     const title = h('h2', { tabindex: -1, lang: citation.lang }, citation.title);
     const body = h('div.prose', { dir: 'auto', lang: citation.lang }, h('p.vh', t.loading), ...[0, 1, 2].map(() => h('i.ghost')));
-    ui.paper.replaceChildren(title, h('p.soft', citation.updated ? put(t.updated, day(citation.updated, tongue)) : ''), body);
+    ui.paper.replaceChildren(title, h('p.soft', citation.updated ? put(t.updated, day(citation.updated, this.locale)) : ''), body);
     ui.onward.replaceChildren(link(citation.url, [h('span.grow', t.openSite), icon('out'), h('span.vh', t.newTab)]));
     ui.onward.hidden = !safeUrl(citation.url);
     this.show('article');
@@ -2387,7 +2391,7 @@ export class KotaeChat extends HTMLElement {
 
   /** The conversation as a text file. */
   download() {
-    const lines = this.thread.log.map((one) => `[${format(one.created_at, this.tongue, { dateStyle: 'medium', timeStyle: 'short' })}] ${this.nameOf(one)}\n${plain(one.body, this.t)}\n`);
+    const lines = this.thread.log.map((one) => `[${format(one.created_at, this.locale, { dateStyle: 'medium', timeStyle: 'short' })}] ${this.nameOf(one)}\n${plain(one.body, this.t)}\n`);
     const href = URL.createObjectURL(new Blob([lines.join('\n')], { type: 'text/plain;charset=utf-8' }));
     h('a', { href, download: `${(this.company || 'chat').toLowerCase()}-${new Date().toISOString().slice(0, 10)}.txt` }).click();
     setTimeout(() => URL.revokeObjectURL(href), 1000);
