@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from html import escape
 
 from fastapi import APIRouter
@@ -17,7 +16,7 @@ router = APIRouter(tags=["widget"])
 @router.get("/widget.js", include_in_schema=False)
 async def widget_js() -> Response:
     """The chat widget: one module, no dependency."""
-    return Response(_widget(), media_type="text/javascript", headers={"Cache-Control": "public, max-age=300"})
+    return Response(widget.served(), media_type="text/javascript", headers={"Cache-Control": "public, max-age=300"})
 
 
 @router.get("/conversation", include_in_schema=False)
@@ -32,11 +31,6 @@ async def conversation(services: ServicesDep) -> Response:
 async def conversation_js() -> FileResponse:
     """What opens it."""
     return FileResponse(widget.HERE / "conversation.js", media_type="text/javascript")
-
-
-@cache
-def _widget() -> bytes:
-    return widget.served()
 
 
 @router.get("/v1/widget-config")

@@ -12,7 +12,7 @@ from api.console.texts import TEXTS
 
 STATIC = Path(__file__).with_name("static")
 FAVICON = STATIC / "favicon.svg"
-_IN_BROWSER = ("late_by", "due_in", "due_at", "waiting", "just_now")
+_IN_BROWSER = ("late_by", "due_in", "due_at", "waiting", "just_now", "aside_until")
 """Texts that the browser fills in, because they change with the clock."""
 
 

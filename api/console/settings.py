@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, get_args
+from typing import get_args
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -109,12 +109,27 @@ async def _replies(database: AsyncSession, company: Company) -> list[Reply]:
     return []
 
 
+@dataclass(frozen=True)
+class Line:
+    """A part of a section that is drawn by itself.
+
+    Attributes:
+        key: what it is about: one of a section.
+        said: everything it shows. While that is the same it is left as it stands, with what is half filled in.
+        draw: makes it.
+    """
+
+    key: str
+    said: object
+    draw: Callable[[], ui.element]
+
+
 class Settings:
-    """The sections of the page. After each change those that say something else are drawn anew; what is half filled in elsewhere stays."""
+    """The sections of the page, line by line. After a change the lines that say something else are drawn anew; what is half filled in elsewhere stays."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._said: dict[int, list[str]] = {}
+        self._drawn: dict[int, dict[str, tuple[object, ui.element]]] = {}
         self._team = self._section("team")
         self._add_form = self._form("csm_form.html", self._add_csm, roles=ROLES, langs=LANGUAGES)
         self._keys = self._section("api_keys")
@@ -128,82 +143,87 @@ class Settings:
     def draw(self, shown: Shown) -> None:
         """Shows everything as it is now."""
         desk, company = self._desk, self._desk.services.company
-        team = [("csm_line.html", self._change(each), {"csm": each}) for each in shown.csms]
-        self._draw_lines(self._team, team)
-        self._draw_lines(
-            self._keys, [("key_line.html", self._remove_key(each.name), {"key": each}) for each in shown.keys]
+        self._show(self._team, [self._team_line(each) for each in shown.csms])
+        self._show(
+            self._keys,
+            [self._line(each.name, "key_line.html", self._remove_key(each.name), key=each) for each in shown.keys],
         )
-        dead = [("outbox_line.html", self._retry(each.id), {"item": each}) for each in shown.undelivered]
-        head = render("outbox_head.html", desk.lang, ways=outbox.ways(desk.services.settings), items=shown.undelivered)
-        self._draw_lines(self._outbox, dead, head)
-        self._draw_hours(shown)
-        self._draw_replies(shown)
+        dead = [self._line(each.id, "outbox_line.html", self._retry(each.id), item=each) for each in shown.undelivered]
+        ways = outbox.ways(desk.services.settings)
+        head = self._text("head", "outbox_head.html", ways=ways, items=shown.undelivered)
+        self._show(self._outbox, [head, *dead])
+        self._show_hours(shown)
+        self._show_replies(shown)
         replies = company.file("replies.yml", canned.DEFAULT)
         checked: list[Checked] = administration.check_files(company, [(replies, ReplyFile)])
-        self._draw_lines(self._files, [], render("files.html", desk.lang, files=checked))
+        self._show(self._files, [self._text("files", "files.html", files=checked)])
         entries = [(each, audited(each.detail, desk.lang)) for each in shown.audit]
-        self._draw_lines(self._audit, [], render("audit.html", desk.lang, entries=entries))
+        self._show(self._audit, [self._text("audit", "audit.html", entries=entries)])
 
-    def _draw_lines(
-        self,
-        box: ui.element,
-        lines: Sequence[tuple[str, Callable[[Given], Awaitable[None]], Mapping[str, object]]],
-        head: str = "",
-    ) -> None:
-        values = [{"roles": ROLES, "langs": LANGUAGES} | dict(given) for _, _, given in lines]
-        drawn = [render(line[0], self._desk.lang, **given) for line, given in zip(lines, values, strict=True)]
-        if not self._anew(box, head, *drawn):
-            return
-        with box:
-            if head:
-                ui.html(head, sanitize=False)
-            for (template, done, _), given in zip(lines, values, strict=True):
-                self._form(template, done, **given)
+    def _show(self, box: ui.element, lines: Sequence[Line]) -> None:
+        drawn = self._drawn.setdefault(box.id, {})
+        said = {line.key: line.said for line in lines}
+        for key in [key for key, (before, _) in drawn.items() if said.get(key) != before]:
+            drawn.pop(key)[1].delete()
+        for at, line in enumerate(lines):
+            if line.key not in drawn:
+                with box:
+                    drawn[line.key] = line.said, line.draw()
+            element = drawn[line.key][1]
+            if box.default_slot.children[at] is not element:
+                element.move(box, at)
 
-    def _anew(self, box: ui.element, *html: str) -> bool:
-        """Whether a section says something else than before; then it is emptied, to be drawn anew."""
-        if self._said.get(box.id) == [*html]:
-            return False
-        self._said[box.id] = [*html]
-        box.clear()
-        return True
+    def _line(self, key: str, template: str, done: Callable[[Given], Awaitable[None]], /, **values: object) -> Line:
+        """A form."""
+        said = render(template, self._desk.lang, **values)
+        return Line(key, said, lambda: self._form(template, done, **values))
 
-    def _draw_hours(self, shown: Shown) -> None:
+    def _text(self, key: str, template: str, /, **values: object) -> Line:
+        said = render(template, self._desk.lang, **values)
+        return Line(key, said, lambda: ui.html(said, sanitize=False))
+
+    def _team_line(self, of: Csm) -> Line:
+        return self._line(of.id, "csm_line.html", self._change(of), csm=of, roles=ROLES, langs=LANGUAGES)
+
+    def _show_hours(self, shown: Shown) -> None:
         support = self._desk.services.company.support
         given = support.model_copy(update={"hours": shown.hours.hours, "holidays": shown.hours.holidays})
-        form: dict[str, Any] = {"support": given, "days": DAYS, "open": hours.on_duty(given, now())}
-        html = render("hours.html", self._desk.lang, **form)
-        if not self._anew(self._hours, html, str(kept.HOURS in shown.changed)):
-            return
-        with self._hours:
-            self._form("hours.html", self._change_hours, **form)
-            self._origin(kept.HOURS, shown, "company.yml")
+        state = self._text("state", "hours_now.html", support=given, open=hours.on_duty(given, now()))
+        form = self._line("hours", "hours.html", self._change_hours, support=given, days=DAYS)
+        self._show(self._hours, [state, form, self._origin(kept.HOURS, shown, "company.yml")])
 
-    def _draw_replies(self, shown: Shown) -> None:
-        html = [render("reply_form.html", self._desk.lang, reply=reply, langs=LANGUAGES) for reply in shown.replies]
-        if not self._anew(self._replies, *html, str(kept.REPLIES in shown.changed)):
-            return
-        with self._replies:
-            for reply in shown.replies:
-                with ui.element("details").classes("file reply").props(f"data-reply={reply.id}"):
-                    with ui.element("summary"):
-                        ui.html(render("reply_head.html", self._desk.lang, reply=reply), sanitize=False)
-                    self._form("reply_form.html", self._change_reply(reply.id), reply=reply, langs=LANGUAGES)
-                    self._form("reply_remove.html", self._remove_reply(reply.id))
-            with ui.element("details").classes("file reply").props("data-reply=new"):
+    def _show_replies(self, shown: Shown) -> None:
+        names = ", ".join(f"{{{{ {name} }}}}" for name in canned.NAMES)
+        hint = self._desk.say("reply_names", names=names)
+        lines = [self._reply_line(reply) for reply in shown.replies]
+        new = Line("new", "", self._draw_new_reply)
+        about = Line("names", hint, lambda: ui.label(hint).classes("hint"))
+        self._show(self._replies, [*lines, new, about, self._origin(kept.REPLIES, shown, "replies.yml")])
+
+    def _reply_line(self, reply: Reply) -> Line:
+        def draw() -> ui.element:
+            with ui.element("details").classes("file reply").props(f"data-reply={reply.id}") as box:
                 with ui.element("summary"):
-                    ui.label(self._desk.say("add_reply"))
-                self._form("reply_form.html", self._change_reply(None), reply=None, langs=LANGUAGES)
-            names = ", ".join(f"{{{{ {name} }}}}" for name in canned.NAMES)
-            ui.label(self._desk.say("reply_names", names=names)).classes("hint")
-            self._origin(kept.REPLIES, shown, "replies.yml")
+                    ui.html(render("reply_head.html", self._desk.lang, reply=reply), sanitize=False)
+                self._form("reply_form.html", self._change_reply(reply.id), reply=reply, langs=LANGUAGES)
+                self._form("reply_remove.html", self._remove_reply(reply.id))
+            return box
 
-    def _origin(self, name: str, shown: Shown, file: str) -> None:
+        return Line(reply.id, reply, draw)
+
+    def _draw_new_reply(self) -> ui.element:
+        with ui.element("details").classes("file reply").props("data-reply=new") as box:
+            with ui.element("summary"):
+                ui.label(self._desk.say("add_reply"))
+            self._form("reply_form.html", self._change_reply(None), reply=None, langs=LANGUAGES)
+        return box
+
+    def _origin(self, name: str, shown: Shown, file: str) -> Line:
         """Whether the file is in force or what was changed here, which can be taken back."""
         if name in shown.changed:
-            self._form("take_back.html", self._take_back(name), file=file)
-        else:
-            ui.label(self._desk.say("as_in_file", file=file)).classes("hint")
+            return self._line("origin", "take_back.html", self._take_back(name), file=file)
+        said = self._desk.say("as_in_file", file=file)
+        return Line("origin", said, lambda: ui.label(said).classes("hint"))
 
     def _section(self, name: str) -> ui.element:
         ui.label(self._desk.say(f"settings_{name}")).classes("section-title")
@@ -265,9 +285,8 @@ class Settings:
                 return changed.id
 
             if await self._do(work) is not None:  # the password goes also where nothing else was changed
-                ui.run_javascript(
-                    "document.querySelectorAll('.settings-team [name=password]').forEach(one => { one.value = '' })"
-                )
+                form = self._drawn[self._team.id][of.id][1]
+                ui.run_javascript(f"document.querySelector('#c{form.id} [name=password]').value = ''")
 
         return change
 
@@ -326,7 +345,11 @@ class Settings:
                 await administration.keep(database, csm, kept.REPLIES, whole, moment, what, reply=changed.id)
                 return changed.id
 
-            await self._do(work)
+            if await self._do(work) is not None and id_ is None:
+                form = self._drawn[self._replies.id]["new"][1]
+                ui.run_javascript(
+                    f"const it = document.getElementById('c{form.id}'); it.open = false; it.querySelector('form').reset()"
+                )
 
         return change
 

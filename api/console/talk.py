@@ -137,6 +137,7 @@ class Talk:
         desk, shown, escalation = self._desk, self._shown, self._shown.escalation
         state = (
             escalation and (escalation.id, escalation.state, escalation.mode, escalation.priority, due(escalation)),
+            escalation and (escalation.snoozed_until, escalation.follow_up_on),
             shown.holder and shown.holder.id,
             shown.conversation.email,
         )

@@ -57,49 +57,102 @@ const CONFIDENCE = /** @type {const} */ ([[0.9, 'sure'], [0.7, 'likely'], [0, 'm
 
 // ---------------------------------------------------------------------------------------------------------- words
 
-/** Every text of the widget; `{0}` and `{1}` are where values go. */
+/** The languages of the catalogue. */
+const TONGUES = /** @type {const} */ (['en', 'ja']);
+/** Every text of the widget, in each of them; `{0}` and `{1}` are where values go. */
 const WORDS = {
-  en: {
-    launcher: 'Open chat', launcherUnread: 'Open chat, {0} unread', panel: 'Chat with {0}', help: 'Help', close: 'Close chat', back: 'Back', log: 'Conversation',
-    say: 'Your message', placeholder: 'Ask a question…', send: 'Send', you: 'You', bot: 'Assistant', csm: 'Customer success', system: 'Note', today: 'Today',
-    welcome: 'How can we help?', welcomeMore: 'Ask in your own words. Answers come from our help articles, and a person joins when you need one.',
-    withBot: 'Answers from our articles', withCsm: 'You are talking with {0}', typing: '{0} is typing', newBelow: 'New messages',
-    connecting: 'Connecting…', offline: 'No connection. Your messages are kept and sent later.', online: 'Connected again',
-    started: 'The chat could not be started. Trying again…', slow: 'That was quick! Your message is sent in a moment.',
-    sending: 'Sending…', sent: 'Sent', read: 'Read', failed: 'Not sent: {0}', retry: 'Try again', discard: 'Remove',
-    sure: 'Very likely your answer', likely: 'Probably your answer', maybe: 'May be your answer', from: 'From', updated: 'updated {0}', community: 'from the community',
-    helpful: 'Did this help?', yes: 'Yes, this helped', no: 'No, this did not help', thanks: 'Thank you for telling us.', also: 'Other articles',
-    article: 'Article', loading: 'Loading…', openSite: 'Open on the help site', newTab: 'opens in a new tab',
-    search: 'Search the help articles', found: 'Articles found: {0}', few: 'Type a few words.', none: 'Nothing found. Try other words, or ask in the chat.', askChat: 'Ask this in the chat',
-    used: '{0} used', progress: '{0}% done', done: 'Done', current: 'Next', due: 'by {0}', overdue: 'was due {0}',
-    queued: 'Passed on to a person', claimed: 'A person is here', returned: 'Back with the assistant', resolved: 'Resolved', expected: 'Expected by {0}',
-    email: 'Your e-mail address', emailLeave: 'Leave your e-mail address', emailWhy: 'Where can we reach you if you leave this page?', emailSave: 'Save', emailSaved: 'We will write to {0}.', emailBad: 'Please check the address.', trouble: 'That did not work. Please try again.',
-    score: '{0} of {1}', csatLow: 'Poor', csatHigh: 'Great', npsLow: 'Not likely', npsHigh: 'Very likely', comment: 'Anything to add? (optional)', submit: 'Send rating', rated: 'Thank you for your rating.',
-    unsupported: 'This message cannot be shown here.', noFiles: 'Files cannot be sent in this chat.', tooLong: '{0} characters too long',
-    menu: 'More', transcript: 'Download this conversation', sound: 'Sound for new messages', hello: 'Hello! Can we help?', dismiss: 'Dismiss',
-  },
-  ja: {
-    launcher: 'チャットを開く', launcherUnread: 'チャットを開く（未読{0}件）', panel: '{0}のチャット', help: 'ヘルプ', close: 'チャットを閉じる', back: '戻る', log: '会話',
-    say: 'メッセージ', placeholder: '質問を入力してください', send: '送信', you: 'お客様', bot: 'アシスタント', csm: 'カスタマーサクセス', system: 'お知らせ', today: '今日',
-    welcome: 'ご質問をどうぞ', welcomeMore: '普段の言葉でお尋ねください。ヘルプ記事からお答えし、必要なときは担当者が対応します。',
-    withBot: 'ヘルプ記事からお答えします', withCsm: '{0}が対応しています', typing: '{0}が入力しています', newBelow: '新しいメッセージ',
-    connecting: '接続しています…', offline: '接続がありません。メッセージは保存され、後で送信されます。', online: '再接続しました',
-    started: 'チャットを開始できませんでした。再試行しています…', slow: '送信が続いたため、少し待ってから送信します。',
-    sending: '送信中…', sent: '送信済み', read: '既読', failed: '送信できませんでした', retry: '再送する', discard: '削除する',
-    sure: '回答として有力です', likely: 'おそらく該当します', maybe: '参考になるかもしれません', from: '出典', updated: '{0}更新', community: 'コミュニティより',
-    helpful: '役に立ちましたか？', yes: 'はい、役に立ちました', no: 'いいえ、役に立ちませんでした', thanks: 'ご回答ありがとうございます。', also: '関連する記事',
-    article: '記事', loading: '読み込んでいます…', openSite: 'ヘルプサイトで開く', newTab: '新しいタブで開きます',
-    search: 'ヘルプ記事を検索', found: '{0}件の記事が見つかりました', few: '言葉を入力してください。', none: '見つかりませんでした。別の言葉で検索するか、チャットでお尋ねください。', askChat: 'チャットで質問する',
-    used: '{0}使用中', progress: '{0}%完了', done: '完了', current: '次のステップ', due: '期限：{0}', overdue: '期限超過：{0}',
-    queued: '担当者に引き継ぎました', claimed: '担当者が対応しています', returned: 'アシスタントに戻りました', resolved: '解決済み', expected: '{0}までに対応予定',
-    email: 'メールアドレス', emailLeave: 'メールアドレスを登録', emailWhy: 'ページを離れた場合のご連絡先を教えてください。', emailSave: '保存', emailSaved: '{0}にご連絡します。', emailBad: 'メールアドレスをご確認ください。', trouble: 'うまくいきませんでした。もう一度お試しください。',
-    score: '{1}段階中{0}', csatLow: '不満', csatHigh: '満足', npsLow: '可能性が低い', npsHigh: '可能性が高い', comment: 'ご意見があればお聞かせください（任意）', submit: '評価を送信', rated: '評価をありがとうございます。',
-    unsupported: 'このメッセージはここでは表示できません。', noFiles: 'このチャットではファイルを送信できません。', tooLong: '{0}文字超過しています',
-    menu: 'その他', transcript: 'この会話をダウンロード', sound: '新着メッセージの通知音', hello: 'こんにちは。何かお困りですか？', dismiss: '閉じる',
-  },
+  launcher: ['Open chat', 'チャットを開く'],
+  launcherUnread: ['Open chat, {0} unread', 'チャットを開く（未読{0}件）'],
+  panel: ['Chat with {0}', '{0}のチャット'],
+  help: ['Help', 'ヘルプ'],
+  close: ['Close chat', 'チャットを閉じる'],
+  back: ['Back', '戻る'],
+  log: ['Conversation', '会話'],
+  say: ['Your message', 'メッセージ'],
+  placeholder: ['Ask a question…', '質問を入力してください'],
+  send: ['Send', '送信'],
+  you: ['You', 'お客様'],
+  bot: ['Assistant', 'アシスタント'],
+  csm: ['Customer success', 'カスタマーサクセス'],
+  system: ['Note', 'お知らせ'],
+  today: ['Today', '今日'],
+  welcome: ['How can we help?', 'ご質問をどうぞ'],
+  welcomeMore: ['Ask in your own words. Answers come from our help articles, and a person joins when you need one.', '普段の言葉でお尋ねください。ヘルプ記事からお答えし、必要なときは担当者が対応します。'],
+  withBot: ['Answers from our articles', 'ヘルプ記事からお答えします'],
+  withCsm: ['You are talking with {0}', '{0}が対応しています'],
+  typing: ['{0} is typing', '{0}が入力しています'],
+  newBelow: ['New messages', '新しいメッセージ'],
+  connecting: ['Connecting…', '接続しています…'],
+  offline: ['No connection. Your messages are kept and sent later.', '接続がありません。メッセージは保存され、後で送信されます。'],
+  online: ['Connected again', '再接続しました'],
+  started: ['The chat could not be started. Trying again…', 'チャットを開始できませんでした。再試行しています…'],
+  slow: ['That was quick! Your message is sent in a moment.', '送信が続いたため、少し待ってから送信します。'],
+  sending: ['Sending…', '送信中…'],
+  sent: ['Sent', '送信済み'],
+  read: ['Read', '既読'],
+  failed: ['Not sent: {0}', '送信できませんでした'],
+  retry: ['Try again', '再送する'],
+  discard: ['Remove', '削除する'],
+  sure: ['Very likely your answer', '回答として有力です'],
+  likely: ['Probably your answer', 'おそらく該当します'],
+  maybe: ['May be your answer', '参考になるかもしれません'],
+  from: ['From', '出典'],
+  updated: ['updated {0}', '{0}更新'],
+  community: ['from the community', 'コミュニティより'],
+  helpful: ['Did this help?', '役に立ちましたか？'],
+  yes: ['Yes, this helped', 'はい、役に立ちました'],
+  no: ['No, this did not help', 'いいえ、役に立ちませんでした'],
+  thanks: ['Thank you for telling us.', 'ご回答ありがとうございます。'],
+  also: ['Other articles', '関連する記事'],
+  article: ['Article', '記事'],
+  loading: ['Loading…', '読み込んでいます…'],
+  openSite: ['Open on the help site', 'ヘルプサイトで開く'],
+  newTab: ['opens in a new tab', '新しいタブで開きます'],
+  search: ['Search the help articles', 'ヘルプ記事を検索'],
+  found: ['Articles found: {0}', '{0}件の記事が見つかりました'],
+  few: ['Type a few words.', '言葉を入力してください。'],
+  none: ['Nothing found. Try other words, or ask in the chat.', '見つかりませんでした。別の言葉で検索するか、チャットでお尋ねください。'],
+  askChat: ['Ask this in the chat', 'チャットで質問する'],
+  used: ['{0} used', '{0}使用中'],
+  progress: ['{0}% done', '{0}%完了'],
+  done: ['Done', '完了'],
+  current: ['Next', '次のステップ'],
+  due: ['by {0}', '期限：{0}'],
+  overdue: ['was due {0}', '期限超過：{0}'],
+  queued: ['Passed on to a person', '担当者に引き継ぎました'],
+  claimed: ['A person is here', '担当者が対応しています'],
+  returned: ['Back with the assistant', 'アシスタントに戻りました'],
+  resolved: ['Resolved', '解決済み'],
+  expected: ['Expected by {0}', '{0}までに対応予定'],
+  email: ['Your e-mail address', 'メールアドレス'],
+  emailLeave: ['Leave your e-mail address', 'メールアドレスを登録'],
+  emailWhy: ['Where can we reach you if you leave this page?', 'ページを離れた場合のご連絡先を教えてください。'],
+  emailSave: ['Save', '保存'],
+  emailSaved: ['We will write to {0}.', '{0}にご連絡します。'],
+  emailBad: ['Please check the address.', 'メールアドレスをご確認ください。'],
+  trouble: ['That did not work. Please try again.', 'うまくいきませんでした。もう一度お試しください。'],
+  score: ['{0} of {1}', '{1}段階中{0}'],
+  csatLow: ['Poor', '不満'],
+  csatHigh: ['Great', '満足'],
+  npsLow: ['Not likely', '可能性が低い'],
+  npsHigh: ['Very likely', '可能性が高い'],
+  comment: ['Anything to add? (optional)', 'ご意見があればお聞かせください（任意）'],
+  submit: ['Send rating', '評価を送信'],
+  rated: ['Thank you for your rating.', '評価をありがとうございます。'],
+  unsupported: ['This message cannot be shown here.', 'このメッセージはここでは表示できません。'],
+  noFiles: ['Files cannot be sent in this chat.', 'このチャットではファイルを送信できません。'],
+  tooLong: ['{0} characters too long', '{0}文字超過しています'],
+  menu: ['More', 'その他'],
+  transcript: ['Download this conversation', 'この会話をダウンロード'],
+  sound: ['Sound for new messages', '新着メッセージの通知音'],
+  hello: ['Hello! Can we help?', 'こんにちは。何かお困りですか？'],
+  dismiss: ['Dismiss', '閉じる'],
 };
-/** @typedef {typeof WORDS.en} Words */
-/** @typedef {keyof typeof WORDS} Lang */
+/** @typedef {Record<keyof typeof WORDS, string>} Words */
+/** @typedef {typeof TONGUES[number]} Lang */
+
+/** @param {Lang} tongue */
+const wordsIn = (tongue) => /** @type {Words} */ (Object.fromEntries(Object.entries(WORDS).map(([name, said]) => [name, said[TONGUES.indexOf(tongue)]])));
 
 /**
  * A text of the catalogue with its values in place.
@@ -139,20 +192,23 @@ const uuid = () => crypto.randomUUID?.() ?? [...crypto.getRandomValues(new Uint8
 /**
  * A DOM element. Strings become text nodes, so data is never parsed as HTML; functions become guarded listeners. A button
  * submits its form only where it says so.
- * @param {string} tag
- * @param {Record<string, string|number|boolean|null|undefined|((event: any) => any)>} [props]
- * @param {...(Node|string|null|undefined|false)} children
+ * @param {string} what its tag and classes: `div.card.small`
+ * @param {...(Node|string|null|undefined|false|Record<string, string|number|boolean|null|undefined|((event: any) => any)>)} parts
+ *   what it holds, and before it, where there are any, its attributes and listeners
  * @returns {HTMLElement}
  */
-function h(tag, props = {}, ...children) {
+function h(what, ...parts) {
+  const [tag, ...classes] = what.split('.');
   const node = document.createElement(tag);
-  if (tag === 'button') node.setAttribute('type', 'button');
-  for (const [name, value] of Object.entries(props)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (typeof value === 'function') node.addEventListener(name.slice(2), guard(value));
-    else node.setAttribute(name, value === true ? '' : String(value));
+  if (classes.length) node.className = classes.join(' ');
+  if (tag === 'button') node.setAttribute('type', tag);
+  for (const part of parts) {
+    if (typeof part === 'string' || part instanceof Node) node.append(part);
+    else for (const [name, value] of Object.entries(part || {})) {
+      if (typeof value === 'function') node.addEventListener(name.slice(2), guard(value));
+      else if (value || value === 0 || value === '') node.setAttribute(name, value === true ? '' : String(value));
+    }
   }
-  for (const child of children) if (child || child === '') node.append(child);
   return node;
 }
 
@@ -165,11 +221,10 @@ const ICONS = {
 /**
  * @param {keyof typeof ICONS} name
  * @param {string} [extra] a further class
- * @returns {SVGElement}
+ * @returns {Element}
  */
 function icon(name, extra = '') {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  const [svg, path] = ['svg', 'path'].map((tag) => document.createElementNS('http://www.w3.org/2000/svg', tag));
   svg.setAttribute('viewBox', '0 0 24 24');
   svg.setAttribute('aria-hidden', 'true');
   svg.setAttribute('class', `icon ${extra}`);
@@ -200,7 +255,7 @@ function safeUrl(href, base) {
  */
 function link(href, children, base) {
   const url = safeUrl(href, base);
-  return url ? h('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, ...children) : h('span', {}, ...children);
+  return url ? h('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, ...children) : h('span', ...children);
 }
 
 // ------------------------------------------------------------------------------------------------------- Markdown
@@ -243,7 +298,7 @@ function blocks(lines, out, base, depth) {
       out.appendChild(codeBlock(lines.slice(at + 1, stop).join('\n')));
       at = stop + 1;
     } else if (heading) {
-      out.appendChild(h('h4', {}, ...inline(heading[2], base)));
+      out.appendChild(h('h4', ...inline(heading[2], base)));
       at += 1;
     } else if (/^ {0,3}([-*_])( *\1){2,} *$/.test(line)) {
       out.appendChild(h('hr'));
@@ -261,7 +316,7 @@ function blocks(lines, out, base, depth) {
     } else {
       const from = at;
       do at += 1; while (at < lines.length && lines[at].trim() && !BLOCK.test(lines[at]) && !ITEM.test(lines[at]));
-      out.appendChild(h('p', {}, ...inline(lines.slice(from, at).map((one) => one.trimStart()).join('\n'), base)));
+      out.appendChild(h('p', ...inline(lines.slice(from, at).map((one) => one.trimStart()).join('\n'), base)));
     }
   }
 }
@@ -269,7 +324,7 @@ function blocks(lines, out, base, depth) {
 /** @param {string} text */
 function codeBlock(text) {
   // Scrolls sideways, so the keyboard must be able to reach it.
-  return h('pre', { tabindex: 0 }, h('code', {}, text));
+  return h('pre', { tabindex: 0 }, h('code', text));
 }
 
 /**
@@ -316,9 +371,9 @@ function list(lines, at, out, inner) {
 function table(lines, base) {
   const cells = (/** @type {string} */ line) => line.trim().replace(/^\||\|$/g, '').split(/(?<!\\)\|/).map((cell) => cell.trim().replace(/\\\|/g, '|'));
   const row = (/** @type {string} */ line, /** @type {string} */ tag) =>
-    h('tr', {}, ...cells(line).map((cell) => h(tag, tag === 'th' ? { scope: 'col' } : {}, ...inline(cell, base))));
-  return h('div', { class: 'wide', tabindex: 0 },
-    h('table', {}, h('thead', {}, row(lines[0], 'th')), h('tbody', {}, ...lines.slice(2).map((line) => row(line, 'td')))));
+    h('tr', ...cells(line).map((cell) => h(tag, tag === 'th' ? { scope: 'col' } : {}, ...inline(cell, base))));
+  return h('div.wide', { tabindex: 0 },
+    h('table', h('thead', row(lines[0], 'th')), h('tbody', ...lines.slice(2).map((line) => row(line, 'td')))));
 }
 
 const INLINE = new RegExp([
@@ -359,13 +414,13 @@ function inline(text, base) {
 function span(found, base) {
   const [, sign, , code, image, words, angled, address, auto, , strong, , emphasis, struck, bare, rest] = found;
   if (sign) return sign;
-  if (code) return h('code', {}, code.replace(/^ (.+) $/s, '$1'));
+  if (code) return h('code', code.replace(/^ (.+) $/s, '$1'));
   // Images are not loaded: a host page's Content Security Policy may forbid them, and they would tell a third party.
   if (words !== undefined) return image ? words : link((angled ?? address).replace(/\\(.)/g, '$1'), inline(words, base), base);
   if (auto || bare) return link(auto || bare, [(auto || bare).replace(/^mailto:/, '')], base);
-  if (strong) return h('strong', {}, ...inline(strong, base));
-  if (emphasis) return h('em', {}, ...inline(emphasis, base));
-  if (struck) return h('s', {}, ...inline(struck, base));
+  if (strong) return h('strong', ...inline(strong, base));
+  if (emphasis) return h('em', ...inline(emphasis, base));
+  if (struck) return h('s', ...inline(struck, base));
   return rest ? h('br') : found[0];
 }
 
@@ -410,7 +465,7 @@ function copy(from, to, base) {
     if (child.nodeType === Node.TEXT_NODE) to.appendChild(document.createTextNode(child.nodeValue || ''));
     if (!(child instanceof Element) || DROPPED.has(child.tagName.toUpperCase())) continue;
     const made = ALLOWED.has(child.tagName) ? allowed(child, base) : null;
-    if (made) to.appendChild(made.tagName === 'TABLE' ? h('div', { class: 'wide', tabindex: 0 }, made) : made);
+    if (made) to.appendChild(made.tagName === 'TABLE' ? h('div.wide', { tabindex: 0 }, made) : made);
     copy(child, made || to, base);
   }
 }
@@ -1158,7 +1213,7 @@ export class Thread {
 
 // ---------------------------------------------------------------------------------------------------- the drawing
 
-/** @typedef {Pick<KotaeChat, 't'|'tongue'|'read'|'choose'|'rate'|'rated'|'survey'|'emailForm'>} View what the drawing of a message uses */
+/** @typedef {Pick<KotaeChat, 't'|'tongue'|'locale'|'read'|'choose'|'rate'|'rated'|'survey'|'emailForm'>} View what the drawing of a message uses */
 
 /**
  * @param {string|number|Date} at
@@ -1170,8 +1225,10 @@ const format = (at, lang, options) => new Intl.DateTimeFormat(lang, options).for
 const clock = (at, lang) => format(at, lang, { hour: 'numeric', minute: '2-digit' });
 /** @param {string} at an ISO date @param {string} lang */
 const day = (at, lang) => format(at, lang, { year: 'numeric', month: 'short', day: 'numeric', timeZone: 'UTC' });
-/** @param {string} at @param {string} lang */
-const moment = (at, lang) => (new Date(at).toDateString() === new Date().toDateString() ? clock(at, lang) : format(at, lang, { weekday: 'short', month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' }));
+/** Words beside it may name the hour in the company's zone, so it names its own. @param {string} at @param {string} lang */
+const moment = (at, lang) => format(at, lang, {
+  ...(new Date(at).toDateString() !== new Date().toDateString() && { weekday: 'short', month: 'short', day: 'numeric' }), hour: 'numeric', minute: '2-digit', timeZoneName: 'short',
+});
 
 /**
  * @param {Citation} citation
@@ -1181,15 +1238,22 @@ const moment = (at, lang) => (new Date(at).toDateString() === new Date().toDateS
 function citationButton(citation, view, cls) {
   const detail = [citation.heading, citation.source === 'community' ? view.t.community : null].filter(Boolean).join(' · ');
   return h('button', { class: cls, lang: citation.lang, onclick: () => view.read(citation) },
-    icon('page'), h('span', { class: 'grow' }, h('span', { class: 'cite-title' }, citation.title), detail && h('span', { class: 'soft', lang: view.tongue }, detail)), icon('arrow', 'turn'));
+    icon('page'), h('span.grow', h('span.cite-title', citation.title), detail && h('span.soft', { lang: view.tongue }, detail)), icon('arrow', 'turn'));
 }
+
+/**
+ * The words of a body.
+ * @param {{text: string}} body
+ * @param {string} [cls]
+ */
+const prose = ({ text }, cls = '') => h(`div.prose.${cls}`, { dir: 'auto' }, markdown(text));
 
 /** @type {Record<string, (body: any, message: Message, view: View) => Node>} */
 const DRAW = {
   /** @param {TextBody} body */
   text(body, message) {
-    if (message.sender === 'customer') return h('div', { class: 'bubble', dir: 'auto' }, body.text);
-    return h('div', { class: 'bubble prose', dir: 'auto' }, markdown(body.text));
+    if (message.sender === 'customer') return h('div.bubble', { dir: 'auto' }, body.text);
+    return prose(body, 'bubble');
   },
 
   /** @param {AnswerBody} body */
@@ -1197,39 +1261,39 @@ const DRAW = {
     const { t } = view;
     const [cited] = body.citations;
     const [, word] = /** @type {[number, 'sure'|'likely'|'maybe']} */ (CONFIDENCE.find(([least]) => body.confidence >= least) || CONFIDENCE[2]);
-    return h('div', { class: 'card' },
-      body.note && h('p', { class: 'note', dir: 'auto' }, body.note),
-      h('p', { class: `trust ${word}` }, h('span', { class: 'dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i')), t[word]),
-      h('blockquote', { class: 'quote prose', dir: 'auto', lang: cited?.lang, cite: cited && safeUrl(cited.url) }, markdown(body.quote, cited?.url)),
+    return h('div.card',
+      body.note && h('p.note', { dir: 'auto' }, body.note),
+      h('p', { class: `trust ${word}` }, h('span.dots', { 'aria-hidden': 'true' }, h('i'), h('i'), h('i')), t[word]),
+      h('blockquote.quote.prose', { dir: 'auto', lang: cited?.lang, cite: cited && safeUrl(cited.url) }, markdown(body.quote, cited?.url)),
       ...body.citations.map((one) => citationButton(one, view, 'cite')),
-      body.alternatives?.length ? h('div', { class: 'also' }, h('p', { class: 'soft' }, t.also), ...body.alternatives.map((one) => citationButton(one, view, 'cite small'))) : null,
+      body.alternatives?.length ? h('div.also', h('p.soft', t.also), ...body.alternatives.map((one) => citationButton(one, view, 'cite small'))) : null,
       thumbs(message, view));
   },
 
   /** @param {ChoicesBody} body */
   choices(body, _, view) {
-    return h('div', {},
-      h('div', { class: 'bubble prose', dir: 'auto' }, markdown(body.text)),
-      h('div', { class: 'choices', role: 'group', 'aria-label': body.text },
-        ...body.choices.map((one) => h('button', { class: 'choice', dir: 'auto', onclick: () => view.choose(one) }, one.label))));
+    return h('div',
+      prose(body, 'bubble'),
+      h('div.choices', { role: 'group', 'aria-label': body.text },
+        ...body.choices.map((one) => h('button.choice', { dir: 'auto', onclick: () => view.choose(one) }, one.label))));
   },
 
   /** @param {AccountBody} body */
   account(body, _, view) {
-    return h('div', { class: 'card' },
-      h('div', { class: 'prose', dir: 'auto' }, markdown(body.text)),
-      h('dl', { class: 'facts' }, ...body.facts.map((fact) => h('div', {}, h('dt', {}, fact.label), h('dd', {}, fact.value), typeof fact.used === 'number' ? meter(fact, view) : null))));
+    return h('div.card',
+      prose(body),
+      h('dl.facts', ...body.facts.map((fact) => h('div', h('dt', fact.label), h('dd', fact.value), typeof fact.used === 'number' ? meter(fact, view) : null))));
   },
 
   /** @param {ChecklistBody} body */
   checklist(body, _, view) {
     const bar = h('i');
     bar.style.width = `${body.percent}%`;
-    return h('div', { class: 'card' },
-      h('div', { class: 'prose', dir: 'auto' }, markdown(body.text)),
-      h('div', { class: 'bar', role: 'progressbar', 'aria-valuenow': body.percent, 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-label': put(view.t.progress, body.percent) }, bar),
-      h('p', { class: 'soft' }, put(view.t.progress, body.percent)),
-      h('ol', { class: 'steps' }, ...body.steps.map((one) => step(one, view))));
+    return h('div.card',
+      prose(body),
+      h('div.bar', { role: 'progressbar', 'aria-valuenow': body.percent, 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-label': put(view.t.progress, body.percent) }, bar),
+      h('p.soft', put(view.t.progress, body.percent)),
+      h('ol.steps', ...body.steps.map((one) => step(one, view))));
   },
 
   /** @param {HandoverBody} body */
@@ -1237,21 +1301,21 @@ const DRAW = {
     const { t } = view;
     const ended = body.status === 'resolved' || body.status === 'returned';
     return h('div', { class: `card handover ${body.status}` },
-      h('p', { class: 'status' }, icon(ended ? 'check' : 'person'), h('strong', {}, body.status === 'claimed' && body.csm ? put(t.withCsm, body.csm) : t[body.status])),
-      h('div', { class: 'prose', dir: 'auto' }, markdown(body.text)),
-      body.expected_at && body.status === 'queued' ? h('p', { class: 'soft' }, put(t.expected, moment(body.expected_at, view.tongue))) : null,
+      h('p.status', icon(ended ? 'check' : 'person'), h('strong', body.status === 'claimed' && body.csm ? put(t.withCsm, body.csm) : t[body.status])),
+      prose(body),
+      body.expected_at && body.status === 'queued' ? h('p.soft', put(t.expected, moment(body.expected_at, view.locale))) : null,
       body.status === 'queued' ? view.emailForm() : null);
   },
 
   /** @param {SurveyBody} body */
   survey(body, message, view) {
     const { t } = view;
-    const done = () => h('p', { class: 'soft', tabindex: -1 }, t.rated);
-    if (view.rated(message.seq) !== null) return h('div', { class: 'card' }, h('p', { dir: 'auto' }, body.text), done());
+    const done = () => h('p.soft', { tabindex: -1 }, t.rated);
+    if (view.rated(message.seq) !== null) return h('div.card', h('p', { dir: 'auto' }, body.text), done());
     const name = `score-${message.seq}`;
     const scores = Array.from({ length: body.high - body.low + 1 }, (_, i) => body.low + i);
     const comment = /** @type {HTMLTextAreaElement} */ (h('textarea', { rows: 2, 'aria-label': t.comment, placeholder: t.comment, maxlength: 1000 }));
-    const more = h('div', { class: 'more', hidden: true }, comment, h('button', { class: 'primary', type: 'submit' }, t.submit));
+    const more = h('div.more', { hidden: true }, comment, h('button.primary', { type: 'submit' }, t.submit));
     const form = h('form', {
       onsubmit: (/** @type {SubmitEvent} */ event) => {
         event.preventDefault();
@@ -1260,10 +1324,10 @@ const DRAW = {
         form.replaceWith(said);
         said.focus();
       },
-    }, h('fieldset', { class: 'scores' }, h('legend', { dir: 'auto' }, body.text),
-      ...scores.map((score) => h('label', {}, h('input', { type: 'radio', name, value: score, required: true, 'aria-label': put(t.score, score, body.high), onchange: () => { more.hidden = false; more.scrollIntoView({ block: 'nearest' }); } }), h('span', { 'aria-hidden': 'true' }, String(score))))),
-    h('p', { class: 'ends soft', 'aria-hidden': 'true' }, h('span', {}, t[`${body.survey}Low`]), h('span', {}, t[`${body.survey}High`])), more);
-    return h('div', { class: 'card' }, form);
+    }, h('fieldset.scores', h('legend', { dir: 'auto' }, body.text),
+      ...scores.map((score) => h('label', h('input', { type: 'radio', name, value: score, required: true, 'aria-label': put(t.score, score, body.high), onchange: () => { more.hidden = false; more.scrollIntoView({ block: 'nearest' }); } }), h('span', { 'aria-hidden': 'true' }, String(score))))),
+    h('p.ends.soft', { 'aria-hidden': 'true' }, h('span', t[`${body.survey}Low`]), h('span', t[`${body.survey}High`])), more);
+    return h('div.card', form);
   },
 };
 
@@ -1275,37 +1339,37 @@ const DRAW = {
 function draw(message, view) {
   const body = /** @type {any} */ (message.body);
   const known = Object.hasOwn(DRAW, body?.type) ? DRAW[body.type] : null;
-  return known ? known(body, message, view) : h('div', { class: 'bubble', dir: 'auto' }, String(body?.text ?? view.t.unsupported));
+  return known ? known(body, message, view) : h('div.bubble', { dir: 'auto' }, String(body?.text ?? view.t.unsupported));
 }
 
 /** @param {Fact} fact @param {View} view */
 function meter(fact, view) {
   const used = /** @type {number} */ (fact.used);
-  const words = put(view.t.used, new Intl.NumberFormat(view.tongue, { style: 'percent', maximumFractionDigits: 0 }).format(used));
+  const words = put(view.t.used, new Intl.NumberFormat(view.locale, { style: 'percent', maximumFractionDigits: 0 }).format(used));
   const bar = h('i');
   bar.style.width = `${Math.min(100, used * 100)}%`;
-  return h('dd', { class: 'used' },
+  return h('dd.used',
     h('span', { class: `bar ${used >= 1 ? 'full' : used >= 0.8 ? 'near' : ''}`, role: 'meter', 'aria-label': fact.label, 'aria-valuenow': Math.min(100, Math.round(used * 100)), 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuetext': words }, bar),
-    h('span', { class: 'soft' }, words));
+    h('span.soft', words));
 }
 
 /** @param {Step} one @param {View} view */
 function step(one, view) {
   const { t } = view;
-  const due = one.due && !one.done ? put(one.overdue ? t.overdue : t.due, day(one.due, view.tongue)) : null;
+  const due = one.due && !one.done ? put(one.overdue ? t.overdue : t.due, day(one.due, view.locale)) : null;
   const state = one.done ? t.done : one.current ? t.current : null;
   const detail = h('span', { class: `soft ${one.overdue && !one.done ? 'late' : ''}` }, [state, due].filter(Boolean).join(' · '));
-  const inside = [h('span', { class: 'tick' }, one.done && icon('check')), h('span', { class: 'grow' }, h('span', {}, one.title), detail)];
+  const inside = [h('span.tick', one.done && icon('check')), h('span.grow', h('span', one.title), detail)];
   const linked = one.article;
   return h('li', { class: one.done ? 'done' : one.current ? 'current' : '', 'aria-current': one.current ? 'step' : null },
-    linked ? h('button', { onclick: () => view.read(linked) }, ...inside, icon('arrow', 'turn')) : h('span', { class: 'plain' }, ...inside));
+    linked ? h('button', { onclick: () => view.read(linked) }, ...inside, icon('arrow', 'turn')) : h('span.plain', ...inside));
 }
 
 /** @param {Message} message @param {View} view */
 function thumbs(message, view) {
   const { t } = view;
   const said = view.rated(message.seq);
-  const told = h('span', { class: 'soft', role: 'status' }, said === null ? '' : t.thanks);
+  const told = h('span.soft', { role: 'status' }, said === null ? '' : t.thanks);
   const button = (/** @type {boolean} */ helpful) => h('button', {
     class: `thumb ${helpful ? '' : 'upside'}`, 'aria-pressed': String(said === helpful), 'aria-label': helpful ? t.yes : t.no, title: helpful ? t.yes : t.no,
     onclick: () => {
@@ -1315,7 +1379,7 @@ function thumbs(message, view) {
     },
   }, icon('up'));
   const both = [button(true), button(false)];
-  return h('div', { class: 'thumbs', role: 'group', 'aria-label': t.helpful }, h('span', { class: 'soft' }, t.helpful), ...both, told);
+  return h('div.thumbs', { role: 'group', 'aria-label': t.helpful }, h('span.soft', t.helpful), ...both, told);
 }
 
 /**
@@ -1395,7 +1459,7 @@ p, dl, dd, ol, ul, blockquote, fieldset { margin: 0; padding: 0; border: 0; }
   border-radius: 50%; border-end-end-radius: 8px; box-shadow: var(--shade); transition: transform .18s; }
 :host([position=start]) .launcher { border-radius: 50%; border-end-start-radius: 8px; }
 .menu { position: absolute; z-index: 2; top: 52px; inset-inline-end: 14px; padding: 6px; border-radius: 12px; box-shadow: var(--shade); display: grid; }
-.menu button { gap: 10px; padding: 8px 12px; border-radius: 8px; } .menu [aria-pressed=false] .icon { visibility: hidden; }
+.menu button { padding: 8px 12px; border-radius: 8px; } .menu [aria-pressed=false] .icon { visibility: hidden; }
 .hits { display: grid; gap: 8px; margin-top: 10px; } [role=search] { display: grid; margin-bottom: 10px; } .hits + .choice { margin-top: 12px; align-self: flex-start; } [type=search] { min-height: 43px; } [type=search]:focus-visible { outline-offset: -1px; border-color: var(--ink); }
 .greeting { position: fixed; z-index: var(--kotae-z, 2147483000); bottom: calc(var(--kotae-bottom, 22px) + 72px); inset-inline-end: var(--kotae-side, 22px); max-width: min(300px, 100vw - 44px); gap: 6px; padding: 8px 8px 8px 16px; border-radius: 16px; border-end-end-radius: 4px; box-shadow: var(--shade); animation: rise .22s; }
 .launcher:hover { transform: translateY(-2px); }
@@ -1411,13 +1475,13 @@ p, dl, dd, ol, ul, blockquote, fieldset { margin: 0; padding: 0; border: 0; }
 .panel.whole { inset: 0; width: 100vw; height: var(--view, 100dvh); border: 0; border-radius: 0; }
 .view { flex: 1; min-height: 0; }
 
-header { position: relative; gap: 10px; padding: max(14px, env(safe-area-inset-top)) 0 12px; padding-inline: 18px 14px; background: var(--paper); border-bottom: 1px solid var(--line); }
-.mark { width: 34px; height: 34px; border-radius: 50%; border-end-end-radius: 6px; font: 600 15px/1 var(--serif); flex: none; }
+header { position: relative; padding: max(14px, env(safe-area-inset-top)) 0 12px; padding-inline: 18px 14px; background: var(--paper); border-bottom: 1px solid var(--line); }
+.mark { width: 34px; height: 34px; border-radius: 50%; border-end-end-radius: 6px; font: 600 15px/1 var(--serif); }
 .mark.person { border-radius: 50%; border-end-end-radius: 50%; background: var(--seal); color: var(--on-seal); }
 h2 { margin: 0; font: 600 17px/1.3 var(--serif); }
 h2:focus { outline: none; }
 header .soft { display: block; line-height: 1.35; }
-.tool { width: 36px; height: 36px; border-radius: 10px; flex: none; margin-inline-start: -8px; }
+.tool { width: 36px; height: 36px; border-radius: 10px; margin-inline-start: -8px; }
 
 .banner { padding: 8px 18px; background: var(--wash); color: var(--text); border-bottom: 1px solid var(--line); }
 .scroll { flex: 1; min-height: 0; overflow: hidden auto; overscroll-behavior: contain; padding: 16px 18px 8px; position: relative; }
@@ -1460,7 +1524,7 @@ header .soft { display: block; line-height: 1.35; }
 .dots i { width: 7px; height: 7px; border-radius: 50%; background: currentColor; }
 .likely .dots i:last-child, .maybe .dots i:not(:first-child) { background: none; box-shadow: inset 0 0 0 1.5px currentColor; opacity: .55; }
 .quote { padding-inline-start: 14px; border-inline-start: 3px solid var(--ink); }
-.cite, .steps button { gap: 10px; width: 100%; padding: 9px 10px; border-radius: 10px; border: 1px solid var(--line); background: var(--paper); line-height: 1.4; }
+.cite, .steps button { width: 100%; padding: 9px 10px; border-radius: 10px; border: 1px solid var(--line); background: var(--paper); line-height: 1.4; }
 .cite:hover, .steps button:hover { border-color: var(--ink); }
 .cite > .icon:first-child { color: var(--ink); } .cite > .icon:last-child, .steps .turn { color: var(--soft); width: 1em; }
 .cite-title { display: block; font-weight: 600; } .cite .soft { display: block; }
@@ -1479,17 +1543,17 @@ header .soft { display: block; line-height: 1.35; }
 .facts > div { display: flex; flex-wrap: wrap; gap: 2px 14px; justify-content: space-between; padding-block: 8px; border-top: 1px solid var(--line); }
 .facts > div:last-child { padding-bottom: 0; }
 .facts dt { color: var(--soft); } .facts dd { font-weight: 600; text-align: end; flex: 1 1 auto; font-variant-numeric: tabular-nums; }
-.facts .used { gap: 10px; flex: 1 0 100%; font-weight: 400; }
+.facts .used { flex: 1 0 100%; font-weight: 400; }
 .bar { display: block; flex: 1; height: 7px; min-height: 7px; border-radius: 4px; background: var(--wash); box-shadow: inset 0 0 0 1px var(--line); overflow: hidden; } .bar i { display: block; height: 100%; border-radius: 4px; background: var(--ink); }
 .bar.near i { background: var(--warn); } .bar.full i { background: var(--seal); }
 .steps { list-style: none; gap: 4px; }
-.steps button { border-color: transparent; background: none; padding: 7px 6px; } .steps .plain { gap: 10px; padding: 7px; }
+.steps button { border-color: transparent; background: none; padding: 7px 6px; } .steps .plain { padding: 7px; }
 .steps .current > * { background: var(--wash); } .steps .soft { display: block; line-height: 1.3; }
-.tick { width: 22px; height: 22px; border-radius: 50%; border: 1.5px solid var(--edge); flex: none; } .tick .icon { width: 14px; stroke-width: 2.6; }
+.tick { width: 22px; height: 22px; border-radius: 50%; border: 1.5px solid var(--edge); } .tick .icon { width: 14px; stroke-width: 2.6; }
 .done .tick { background: var(--good); border-color: var(--good); color: var(--card); } .current .tick { border-color: var(--ink); box-shadow: inset 0 0 0 4px var(--card), inset 0 0 0 11px var(--ink); } .late { color: var(--seal); }
 .handover .status { gap: 9px; color: var(--ink); } .handover.claimed .status { color: var(--seal); } .handover.resolved .status, .handover.returned .status { color: var(--good); }
 .ask { gap: 6px; border-top: 1px solid var(--line); padding-top: 10px; } .ask div { display: flex; gap: 8px; }
-.ask input { flex: 1; min-width: 0; }
+.ask input { flex: 1; min-width: 0; } .pending + .ask { margin-top: 14px; }
 input[type=email], input[type=search], .more textarea { padding: 7px 11px; border-radius: 10px; border: 1px solid var(--edge); background: var(--card); resize: vertical; }
 .primary { padding: 7px 16px; border-radius: 10px; font-weight: 600; align-self: flex-start; }
 .scores { display: flex; flex-wrap: wrap; gap: 4px; min-width: 0; } .scores legend { margin-bottom: 10px; padding: 0; }
@@ -1516,16 +1580,18 @@ input[type=email], input[type=search], .more textarea { padding: 7px 11px; borde
 .compose textarea { flex: 1; min-width: 0; resize: none; border: 1px solid var(--edge); border-radius: 14px; background: var(--card); padding: 9px 13px; max-height: 132px; min-height: 43px; line-height: 1.5; }
 .whole .compose textarea { font-size: 16px; }
 .compose textarea:focus-visible { outline-offset: -1px; border-color: var(--ink); } ::placeholder { color: var(--soft); opacity: 1; }
-.send { width: 43px; height: 43px; border-radius: 14px; flex: none; } .send[aria-disabled=true] { background: var(--wash); color: var(--soft); cursor: default; }
+.send { width: 43px; height: 43px; border-radius: 14px; } .send[aria-disabled=true] { background: var(--wash); color: var(--soft); cursor: default; }
 .hint { padding: 0 18px 8px; color: var(--seal); background: var(--paper); }
 @media (pointer: coarse) { .tool, .thumb { width: 44px; height: 44px; } .choice, .menu button, .primary { min-height: 44px; } }
 @media (prefers-reduced-motion: reduce) { *, ::before, ::after { animation: none !important; transition: none !important; } }
-@media (forced-colors: active) { .launcher, .bubble, .send, .primary { border: 1px solid; } .bar i, .scores :checked + span { background: Highlight; } }
+@media (forced-colors: active) { .launcher, .bubble, .send, .primary, .dots i, .badge { border: 1px solid; } .bar i, .scores :checked + span { background: Highlight; } .dots i, .typing i { background: CanvasText; } .taken, .current .tick { border-color: Highlight; } }
 @media print { .frame { display: none; } }
 `;
 
 // -------------------------------------------------------------------------------------------------------- element
 
+/** What the panel shows, one at a time. */
+const VIEWS = /** @type {const} */ (['chat', 'search', 'article']);
 /** Where this file came from is where the server is. */
 const HOME = new URL('.', import.meta.url).href;
 
@@ -1544,9 +1610,11 @@ export class KotaeChat extends HTMLElement {
   /** @type {Thread} there from the first time the element is in a page */
   thread = /** @type {any} */ (null);
   /** @type {Words} */
-  t = WORDS.en;
+  t = wordsIn('en');
   /** @type {Lang} */
   tongue = 'en';
+  /** Its variety that this browser is set to: a British clock says 14:05 and not 2:05 PM. */
+  locale = 'en';
   company = '';
   /** @type {string[]} */
   languages = [];
@@ -1554,7 +1622,7 @@ export class KotaeChat extends HTMLElement {
   fallback = undefined;
   /** @type {Promise<void>|null} */
   introduced = null;
-  frame = h('div', { class: 'frame' });
+  frame = h('div.frame');
   /** @type {Record<string, any>} the parts of the drawing */
   ui = {};
   /** @type {(() => void)[]} */
@@ -1712,7 +1780,7 @@ export class KotaeChat extends HTMLElement {
   /** The page's wish, else the page's own language, else the browser's: of those, the first the company speaks. */
   language() {
     const wishes = [this.getAttribute('lang'), document.documentElement.lang, ...navigator.languages, this.fallback].map((one) => (one || '').slice(0, 2).toLowerCase());
-    return /** @type {Lang} */ (wishes.find((one) => one in WORDS && (!this.languages.length || this.languages.includes(one))) || 'en');
+    return /** @type {Lang} */ (wishes.find((one) => TONGUES.some((each) => each === one) && (!this.languages.length || this.languages.includes(one))) || 'en');
   }
 
   // -- the parts
@@ -1726,7 +1794,8 @@ export class KotaeChat extends HTMLElement {
     const focused = this.root.activeElement;
     const draft = changed || !ui.say ? '' : ui.say.value;
     this.tongue = thread.lang = this.language();
-    this.t = WORDS[this.tongue];
+    this.t = wordsIn(this.tongue);
+    this.locale = navigator.languages.find((one) => one.slice(0, 2) === this.tongue) ?? this.tongue;
     if (!ui.panel) this.buildFrame();
     ui.panel.lang = ui.launcher.lang = this.tongue;
     ui.panel.replaceChildren(this.buildChat(), this.buildSearch(), this.buildArticle());
@@ -1751,10 +1820,22 @@ export class KotaeChat extends HTMLElement {
   /** The parts that stay for good: the dialog, so that it stays open, and its button. */
   buildFrame() {
     const { ui } = this;
-    ui.badge = h('span', { class: 'badge', hidden: true, 'aria-hidden': 'true' });
-    ui.launcher = h('button', { class: 'launcher', part: 'launcher', 'aria-haspopup': 'dialog', 'data-icon': 'chat', hidden: this.hasAttribute('no-launcher'), onclick: () => (this.isOpen ? this.close() : this.open()) }, icon('chat'), ui.badge);
-    ui.panel = h('dialog', { class: 'panel' });
-    this.listenPanel(ui.panel);
+    ui.badge = h('span.badge', { hidden: true, 'aria-hidden': 'true' });
+    ui.launcher = h('button.launcher', { part: 'launcher', 'aria-haspopup': 'dialog', 'data-icon': 'chat', hidden: this.hasAttribute('no-launcher'), onclick: () => (this.isOpen ? this.close() : this.open()) }, icon('chat'), ui.badge);
+    ui.panel = h('dialog.panel', {
+      onkeydown: (event) => {
+        event.stopPropagation(); // the page's own shortcuts are not meant
+        if (event.key !== 'Escape' || event.isComposing) return;
+        event.preventDefault();
+        if (!ui.menu.hidden) { this.toggleMenu(false); ui.more.focus(); }
+        else if (ui.chat.hidden) this.leave();
+        else this.close();
+      },
+      onclick: (event) => { if (![ui.menu, ui.more].some((one) => event.composedPath().includes(one))) this.toggleMenu(false); },
+      oncancel: (event) => { if (event.target === ui.panel) { event.preventDefault(); this.close(); } },
+      ondragover: (event) => event.preventDefault(),
+      ondrop: (event) => this.refuseFiles(event, event.dataTransfer),
+    });
     this.frame.replaceChildren(ui.launcher, ui.panel);
   }
 
@@ -1766,25 +1847,25 @@ export class KotaeChat extends HTMLElement {
    * @param {Record<string, any>} [more]
    */
   tool(name, label, onclick, more = {}) {
-    return h('button', { class: 'tool', 'aria-label': label, title: label, onclick, ...more }, icon(name, 'turn'));
+    return h('button.tool', { 'aria-label': label, title: label, onclick, ...more }, icon(name, 'turn'));
   }
 
   buildChat() {
     const { t, ui } = this;
-    ui.mark = h('span', { class: 'mark', 'aria-hidden': 'true' });
+    ui.mark = h('span.mark', { 'aria-hidden': 'true' });
     ui.title = h('h2', { tabindex: -1 });
-    ui.holder = h('span', { class: 'soft' });
-    ui.banner = h('div', { class: 'banner', hidden: true });
-    ui.log = h('div', { class: 'log', role: 'log', 'aria-label': t.log, 'aria-live': 'off' });
-    ui.pending = h('div', { class: 'log pending' });
-    ui.typing = h('div', { class: 'typing', hidden: true }, h('i'), h('i'), h('i'), h('span'));
-    ui.below = h('button', { class: 'below', hidden: true, onclick: () => this.scrollDown(true) }, t.newBelow, icon('down'));
-    ui.scroll = h('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': t.log, onscroll: () => this.scrolled() }, this.buildWelcome(), ui.log, ui.pending, ui.typing, ui.below);
+    ui.holder = h('span.soft');
+    ui.banner = h('div.banner', { hidden: true });
+    ui.log = h('div.log', { role: 'log', 'aria-label': t.log, 'aria-live': 'off' });
+    ui.pending = h('div.log.pending');
+    ui.typing = h('div.typing', { hidden: true }, h('i'), h('i'), h('i'), h('span'));
+    ui.below = h('button.below', { hidden: true, onclick: () => this.scrollDown(true) }, t.newBelow, icon('down'));
+    ui.scroll = h('div.scroll', { tabindex: 0, role: 'group', 'aria-label': t.log, onscroll: () => this.scrolled() }, this.buildWelcome(), ui.log, ui.pending, ui.typing, ui.below);
     new ResizeObserver(() => { if (this.stuck) this.scrollDown(); }).observe(ui.scroll); // the keyboard, a banner, a longer draft
-    ui.status = h('div', { class: 'vh', role: 'status' });
-    ui.receipt = h('div', { class: 'state' });
-    ui.chat = h('section', { class: 'view' },
-      h('header', {}, ui.mark, h('div', { class: 'grow' }, ui.title, ui.holder),
+    ui.status = h('div.vh', { role: 'status' });
+    ui.receipt = h('div.state');
+    ui.chat = h('section.view',
+      h('header', ui.mark, h('div.grow', ui.title, ui.holder),
         this.tool('search', t.search, () => this.look()), ...this.buildMenu(), this.tool('close', t.close, () => this.close())),
       ui.banner, ui.scroll, this.buildComposer(), ui.status);
     return ui.chat;
@@ -1793,8 +1874,8 @@ export class KotaeChat extends HTMLElement {
   /** What an empty conversation begins with: who answers here, and the other way to an answer. */
   buildWelcome() {
     const { t } = this;
-    return h('div', { class: 'welcome' }, h('h3', {}, t.welcome), h('p', { class: 'soft' }, t.welcomeMore),
-      h('button', { class: 'cite', onclick: () => this.look() }, icon('search'), h('span', { class: 'grow' }, t.search), icon('arrow', 'turn')));
+    return h('div.welcome', h('h3', t.welcome), h('p.soft', t.welcomeMore),
+      h('button.cite', { onclick: () => this.look() }, icon('search'), h('span.grow', t.search), icon('arrow', 'turn')));
   }
 
   /** Opens the search. */
@@ -1812,14 +1893,13 @@ export class KotaeChat extends HTMLElement {
       thread.keep.set('sound', on || null);
       sound.setAttribute('aria-pressed', String(on));
       if (on) chime();
-    } }, h('span', { class: 'grow' }, t.sound), icon('check'));
-    ui.address = null;
+    } }, h('span.grow', t.sound), icon('check'));
     ui.leave = item(t.emailLeave, () => {
-      if (!ui.address?.elements.length) ui.pending.after(ui.address = this.emailForm(true)); // one that is open may have words in it
-      this.scrollDown();
-      ui.address.elements[0].focus();
+      const open = () => [...ui.scroll.querySelectorAll('.ask input')].at(-1);
+      if (!open()) ui.pending.after(this.emailForm(true)); // one that is open may have words in it
+      open().focus();
     });
-    ui.menu = h('div', { class: 'menu', hidden: true }, item(t.transcript, () => this.download()), ui.leave, sound);
+    ui.menu = h('div.menu', { hidden: true }, item(t.transcript, () => this.download()), ui.leave, sound);
     ui.more = this.tool('more', t.menu, () => this.toggleMenu(ui.menu.hidden), { 'aria-expanded': 'false' });
     return [ui.more, ui.menu];
   }
@@ -1843,16 +1923,16 @@ export class KotaeChat extends HTMLElement {
         this.submit();
       },
       onpaste: (event) => this.refuseFiles(event, event.clipboardData) });
-    ui.send = h('button', { class: 'send', type: 'submit', 'aria-label': t.send, title: t.send, 'aria-disabled': 'true' }, icon('send'));
-    ui.hint = h('div', { class: 'hint', id: 'hint', role: 'alert', hidden: true });
-    return h('div', {}, h('form', { class: 'compose', onsubmit: (event) => { event.preventDefault(); this.submit(); } }, ui.say, ui.send), ui.hint);
+    ui.send = h('button.send', { type: 'submit', 'aria-label': t.send, title: t.send, 'aria-disabled': 'true' }, icon('send'));
+    ui.hint = h('div.hint', { id: 'hint', role: 'alert', hidden: true });
+    return h('div', h('form.compose', { onsubmit: (event) => { event.preventDefault(); this.submit(); } }, ui.say, ui.send), ui.hint);
   }
 
   buildArticle() {
     const { t, ui } = this;
-    ui.paper = h('div', { class: 'scroll paper', tabindex: 0 });
-    ui.onward = h('div', { class: 'onward' });
-    ui.article = h('section', { class: 'view', hidden: true }, this.bar(t.article), ui.paper, ui.onward);
+    ui.paper = h('div.scroll.paper', { tabindex: 0 });
+    ui.onward = h('div.onward');
+    ui.article = h('section.view', { hidden: true }, this.bar(t.article), ui.paper, ui.onward);
     return ui.article;
   }
 
@@ -1862,38 +1942,22 @@ export class KotaeChat extends HTMLElement {
       clearTimeout(this.timers.search);
       this.timers.search = setTimeout(guard(() => this.find()), 250);
     } });
-    ui.count = h('p', { class: 'soft', role: 'status' }, t.few);
-    ui.hits = h('div', { class: 'hits' });
-    ui.askChat = h('button', { class: 'choice', hidden: true, onclick: () => {
+    ui.count = h('p.soft', { role: 'status' }, t.few);
+    ui.hits = h('div.hits');
+    ui.askChat = h('button.choice', { hidden: true, onclick: () => {
       this.show('chat');
       ui.say.value = ui.query.value.trim();
       this.typed();
       ui.say.focus();
     } }, t.askChat);
-    ui.search = h('section', { class: 'view', hidden: true }, this.bar(t.search), h('div', { class: 'scroll' },
+    ui.search = h('section.view', { hidden: true }, this.bar(t.search), h('div.scroll',
       h('form', { role: 'search', onsubmit: (event) => { event.preventDefault(); return this.find(); } }, ui.query), ui.count, ui.hits, ui.askChat));
     return ui.search;
   }
 
   /** @param {string} title */
   bar(title) {
-    return h('header', {}, this.tool('back', this.t.back, () => this.leave()), h('h2', { class: 'grow' }, title), this.tool('close', this.t.close, () => this.close()));
-  }
-
-  /** @param {HTMLElement} panel */
-  listenPanel(panel) {
-    panel.addEventListener('keydown', guard((event) => {
-      event.stopPropagation(); // the page's own shortcuts are not meant
-      if (event.key !== 'Escape' || event.isComposing) return;
-      event.preventDefault();
-      if (!this.ui.menu.hidden) { this.toggleMenu(false); this.ui.more.focus(); }
-      else if (this.ui.chat.hidden) this.leave();
-      else this.close();
-    }));
-    panel.addEventListener('click', guard((event) => { if (!event.composedPath().some((/** @type {EventTarget} */ one) => one === this.ui.menu || one === this.ui.more)) this.toggleMenu(false); }));
-    panel.addEventListener('cancel', guard((event) => { if (event.target === panel) { event.preventDefault(); this.close(); } }));
-    panel.addEventListener('dragover', (event) => event.preventDefault());
-    panel.addEventListener('drop', guard((event) => this.refuseFiles(event, event.dataTransfer)));
+    return h('header', this.tool('back', this.t.back, () => this.leave()), h('h2.grow', title), this.tool('close', this.t.close, () => this.close()));
   }
 
   /** @param {Event} event @param {DataTransfer|null} data */
@@ -1931,16 +1995,21 @@ export class KotaeChat extends HTMLElement {
   /** @param {'chat'|'search'|'article'} name */
   show(name) {
     const { ui } = this;
-    const from = ['chat', 'search', 'article'].find((one) => !ui[one].hidden);
-    if (from !== name && name !== 'chat') ui[name].from = { name: from, focus: this.root.activeElement };
-    for (const one of ['chat', 'search', 'article']) ui[one].hidden = one !== name;
+    const from = VIEWS.find((one) => !ui[one].hidden);
+    if (from !== name) ui[name].from = { name: from, focus: this.root.activeElement };
+    this.turn(name);
+  }
+
+  /** @param {string} name of the view that is seen from now on */
+  turn(name) {
+    for (const one of VIEWS) this.ui[one].hidden = one !== name;
   }
 
   /** Back to the view before, and to where focus was. */
   leave() {
     const { ui } = this;
     const { from } = ui.article.hidden ? ui.search : ui.article;
-    for (const one of ['chat', 'search', 'article']) ui[one].hidden = one !== from.name;
+    this.turn(from.name);
     (from.focus?.isConnected ? from.focus : ui.say).focus();
     this.seeAll();
   }
@@ -1996,16 +2065,16 @@ export class KotaeChat extends HTMLElement {
    * @returns {HTMLElement[]} its row, after a line with the date where that is another
    */
   row(message) {
-    const { t, tongue, previous } = this;
+    const { t, locale, previous } = this;
     const date = (/** @type {string|number} */ at) => new Date(at).toDateString();
     const today = date(message.created_at) === date(Date.now());
     const newDay = !previous || date(previous.created_at) !== date(message.created_at);
     const first = newDay || previous.sender !== message.sender || previous.name !== message.name || Date.parse(message.created_at) - Date.parse(previous.created_at) > 6e5;
     const quiet = message.sender === 'customer' || message.sender === 'system' || !first;
-    const by = h('div', { class: quiet ? 'vh' : 'by' }, h('b', {}, this.nameOf(message)), ' ', h('time', { datetime: message.created_at }, clock(message.created_at, tongue)));
+    const by = h('div', { class: quiet ? 'vh' : 'by' }, h('b', this.nameOf(message)), ' ', h('time', { datetime: message.created_at }, clock(message.created_at, locale)));
     const row = h('div', { class: `row ${message.sender} ${first ? 'first' : ''}`, 'data-seq': message.seq }, by, draw(message, this));
     this.previous = message;
-    return newDay ? [h('div', { class: 'day' }, today ? t.today : format(message.created_at, tongue, { weekday: 'long', month: 'long', day: 'numeric' })), row] : [row];
+    return newDay ? [h('div.day', today ? t.today : format(message.created_at, locale, { weekday: 'long', month: 'long', day: 'numeric' })), row] : [row];
   }
 
   /** @param {Message} message */
@@ -2034,10 +2103,10 @@ export class KotaeChat extends HTMLElement {
     const { thread, t } = this;
     const button = (/** @type {string} */ label, /** @type {() => void} */ act) => h('button', { onclick: () => { this.ui.say.focus(); act(); } }, label);
     const state = item.failed
-      ? h('div', { class: 'state failed' }, h('span', { role: 'alert' }, put(t.failed, item.failed)),
+      ? h('div.state.failed', h('span', { role: 'alert' }, put(t.failed, item.failed)),
         button(t.retry, () => thread.queue({ ...item, failed: undefined })), button(t.discard, () => thread.unqueue(item.client_id)))
-      : h('div', { class: 'state' }, t.sending);
-    return h('div', { class: 'row customer waiting first', 'data-key': key }, h('div', { class: 'bubble', dir: 'auto' }, item.text), state);
+      : h('div.state', t.sending);
+    return h('div.row.customer.waiting.first', { 'data-key': key }, h('div.bubble', { dir: 'auto' }, item.text), state);
   }
 
   /** Buttons are for now: once something was said after them, be it still on its way, they only show what was taken. */
@@ -2254,8 +2323,8 @@ export class KotaeChat extends HTMLElement {
     const { t, thread } = this;
     if (!wanted && (thread.known || thread.note('email'))) return h('span', { hidden: true });
     const field = /** @type {HTMLInputElement} */ (h('input', { type: 'email', autocomplete: 'email', 'aria-label': t.email, placeholder: t.email }));
-    const told = h('p', { class: 'soft', role: 'status' }, t.emailWhy);
-    const form = h('form', { class: 'ask', novalidate: true, onsubmit: async (event) => {
+    const told = h('p.soft', { role: 'status' }, t.emailWhy);
+    const form = h('form.ask', { novalidate: true, onsubmit: async (event) => {
       event.preventDefault();
       const email = field.value.trim();
       const valid = Boolean(email) && field.checkValidity();
@@ -2272,7 +2341,7 @@ export class KotaeChat extends HTMLElement {
       } catch (error) {
         told.textContent = error instanceof Refused && !error.passing ? t.emailBad : t.trouble;
       }
-    } }, told, h('div', {}, field, h('button', { class: 'primary', type: 'submit' }, t.emailSave)));
+    } }, told, h('div', field, h('button.primary', { type: 'submit' }, t.emailSave)));
     return form;
   }
 
@@ -2283,9 +2352,9 @@ export class KotaeChat extends HTMLElement {
   async read(citation) {
     const { t, ui, tongue } = this;
     const title = h('h2', { tabindex: -1, lang: citation.lang }, citation.title);
-    const body = h('div', { class: 'prose', dir: 'auto', lang: citation.lang }, h('p', { class: 'vh' }, t.loading), ...[0, 1, 2].map(() => h('i', { class: 'ghost' })));
-    ui.paper.replaceChildren(title, h('p', { class: 'soft' }, citation.updated ? put(t.updated, day(citation.updated, tongue)) : ''), body);
-    ui.onward.replaceChildren(link(citation.url, [h('span', { class: 'grow' }, t.openSite), icon('out'), h('span', { class: 'vh' }, t.newTab)]));
+    const body = h('div.prose', { dir: 'auto', lang: citation.lang }, h('p.vh', t.loading), ...[0, 1, 2].map(() => h('i.ghost')));
+    ui.paper.replaceChildren(title, h('p.soft', citation.updated ? put(t.updated, day(citation.updated, this.locale)) : ''), body);
+    ui.onward.replaceChildren(link(citation.url, [h('span.grow', t.openSite), icon('out'), h('span.vh', t.newTab)]));
     ui.onward.hidden = !safeUrl(citation.url);
     this.show('article');
     ui.paper.scrollTop = 0;
@@ -2322,7 +2391,7 @@ export class KotaeChat extends HTMLElement {
 
   /** The conversation as a text file. */
   download() {
-    const lines = this.thread.log.map((one) => `[${format(one.created_at, this.tongue, { dateStyle: 'medium', timeStyle: 'short' })}] ${this.nameOf(one)}\n${plain(one.body, this.t)}\n`);
+    const lines = this.thread.log.map((one) => `[${format(one.created_at, this.locale, { dateStyle: 'medium', timeStyle: 'short' })}] ${this.nameOf(one)}\n${plain(one.body, this.t)}\n`);
     const href = URL.createObjectURL(new Blob([lines.join('\n')], { type: 'text/plain;charset=utf-8' }));
     h('a', { href, download: `${(this.company || 'chat').toLowerCase()}-${new Date().toISOString().slice(0, 10)}.txt` }).click();
     setTimeout(() => URL.revokeObjectURL(href), 1000);
@@ -2340,8 +2409,8 @@ export class KotaeChat extends HTMLElement {
   /** @param {string} text */
   greet(text) {
     if (this.isOpen || this.thread.state || !this.isConnected) return;
-    this.ui.greeting = h('div', { class: 'greeting', role: 'status', lang: this.tongue },
-      h('button', { class: 'grow', dir: 'auto', onclick: () => this.open() }, text), this.tool('close', this.t.dismiss, () => this.ungreet()));
+    this.ui.greeting = h('div.greeting', { role: 'status', lang: this.tongue },
+      h('button.grow', { dir: 'auto', onclick: () => this.open() }, text), this.tool('close', this.t.dismiss, () => this.ungreet()));
     this.frame.append(this.ui.greeting);
     this.fire('greeting', text);
   }

@@ -200,10 +200,12 @@ async def test_priority_aside_and_again(sign_in: SignIn, database: Database, com
     await page.click("[data-do=aside]")
     await page.click("[data-do=dialog-aside_do]")
     await expect(page.locator(".notice").filter(has_text="Put aside.")).to_be_visible()
+    await expect(page.locator(".talk-title")).to_contain_text("aside until")
     await page.click("[data-do=more-actions]")
     await page.click("[data-do=again]")
     await page.click("[data-do=dialog-again_do]")
     await expect(page.locator(".notice").filter(has_text="on that day")).to_be_visible()
+    await expect(page.locator(".talk-title")).to_contain_text("follow up on 20")
     async with database.begin() as session:
         found = await queue.existing(session, raised.id)
         assert found.priority == 1

@@ -231,3 +231,19 @@ def test_words_read_from_the_left_stay_so_where_the_page_reads_from_the_right(vi
     assert one is not None
     assert other is not None
     assert one["x"] > other["x"]
+
+
+def test_forced_colours_take_no_meaning_away(browser: Browser, visit: Visit) -> None:
+    """How sure an answer is, the choice that was taken and who speaks are to be seen where the reader's own few colours rule."""
+    context = browser.new_context(forced_colors="active", locale="en-GB")
+    page = visit(within=context)
+    page.evaluate("kotae.open()")
+    ask(page, "limit")
+    dots = page.locator(".dots i")
+    expect(dots).to_have_count(3)
+    ground = "it => getComputedStyle(it).backgroundColor"
+    paper = page.locator(".card").first.evaluate(ground)
+    assert [one.evaluate(ground) == paper for one in dots.all()] == [False, False, False]
+    for bubble in page.locator(".bubble").all():
+        assert bubble.evaluate("it => parseFloat(getComputedStyle(it).borderTopWidth)") >= 1
+    context.close()

@@ -74,7 +74,7 @@ def test_nothing_in_a_message_becomes_code(visit: Visit) -> None:
 
 
 def test_the_file_in_the_repository_runs_as_it_is(context: BrowserContext, visit: Visit) -> None:
-    """What is served differs from it in comments and white space alone: no build step stands between."""
+    """What is served differs from it in comments, white space and its own names alone: no build step stands between."""
     context.route("**/widget.js", lambda route: route.fulfill(path=SCRIPT, content_type="text/javascript"))
     page = visit()
     page.evaluate("kotae.open()")

@@ -226,6 +226,20 @@ def test_one_sees_who_one_talks_with(visit: Visit) -> None:
     expect(page.locator("header .soft").first).to_have_text("Answers from our articles")
 
 
+@pytest.mark.parametrize(
+    ("locale", "clock"), [("en-GB", r"\d{1,2}:\d\d"), ("en-US", r"\d{1,2}:\d\d.[AP]M"), ("ja-JP", r"\d{1,2}:\d\d")]
+)
+def test_a_time_is_written_as_the_browser_writes_it(browser: Browser, visit: Visit, locale: str, clock: str) -> None:
+    """And the expected one names its zone: the words beside it may name the same hour in the company's."""
+    context = browser.new_context(locale=locale, timezone_id="Europe/Berlin")
+    page = visit(within=context)
+    page.evaluate("kotae.setAttribute('lang', navigator.language.slice(0, 2)); kotae.open()")
+    ask(page, "a human please")
+    expect(page.locator(".handover .soft").first).to_have_text(re.compile(rf"(^|\s){clock} ?(GMT\+|CES?T)"))
+    expect(page.locator(".row.bot time").first).to_have_text(re.compile(rf"^{clock}$"))
+    context.close()
+
+
 def test_a_visitor_leaves_an_address(visit: Visit, server: Server) -> None:
     """Asked for where a person is to answer; a wrong one is said to be wrong."""
     page = visit()
@@ -233,6 +247,11 @@ def test_a_visitor_leaves_an_address(visit: Visit, server: Server) -> None:
     ask(page, "a human please")
     field = page.get_by_role("textbox", name="Your e-mail address")
     field.fill("nobody")
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Leave your e-mail address").click()
+    expect(field).to_have_count(1)  # the one that is open, with its words in it
+    expect(field).to_be_focused()
+    expect(field).to_have_value("nobody")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Please check the address.")).to_be_visible()
     field.fill("mika@kumo.example")

@@ -76,6 +76,8 @@ def test_the_site_is_accessible_in_both_languages(browser: Browser, visit: Visit
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme, locale="ja")
     page = visit("/demo/", within=context)
     expect(page.get_by_role("heading", level=1)).to_have_text("社内のツールを、一枚の布に。")
+    tops = "names => names.map(one => document.getElementById(one).getBoundingClientRect().top)"
+    assert len(set(page.evaluate(tops, ["language", "sign-in"]))) == 1, "both buttons stand in one line"
     page.get_by_role("button", name="サインイン", exact=True).click()
     expect(page.get_by_role("button", name="Mika Tanaka")).to_be_visible()
     for name in ("", "English"):

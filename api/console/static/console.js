@@ -41,6 +41,7 @@
       const waited = (now - new Date(e.dataset.waiting)) / 60000;
       put(e, waited < 1 ? texts.just_now : fill("waiting", span(waited)));
     }
+    for (const e of all("time[data-until]")) put(e, fill("aside_until", moment(new Date(e.dataset.until), now)));
     for (const e of all("time[data-since]")) {
       const since = (now - new Date(e.dataset.since)) / 60000;
       put(e, since < 1 ? texts.just_now : span(since));
@@ -263,16 +264,21 @@
     if (name === "notices") toggleNotices();
   });
 
-  // ----- what is drawn anew under the hand: a click that was begun on it, and focus, are meant for what stands in its place
+  // ----- what is drawn anew or moves under the hand: a click that was begun on it, and focus, are meant for it, wherever it stands now
   const HANDLE = "a[href], button, summary";
   const meant = (e) => e && [e.tagName, e.getAttribute("href"), e.name, e.closest("[data-seq]")?.dataset.seq, JSON.stringify(e.dataset)].join(" ");
   const held = (e) => { const it = e?.closest?.(HANDLE); return it ? { it, meant: meant(it) } : undefined; };
   let pressed, focused;
-  document.addEventListener("pointerdown", (event) => { pressed = event.button === 0 ? held(event.target) : undefined; });
+  document.addEventListener("pointerdown", (event) => {
+    const begun = event.button === 0 && held(event.target);
+    pressed = begun ? { ...begun, x: event.clientX, y: event.clientY } : undefined;
+  });
   document.addEventListener("pointerup", (event) => {
-    const begun = pressed, it = document.elementFromPoint(event.clientX, event.clientY)?.closest(HANDLE);
+    const begun = pressed;
     pressed = undefined;
-    if (begun && it && !begun.it.isConnected && meant(it) === begun.meant) it.click(); // the browser makes no click of this
+    if (!begun || Math.hypot(event.clientX - begun.x, event.clientY - begun.y) > 8) return; // the hand moved: thought better of it
+    const { it } = begun, now = it.isConnected ? it : all(HANDLE).find((e) => meant(e) === begun.meant);
+    if (now !== it || !now.contains(document.elementFromPoint(event.clientX, event.clientY))) now?.click(); // the browser makes no click of this
   });
   document.addEventListener("focusin", (event) => { focused = held(event.target); });
   function refocus() {
