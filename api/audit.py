@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -21,7 +22,7 @@ async def record(
     """Writes one entry.
 
     Args:
-        by: the CSM, or the address that was given where nobody is known.
+        by: the CSM; else who it was in words, a CSM's address, or `nobody`.
         detail: what it was about; no passwords, keys or customers' words.
     """
     if isinstance(by, Csm):
@@ -32,8 +33,17 @@ async def record(
     await session.flush()
 
 
+def nobody(given: str, key: str) -> str:
+    """Stands for what was given as an address and is no CSM's: a customer's perhaps, or a password in the wrong field. The same is the same each time.
+
+    Args:
+        key: of the installation; without it nobody can try out what it was.
+    """
+    return "#" + hmac.digest(key.encode(), given.encode(), "sha256").hex()[:16]
+
+
 async def refusals(session: AsyncSession, actor: str) -> tuple[int, datetime | None]:
-    """How often nobody could be signed in under this address, and when last."""
+    """How often nobody could be signed in under this name, and when last."""
     query = select(func.count(), func.max(AuditEntry.at)).where(
         AuditEntry.action == "sign_in_refused", AuditEntry.actor == actor[:320]
     )

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ValidationError
 from starlette.requests import HTTPConnection
 
@@ -51,17 +51,28 @@ _FIELDS = {
 In = TypeVar("In", bound=BaseModel)
 
 
+def _key(scope: str) -> Any:
+    """The name of the caller's API key, proved before the body is read: what nobody has proved costs nothing to refuse."""
+
+    async def proved(request: Request, services: ServicesDep) -> str:
+        return await keys.check(services.database, bearer(request), scope)
+
+    return Depends(proved)
+
+
+_ACCOUNTS = [_key("accounts")]
+
+
 class History(BaseModel):
     """What happened to the subscriptions of one account."""
 
     changes: list[dict[str, Any]]
 
 
-@router.put("/accounts/{account_id}", status_code=204)
-async def put_account(account_id: str, body: PutAccount, request: Request, services: ServicesDep) -> Response:
+@router.put("/accounts/{account_id}", status_code=204, dependencies=_ACCOUNTS)
+async def put_account(account_id: str, body: PutAccount, services: ServicesDep) -> Response:
     """Creates or updates an account; what is not given stays."""
     async with services.database.begin() as session:
-        await keys.check(session, bearer(request), "accounts")
         await records.put_account(
             session,
             account_id,
@@ -74,18 +85,17 @@ async def put_account(account_id: str, body: PutAccount, request: Request, servi
     return Response(status_code=204)
 
 
-@router.put("/people/{person_id}", status_code=204)
-async def put_person(person_id: str, body: PutPerson, request: Request, services: ServicesDep) -> Response:
+@router.put("/people/{person_id}", status_code=204, dependencies=_ACCOUNTS)
+async def put_person(person_id: str, body: PutPerson, services: ServicesDep) -> Response:
     """Creates or updates a person of an account."""
     async with services.database.begin() as session:
-        await keys.check(session, bearer(request), "accounts")
         await records.put_person(session, person_id, body, now())
         person = await repository.person(session, person_id)
     services.rescoring.changed([person.account_id if person is not None else None])
     return Response(status_code=204)
 
 
-@router.put("/{kind}/{id_}", status_code=204, openapi_extra=_FIELDS)
+@router.put("/{kind}/{id_}", status_code=204, dependencies=_ACCOUNTS, openapi_extra=_FIELDS)
 async def put_record(kind: RecordKind, id_: str, request: Request, services: ServicesDep) -> Response:
     """Creates or replaces a ticket, an invoice, a survey or a training, by its id; `/openapi.json` has the fields of each."""
     data = await _json(request)
@@ -93,45 +103,43 @@ async def put_record(kind: RecordKind, id_: str, request: Request, services: Ser
         raise UserError("the body must be an object", "see /openapi.json")
     record = _checked(RECORDS[kind], {**data, "id": id_})
     async with services.database.begin() as session:
-        await keys.check(session, bearer(request), "accounts")
         await records.put_records(session, [record])
     services.rescoring.changed([record.account_id])
     return Response(status_code=204)
 
 
-@router.put("/accounts/{account_id}/history", status_code=204)
-async def put_history(account_id: str, body: History, request: Request, services: ServicesDep) -> Response:
+@router.put("/accounts/{account_id}/history", status_code=204, dependencies=_ACCOUNTS)
+async def put_history(account_id: str, body: History, services: ServicesDep) -> Response:
     """Replaces the history of an account's subscriptions: every line of each that is named, in any order."""
     changes = [_checked(PutChange, {**line, "account_id": account_id}) for line in body.changes]
     async with services.database.begin() as session:
-        await keys.check(session, bearer(request), "accounts")
         await records.put_history(session, changes, plans=services.catalog.plans, currency=services.company.currency)
     services.rescoring.changed([account_id])
     return Response(status_code=204)
 
 
 @router.delete("/{kind}/{id_}", status_code=204)
-async def erase(kind: Literal["people", "accounts"], id_: str, request: Request, services: ServicesDep) -> Response:
+async def erase(
+    kind: Literal["people", "accounts"], id_: str, services: ServicesDep, key: str = _key("erase")
+) -> Response:
     """Erases a person or an account for good, in every room; needs a key with the scope `erase`."""
     subject: personal_data.Kind = "person" if kind == "people" else "account"
     async with services.database.begin() as session:
-        key = await keys.check(session, bearer(request), "erase")
         await personal_data.erase(session, subject, id_, f"key: {key}", now())
     return Response(status_code=204)
 
 
 @router.get("/{kind}/{id_}/export", status_code=200)
 async def export(
-    kind: Literal["people", "accounts"], id_: str, request: Request, services: ServicesDep
+    kind: Literal["people", "accounts"], id_: str, services: ServicesDep, key: str = _key("export")
 ) -> dict[str, Any]:
     """All that is kept of a person or an account, `internal` apart; needs a key with the scope `export`."""
     subject: personal_data.Kind = "person" if kind == "people" else "account"
     async with services.database.begin() as session:
-        key = await keys.check(session, bearer(request), "export")
         return await personal_data.export(session, subject, id_, f"key: {key}", now())
 
 
-@router.post("/accounts:import", status_code=200)
+@router.post("/accounts:import", status_code=200, dependencies=_ACCOUNTS)
 async def import_accounts(request: Request, services: ServicesDep) -> dict[str, int]:
     """Many accounts at once, `{"accounts": [{"id": …, …}]}`: all or nothing."""
     data = await _json(request)
@@ -140,7 +148,6 @@ async def import_accounts(request: Request, services: ServicesDep) -> dict[str, 
         raise UserError("accounts must be a list of objects with an id", "see /openapi.json")
     parsed = [(str(row.pop("id")), _checked(PutAccount, row), now()) for row in rows]
     async with services.database.begin() as session:
-        await keys.check(session, bearer(request), "accounts")
         await records.put_accounts(session, parsed, plans=services.catalog.plans, currency=services.company.currency)
     services.rescoring.changed(account_id for account_id, _, _ in parsed)
     return {"accounts": len(parsed)}
@@ -160,6 +167,8 @@ async def segment(request: Request) -> Response:
     kind = request.path_params["kind"]
     if kind not in ("identify", "group", "track", "page", "screen", "alias", "batch", "import"):
         raise UserError(f"no message is called {kind!r}", "see the Segment HTTP API")
+    made = services(request)
+    await keys.check(made.database, _write_key(request), "events")  # before the body is read, as elsewhere
     data = await _json(request)
     if not isinstance(data, dict):
         raise UserError("the body must be an object", "see the Segment HTTP API")
@@ -169,8 +178,6 @@ async def segment(request: Request) -> Response:
         raise UserError("batch must be a list of messages", "see the Segment HTTP API")
     if batched and isinstance(data.get("context"), dict):
         messages = [{"context": data["context"], **message} for message in messages]
-    made = services(request)
-    await keys.check(made.database, _write_key(request), "events")
     result = await made.intake.take(messages, _moment(data.get("sentAt")))
     made.rescoring.changed(result.accounts)
     said = {"success": True, **result.model_dump(mode="json", exclude={"accounts"})}

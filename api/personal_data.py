@@ -15,6 +15,7 @@ from api import audit
 from conversations import erasing as conversations
 from escalations import erasing as escalations
 from escalations.models import Csm
+from kit.database import sample_anew
 from kit.errors import NotFound
 from kit.ids import hash_token
 
@@ -55,6 +56,7 @@ async def erase(session: AsyncSession, kind: Kind, id_: str, by: Csm | str, now:
     except NotFound:
         if not found:
             raise
+    await sample_anew(session)
     await audit.record(session, "erase", by, now, what=kind, subject=_subject(kind, id_), conversations=len(found))
     return Erased(kind, id_, len(found), mentions, articles)
 

@@ -316,3 +316,15 @@ async def driven(session: AsyncSession, statement: Statement, values: Mapping[st
         return await (await connection.execute(statement.plain, values)).fetchall()
     except psycopg.Error as error:
         raise DBAPIError.instance(None, None, error, psycopg.Error) from error
+
+
+async def sample_anew(session: AsyncSession) -> None:
+    """Lets PostgreSQL look at every table anew. What it remembers for its plans (`pg_stats`) are values out of rows, such as addresses and
+    whole messages, and it remembers them until it looks again, which may be never where little changes. At an empty table it does not look.
+    """
+    query = text(
+        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
+        "WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND tableowner = current_user ORDER BY 1"
+    )
+    tables = (await session.execute(query)).scalars().all()
+    await session.execute(text(f"ANALYZE {', '.join(tables)}"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
@@ -51,8 +52,8 @@ RATES = (
 )
 MOVES = ("opening", "new", "returned", "expansion", "contraction", "lost", "closing")
 """Key figures of `accounts.kpi`, in the order they are shown."""
-_RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A cell that begins so is a formula to a spreadsheet; whoever names an account could make an admin's machine run it."""
+_RISKY = ("=", "+", "-", "@")
+"""A cell that begins so is a formula to a spreadsheet, to a Japanese one also in full width; whoever names an account could make an admin's machine run it."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,9 @@ async def gaps(
 def to_csv(table: Table, lang: str) -> str:
     """A table as CSV, safe to open in a spreadsheet."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = csv.writer(
+        out, quoting=csv.QUOTE_NONNUMERIC
+    )  # where a semicolon parts cells, what is behind one would be a cell too
     writer.writerow([safe(TEXTS.say(f"col_{column}", lang)) for column in table.columns])
     writer.writerows([[safe(cell) for cell in row] for row in table.rows])
     return out.getvalue()
@@ -191,7 +194,7 @@ def to_csv(table: Table, lang: str) -> str:
 
 def safe(cell: Cell) -> Cell:
     """A cell that no spreadsheet takes for a formula. Numbers are numbers."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_RISKY) else cell
+    return f"'{cell}" if isinstance(cell, str) and normalize("NFKC", cell).strip().startswith(_RISKY) else cell
 
 
 def minutes(seconds: float | None) -> float | None:

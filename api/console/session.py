@@ -101,9 +101,10 @@ async def sign_in(
         services(request).limits.take("sign_ins", request)
         async with services(request).database.begin() as database:
             csm = await csms.sign_in(database, email, password[:1000], now())
-            if csm is None and await _locked_out(database, email):
+            who = csm or await _who(database, email, services(request).settings.signing_key)
+            if isinstance(who, str) and await _locked_out(database, who):
                 raise Unauthenticated("too many wrong passwords")
-            await audit.record(database, "sign_in" if csm else "sign_in_refused", csm or email, now(), way="password")
+            await audit.record(database, "sign_in" if csm else "sign_in_refused", who, now(), way="password")
             begun = await sessions.begin(database, csm, now()) if csm is not None else ""
     except (Unauthenticated, TooMany):
         return _form(request, "sign_in_locked", email, status=429)
@@ -112,15 +113,21 @@ async def sign_in(
     return await _begin(request, begun)
 
 
-async def _locked_out(database: AsyncSession, email: str) -> bool:
-    """Whether an address nobody has is locked, as it would be if a CSM had it: the form must not tell who is one."""
+async def _who(database: AsyncSession, email: str, key: str) -> str:
+    """How the audit log calls who could not be signed in: a CSM by their address."""
     try:
-        await csms.by_email(database, email)
+        return (await csms.by_email(database, email)).email
     except NotFound:
-        number, last = await audit.refusals(database, email)
-        full = number > 0 and number % csms.MAX_FAILURES == 0
-        return full and last is not None and last > now() - csms.LOCKED_FOR
-    return False
+        return audit.nobody(email, key)
+
+
+async def _locked_out(database: AsyncSession, who: str) -> bool:
+    """Whether an address nobody has is locked, as it would be if a CSM had it: the form must not tell who is one."""
+    if "@" in who:
+        return False  # a CSM's own lock has been looked at
+    number, last = await audit.refusals(database, who)
+    full = number > 0 and number % csms.MAX_FAILURES == 0
+    return full and last is not None and last > now() - csms.LOCKED_FOR
 
 
 @router.get("/oidc")

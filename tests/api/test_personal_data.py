@@ -185,6 +185,30 @@ async def test_nothing_of_a_person_is_left_anywhere(session: AsyncSession, root:
         await personal_data.erase(session, "person", PAT[0], "a test", NOW)
 
 
+async def remembered(session: AsyncSession) -> str:
+    """The values that PostgreSQL remembers, to plan with, of tables that are not empty."""
+    query = """
+        SELECT concat(most_common_vals::text, histogram_bounds::text, most_common_elems::text) FROM pg_stats
+        WHERE schemaname IN ('public', 'rasa') AND EXISTS (
+            SELECT 1 FROM pg_class c LEFT JOIN pg_index x ON x.indexrelid = c.oid JOIN pg_class t ON t.oid = coalesce(x.indrelid, c.oid)
+            WHERE c.oid = format('%I.%I', schemaname, tablename)::regclass AND t.reltuples > 0)
+    """
+    return "\n".join((await session.execute(text(query))).scalars())
+
+
+async def test_what_the_database_plans_with_is_forgotten_too(session: AsyncSession, root: Path) -> None:
+    """It keeps values out of rows, whole messages among them, until it looks at the table again."""
+    both = await everywhere(session, root)
+    other = await log.start(session, lang="en", now=NOW, account_id="zq-corp", person_id="zq-colleague")
+    await log.accept(session, other.id, "c1", "what somebody else says", NOW)
+    await session.execute(text(f"ANALYZE {', '.join(await tables(session))}"))
+    before = (await remembered(session)).lower()
+    assert all(mark.lower() in before for mark in (PAT[0], PAT[3], both[0])), "the search must be able to find them"
+    await personal_data.erase(session, "person", PAT[0], "a test", NOW)
+    rest = (await remembered(session)).lower()
+    assert [mark for mark in (*PAT, *both) if mark.lower() in rest] == []
+
+
 async def test_nothing_of_an_account_is_left_anywhere(session: AsyncSession, root: Path) -> None:
     """Nor of its people, nor in what was to be sent to the team."""
     both = await everywhere(session, root)

@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from api import audit
 from api.limits import CONVERSATION_WINDOWS
 from escalations import csms
 from escalations.csms import CsmEntry
@@ -151,6 +152,10 @@ async def test_passwords_are_locked_the_same_for_who_is_there_and_who_is_not(nar
     assert told[real] == told[none] == [401] * 5 + [429] * 2
     quick = statistics.median(took[none][:5]) / statistics.median(took[real][:5])
     assert 0.4 < quick < 2.5
+    async with database.read() as session:
+        actors = {entry.actor for entry in await audit.recent(session)}
+    assert real in actors
+    assert none not in str(actors)  # it may be a customer's address, or a password in the wrong field
     right = narrow.post("/console/sign-in", data={"email": real, "password": PASSWORD}, headers=from_("198.51.100.9"))
     assert right.status_code == 429
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from decimal import Decimal
+from unicodedata import normalize
 
 import httpx
 import orjson
@@ -44,6 +47,7 @@ from kit.database import Database
 from kit.ids import new_id
 from kit.settings import Settings
 from migrations.upgrade import upgrade
+from tests.accounts.scores import keep_score
 from tests.escalations.test_outbox import Mailbox, Receiver, configured, delivered, mailbox, receiver
 from tests.security.conftest import Door
 from tests.support import BROWSER_FLAGS, ROOT, chromium
@@ -179,26 +183,60 @@ async def test_the_console_shows_words(context: BrowserContext, door: Door, plan
     await harmless(page, "account")
 
 
+FORMULAS = ('=HYPERLINK("http://evil.example","x")', "+1+1", "-2+3", "@SUM(1)", "\t=1+1", " =1+2", "＝1+1", "＠SUM(2)", "\r\n=1+3", "Acme;=1+4")  # fmt: skip
+
+
 async def test_csv_has_no_formulas(door: Door, database: Database) -> None:
-    """A CSM, a rule or an account that is named like one is text to a spreadsheet."""
-    formulas = ['=HYPERLINK("http://evil.example","x")', "+1+1", "-2+3", "@SUM(1)", "\t=1+1", "＝1+1"]
-    email = f"{new_id('csv')}@example.com"
+    """A CSM or an account that is named like one is text to a spreadsheet, whichever sign parts its cells."""
+    company, email, moment = load_company(ROOT / "demo"), f"{new_id('csv')}@example.com", now()
+    rule = Rule.model_validate(
+        {"id": "x", "mode": "takeover", "priority": "urgent", "within_minutes": 5, "reason": "x"}
+    )
     async with database.begin() as session:
-        for formula in formulas:
-            await csms.add(session, CsmEntry(email=f"{new_id('csv')}@example.com", name=formula), PASSWORD, now())
-        await csms.add(session, CsmEntry(email=email, name="Csv", role="admin"), PASSWORD, now())
-        for number, formula in enumerate(formulas):
-            await put_account(session, f"csv-{number}", PutAccount(name=formula, plan="pro"), now())
+        await csms.add(session, CsmEntry(email=email, name="Csv", role="admin"), PASSWORD, moment)
+        for formula in FORMULAS:
+            csm = await csms.add(session, CsmEntry(email=f"{new_id('csv')}@example.com", name=formula), None, moment)
+            account = new_id("csv")
+            await put_account(session, account, PutAccount(name=formula, plan="pro"), moment)
+            for days, score in ((33, 0), (0, 100)):
+                await keep_score(session, account, moment - timedelta(days=days), Decimal(score))
+            made = await log.start(session, lang="en", now=moment)
+            raised = await queue.raise_(session, company, conversation_id=made.id, rule=rule, facts=Facts(),
+                                        asker=queue.Asker(), lang="en", now=moment)  # fmt: skip
+            await queue.claim(session, raised.escalation.id, csm, moment)
+    tables: dict[str, str] = {}
     async with httpx.AsyncClient(base_url=door.url) as browser:
         await browser.post("/console/sign-in", data={"email": email, "password": PASSWORD})
-        cells: list[str] = []
-        for table in ("volume", "decisions", "service", "rules", "csms", "csat", "bands", "movers"):
+        for table in (
+            "volume",
+            "decisions",
+            "service",
+            "speed",
+            "rules",
+            "csms",
+            "csat",
+            "bands",
+            "kpis",
+            "movements",
+            "movers",
+        ):
             answer = await browser.get("/console/reports.csv", params={"table": table})
             assert answer.status_code == 200
-            cells += [cell for row in csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"))) for cell in row]
-    named = [cell for cell in cells if "HYPERLINK" in cell or "SUM(" in cell]
-    assert all(cell.startswith("'") for cell in named)
-    assert [cell for cell in cells if cell[:1] in "=@\t\r＝＋＠" and cell] == []
+            tables[table] = answer.text.removeprefix("\ufeff")
+    cells = {
+        name: [cell for row in csv.reader(io.StringIO(whole, newline="")) for cell in row]
+        for name, whole in tables.items()
+    }
+    for formula in FORMULAS:
+        shown = formula if formula.startswith("Acme") else f"'{formula}"
+        assert shown in cells["movers"]
+        assert shown.replace(formula, formula.strip()) in cells["csms"]
+    numbers = re.compile(r"-?[0-9.]+")
+    risky = [
+        cell for each in cells.values() for cell in each if normalize("NFKC", cell).strip()[:1] in ("=", "+", "-", "@")
+    ]
+    assert [cell for cell in risky if not numbers.fullmatch(cell)] == []
+    assert '"Acme;=1+4"' in tables["movers"]  # within quotes a semicolon parts nothing
 
 
 @pytest.fixture(scope="module")
