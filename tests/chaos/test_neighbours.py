@@ -50,7 +50,7 @@ async def runner(database: Database, bot: Rasa, tmp_path: Path) -> AsyncIterator
     """A turn runner beside it, with a budget of a second."""
     settings = load_settings(home=tmp_path, rasa_port=bot.port, turn_workers=8, turn_budget_seconds=BUDGET)
     async with Http(settings.rasa_url) as client:
-        yield TurnRunner(database, settings, client, Hub(database.url))
+        yield TurnRunner(database, settings, client, Hub(database))
 
 
 async def turn_of(database: Database) -> Leased:
