@@ -6,6 +6,7 @@ that rasa-sdk builds, took longer than many an action.
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -155,11 +156,15 @@ class Server:
     async def open(self, _: object) -> AsyncIterator[None]:
         """The rooms, while the server runs."""
         self._rooms = rooms = make(self._settings, self._url)
+        watching = [asyncio.create_task(each.watch()) for each in (rooms.database, rooms.accounts)]
         keep_loaded()
         try:
             yield
         finally:
             self._rooms = None
+            for each in watching:
+                each.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
             await rooms.knowledge_base.close()
             await rooms.database.close()
             await rooms.accounts.close()

@@ -65,7 +65,8 @@ def create_app(settings: Settings, url: str) -> FastAPI:
     """
     company = load_company(settings.company)
     catalog = load_catalog(company)
-    database, hub = Database(url), Hub(url)
+    database = Database(url)
+    hub = Hub(database)
     rasa = Http(settings.rasa_url)
     made = Services(
         settings=settings,

@@ -39,13 +39,13 @@ async def readyz(services: ServicesDep) -> JSONResponse:
     """Every neighbour answers, so that a message would be answered: 200, or 503 with what is missing."""
     settings = services.settings
     found = {
-        "database": _in_time(services.database.answers()),
+        "database": services.database.answers(),
         "listening": _listening(services),
         "rasa": _answers(services, f"{settings.rasa_url}/webhooks/kotae/readyz"),
         "actions": _answers(services, f"{settings.actions_url}/readyz"),
         "knowledge_base": _knowledge(services),
     }
-    checks = dict(zip(found, await asyncio.gather(*found.values()), strict=True))
+    checks = dict(zip(found, await asyncio.gather(*map(_in_time, found.values())), strict=True))
     ready = all(checks.values())
     return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
 

@@ -16,7 +16,7 @@ from psycopg.pq.abc import PGconn
 
 from conversations.log import Said
 from conversations.repository import CHANNEL
-from kit.database import CONNECTING
+from kit.database import Database
 
 logger = structlog.get_logger()
 Event = dict[str, Any]
@@ -34,11 +34,11 @@ class Hub:
     and doubles nothing. After the connection was lost, everyone gets `RESYNC`.
 
     Args:
-        url: of the database.
+        database: that is listened to.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._conversations: defaultdict[str, set[asyncio.Queue[Event]]] = defaultdict(set)
         self._queue: set[asyncio.Queue[Event]] = set()
         self._told: OrderedDict[str, None] = OrderedDict()
@@ -92,8 +92,7 @@ class Hub:
             await asyncio.sleep(0.5)
 
     async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **CONNECTING)
-        async with connection:
+        async with self._database.held() as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             self.listening.set()
             self._everyone(RESYNC)

@@ -172,6 +172,7 @@ class Database:
         self._hinting: asyncio.Task[None] | None = None
         self._hangs = False
         self._out: set[ConnectionPoolEntry] = set()
+        self._held: set[psycopg.AsyncConnection] = set()
         event.listen(self.engine.sync_engine, "checkin", self._back)
         event.listen(self.engine.sync_engine, "checkout", self._test_if_idle)
         self.session = async_sessionmaker(self.engine, expire_on_commit=False)
@@ -222,6 +223,21 @@ class Database:
             raise psycopg.OperationalError("the server hangs")
         return await self._connections.rows(statement, values)
 
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[psycopg.AsyncConnection]:
+        """A connection of its own for who waits on it for what comes; cut like all others where the server hangs.
+
+        Raises:
+            psycopg.Error: the server is away.
+        """
+        connection = await psycopg.AsyncConnection.connect(driver_url(self.url), autocommit=True, **CONNECTING)
+        async with connection:
+            self._held.add(connection)
+            try:
+                yield connection
+            finally:
+                self._held.discard(connection)
+
     async def answers(self) -> bool:
         """Whether the server takes a query right now."""
         try:
@@ -256,7 +272,8 @@ class Database:
                     logger.warning("database_hangs" if hangs else "database_answers", waiting=len(self._out))
                 self._hangs = hangs
                 if hangs:
-                    for connection in [*(record.driver_connection for record in self._out), *self._connections.busy]:
+                    out = (record.driver_connection for record in self._out)
+                    for connection in (*out, *self._connections.busy, *self._held):
                         if connection is not None:
                             _cut(connection)
                 await asyncio.sleep(_WATCH_SECONDS)

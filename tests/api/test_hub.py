@@ -7,13 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
+import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import text
 
+import kit.database
 from api.hub import RESYNC, Hub
 from conversations import log
 from conversations.models import Conversation
 from kit.clock import now
 from kit.database import Database, driver_url
+from tests.chaos.silence import line
 
 SECONDS = 15
 
@@ -21,7 +25,7 @@ SECONDS = 15
 @asynccontextmanager
 async def listening(database: Database) -> AsyncIterator[Hub]:
     """A process's hub, connected."""
-    hub = Hub(driver_url(database.url))
+    hub = Hub(database)
     task = asyncio.create_task(hub.run())
     try:
         async with asyncio.timeout(SECONDS):
@@ -57,7 +61,7 @@ async def test_what_a_process_wrote_is_handed_out_once(database: Database) -> No
 
 async def test_the_messages_go_with_what_is_told() -> None:
     """A window of the process that wrote them reads nothing again."""
-    hub = Hub("postgresql://unused")
+    hub = Hub(Database("postgresql://unused"))
     said = [{"seq": 1, "sender": "customer", "body": {"type": "text", "text": "one"}}]
     with hub.conversation("cnv_told") as here:
         hub.tell('{"c": "cnv_told", "seq": 1}', said)
@@ -67,7 +71,7 @@ async def test_the_messages_go_with_what_is_told() -> None:
 async def test_a_turn_nobody_works_on_wakes_the_runner(database: Database) -> None:
     """One that its accepter has leased does not."""
     made = await begun(database)
-    hub = Hub(driver_url(database.url))
+    hub = Hub(database)
     first = await log.accept(database, made.id, "c1", "one", now(), lease=timedelta(minutes=1))
     hub.tell(first.event, first.said)
     assert not hub.owed.is_set()
@@ -78,7 +82,7 @@ async def test_a_turn_nobody_works_on_wakes_the_runner(database: Database) -> No
 
 async def test_who_falls_behind_is_told_to_read_everything(database: Database) -> None:
     """A socket that takes nothing for a thousand events gets one word instead of them."""
-    hub = Hub(driver_url(database.url))
+    hub = Hub(database)
     with hub.conversation("cnv_slow") as waiting:
         for number in range(1001):
             hub.tell(f'{{"c": "cnv_slow", "seq": {number}}}', [])
@@ -97,3 +101,23 @@ async def test_a_lost_connection_is_made_again_and_everyone_reads_anew(database:
             assert hub.listening.is_set()
             await log.accept(database, made.id, "c1", "one", now())
             assert (await waiting.get())["seq"] == 1
+
+
+async def test_a_line_that_falls_silent_is_noticed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window would hear nothing more, and nobody that it is so: it is told to read again, and hears what comes afterwards."""
+    monkeypatch.setattr(kit.database, "HANGS_SECONDS", 1.0)
+    made = await begun(database)
+    with line(f"{conninfo_to_dict(driver_url(database.url))['host']}/.s.PGSQL.5432") as wire:
+        over = Database(f"postgresql://postgres@127.0.0.1:{wire.port}/kotae")
+        watching = asyncio.create_task(over.watch())
+        try:
+            async with listening(over) as hub, asyncio.timeout(SECONDS):
+                with hub.conversation(made.id) as here:
+                    wire.fall_silent()
+                    assert await here.get() == RESYNC
+                    accepted = await log.accept(database, made.id, "c1", "one", now())
+                    assert (await here.get())["seq"] == accepted.seq
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await over.close()

@@ -38,7 +38,7 @@ PAT = ("zq-pat-id", "zq-pat@mail.example", "Zqpatricia", "zq-secret-words")
 """Everything by which the person is known: id, address, name, and the words they wrote."""
 
 
-def rasa_table(root: Path) -> list[str]:
+def rasa_table(root: Path) -> str:
     """The statements with which Rasa's side makes its table, read from its source: that environment is another."""
     tree = ast.parse((root / "bot" / "tracker_store.py").read_text())
     wanted = next(
@@ -46,7 +46,7 @@ def rasa_table(root: Path) -> list[str]:
         for node in tree.body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_SET_UP"
     )
-    return [part for part in ast.literal_eval(wanted).split(";") if part.strip()]
+    return str(ast.literal_eval(wanted))
 
 
 async def everywhere(session: AsyncSession, root: Path) -> tuple[str, str]:
@@ -112,8 +112,9 @@ async def everywhere(session: AsyncSession, root: Path) -> tuple[str, str]:
     survey = await surveys.ask(session, "csat", NOW, account_id=None, person_id=None, conversation_id=visitor)
     assert survey is not None
     await surveys.answer(session, survey, 2, NOW, comment=words)
-    for statement in rasa_table(root):
-        await session.execute(text(statement))
+    connection = (await (await session.connection()).get_raw_connection()).driver_connection
+    assert connection is not None
+    await connection.execute(rasa_table(root))  # several at once, which a session does not take
     for kept in (conversation, visitor):
         await session.execute(
             text("INSERT INTO rasa.rasa_trackers (sender_id, events) VALUES (:id, :events)"),

@@ -50,7 +50,7 @@ async def test_a_silent_rasa_costs_its_budget_and_the_customer_is_told(
     """While all hands are full nobody may lease for this process. Told to stop it finishes what it holds: each turn is settled as failed."""
     settings = load_settings(home=tmp_path, rasa_port=silent_port, turn_workers=WORKERS, turn_budget_seconds=0.5)
     async with Http(settings.rasa_url) as rasa:
-        runner = TurnRunner(database, settings, rasa, Hub(database.url))
+        runner = TurnRunner(database, settings, rasa, Hub(database))
         turns = [await _leased(database, runner) for _ in range(WORKERS)]
         for turn in turns:
             assert runner.lease is not None

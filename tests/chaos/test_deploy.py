@@ -117,6 +117,17 @@ def test_kubernetes_runs_two_of_each_process_and_finds_them() -> None:
             assert config[f"KOTAE_{name.upper()}_SERVER"] == f"http://{service['metadata']['name']}:{port}"
 
 
+def test_no_service_of_kubernetes_changes_a_setting() -> None:
+    """It gives each pod `<SERVICE>_PORT=tcp://…` of every service there is, by names that some of ours have: no process would start."""
+    links = {
+        f"{one['metadata']['name'].upper().replace('-', '_')}_PORT" for one in documents() if one["kind"] == "Service"
+    }
+    assert links & {f"KOTAE_{field.upper()}" for field in Settings.model_fields}
+    pods = [one["spec"]["template"]["spec"] for one in documents() if "template" in one.get("spec", {})]
+    assert len(pods) == 1 + len(local.SERVICES)
+    assert [pod for pod in pods if pod["enableServiceLinks"]] == []
+
+
 @pytest.mark.parametrize("name", ["compose.yml", "kubernetes.yml", "Containerfile"])
 def test_every_variable_is_a_setting(name: str) -> None:
     """A misspelt one would be ignored."""

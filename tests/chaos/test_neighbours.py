@@ -22,7 +22,9 @@ from kit.errors import Unavailable
 from kit.http import Http
 from kit.settings import load_settings
 from knowledge_base.client import KnowledgeBase
+from tests.chaos.front import front, until
 from tests.chaos.rasa import GOOD, Rasa, rasa
+from tests.support import free_ports
 
 BUDGET = 1.0
 UNUSABLE = {
@@ -48,7 +50,7 @@ async def runner(database: Database, bot: Rasa, tmp_path: Path) -> AsyncIterator
     """A turn runner beside it, with a budget of a second."""
     settings = load_settings(home=tmp_path, rasa_port=bot.port, turn_workers=8, turn_budget_seconds=BUDGET)
     async with Http(settings.rasa_url) as client:
-        yield TurnRunner(database, settings, client, Hub(database.url))
+        yield TurnRunner(database, settings, client, Hub(database))
 
 
 async def turn_of(database: Database) -> Leased:
@@ -147,6 +149,29 @@ async def test_a_knowledge_base_that_answers_nonsense_is_away() -> None:
             other.says = [(200, body)]
             with pytest.raises(Unavailable):
                 await client.embed(["hello"])
+
+
+async def test_it_is_said_in_time_who_does_not_answer(database_url: str, bot: Rasa, tmp_path: Path) -> None:
+    """Ready is who could answer a message: not with a Rasa that drips, actions that refuse and a knowledge base that hangs. Alive it is all the while."""
+    (nobody,) = free_ports(1)
+    async with rasa() as hanging:
+        hanging.says, bot.drips = [None], True
+        ports = {"rasa": bot.port, "actions": nobody, "knowledge_base": hanging.port}
+        settings = {f"KOTAE_{name.upper()}_PORT": str(port) for name, port in ports.items()}
+        async with front(database_url, tmp_path, **settings) as door:
+
+            async def listening() -> bool:
+                return bool((await door.http.get("/readyz")).json()["checks"]["listening"])
+
+            await until(listening)
+            began = time.monotonic()
+            told = await door.http.get("/readyz")
+            assert time.monotonic() - began < 3
+            assert (told.status_code, told.json()["ready"]) == (503, False)
+            assert told.json()["checks"] == {"database": True, "listening": True, **dict.fromkeys(ports, False)}
+            assert (await door.http.get("/healthz")).status_code == 200
+            bot.drips = False
+            assert (await door.http.get("/readyz")).json()["checks"]["rasa"]
 
 
 async def test_a_turn_whose_clock_was_put_back_is_not_owed_for_an_hour(database: Database) -> None:

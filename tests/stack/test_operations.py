@@ -8,8 +8,8 @@ import re
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from kit import metrics
 from tests.support import ROOT, Collector, Customer, Stack
 
 pytestmark = pytest.mark.stack
@@ -123,16 +123,31 @@ def _every_line(stack: Stack, process: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
-def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
-    """Each name in the file is one that some process writes, and each panel has its own place."""
-    text = (ROOT / "deploy" / "grafana" / "kotae.json").read_text()
-    board = json.loads(text)
-    there = {re.sub("_total$", "", one._name) for one in vars(metrics).values() if hasattr(one, "_name")}
-    asked = {re.sub("_(bucket|sum|count|total)$", "", name) for name in re.findall(r"\b(kotae_\w+)", text)}
-    assert asked <= there
-    assert {"kotae_turn_seconds", "kotae_turns", "kotae_escalations"} <= asked
-    stages = set(re.findall(r'stage=\\"(\w+)\\"', text))
-    assert stages <= {stage for names in STAGES.values() for stage in names}
+async def test_the_dashboard_asks_for_what_is_scraped(stack: Stack) -> None:
+    """Each name and label in the file is one that some process serves, failures from the beginning; each panel has its own place."""
+    async with Customer(stack) as visitor:
+        await visitor.ask("How do I invite a colleague to my workspace?")
+        await visitor.ask("I want to talk to a human please")
+    there: dict[str, set[str]] = {}
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for process in ("api", "actions", "knowledge_base"):
+            told = (await client.get(f"http://127.0.0.1:{stack.ports[process]}/metrics")).text
+            for sample in (one for family in text_string_to_metric_families(told) for one in family.samples):
+                there.setdefault(sample.name, set()).update(sample.labels)
+                there[sample.name].update(f'{name}="{value}"' for name, value in sample.labels.items())
+    board = json.loads((ROOT / "deploy" / "grafana" / "kotae.json").read_text())
+    queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    assert len(queries) > len(board["panels"])
+    for query in queries:
+        names = re.findall(r"\b((?:kotae|process)_\w+)", query)
+        labels = {word.strip() for words in re.findall(r"by \(([^)]*)\)", query) for word in words.split(",")}
+        labels |= set(re.findall(r'\w+="[^"]*"', query))
+        for name in names:
+            if name != "kotae_refused_total":  # nobody was
+                assert labels - {"instance", 'job="kotae"'} <= there[name], query
+    assert {'outcome="failed"', 'outcome="answered"'} <= there["kotae_turns_total"]
+    assert 'problem="slow"' in there["kotae_turn_problems_total"]
+    assert {'kind="webhook"', 'outcome="dead"'} <= there["kotae_outbox_total"]
     ids = [panel["id"] for panel in board["panels"]]
     assert len(set(ids)) == len(ids)
     spots = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in board["panels"]]
