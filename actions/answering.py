@@ -8,7 +8,7 @@ from typing import Any
 from actions import account, arbitration, dialogue, help, human
 from actions.texts import TEXTS
 from actions.turn import Act, Turn
-from conversations.bodies import Body, Text
+from conversations.bodies import Answer, Body, Text
 
 BY_INTENT: dict[str, Act] = {
     "help_question": help.answer,
@@ -22,6 +22,8 @@ BY_INTENT: dict[str, Act] = {
 
 LOOKED_UP = frozenset({"help_question", arbitration.VAGUE}) | arbitration.OWN | arbitration.STRANGE
 """Intents of a letter whose sentences the help content may answer."""
+TIE = 0.03
+"""Confidences that are no further apart say that either is meant."""
 LETTER = 3
 """Sentences from which on a message is a letter, of which only some ask anything."""
 LETTER_AT_MOST = 12
@@ -62,8 +64,9 @@ async def answer(turn: Turn, act: Act) -> list[Body]:
 
 async def _one(turn: Turn, act: Act) -> list[Body]:
     """One question: the intent's action, unless the help content has the better claim."""
-    how = arbitration.asks_how(turn.text)
-    if dialogue.wants_other(turn.text):
+    how = arbitration.asks_how(turn.text) or arbitration.asks_about(turn.intent, turn.text) or _tied(turn)
+    shown = (turn.slots.get("subject") or {}).get("article") or turn.failures
+    if dialogue.wants_other(turn.text) or (shown and dialogue.asks_what_else(turn.text)):
         return await help.other(turn)
     if dialogue.asks_next_alone(turn.text) and turn.intent not in arbitration.OWN - {"ask_onboarding"}:
         return await help.next_step(turn)
@@ -87,6 +90,15 @@ async def _one(turn: Turn, act: Act) -> list[Body]:
     return bodies
 
 
+def _tied(turn: Turn) -> bool:
+    """Whether a question about the own account is as likely one about the product, so that an article which answers it decides."""
+    ranking = turn.understood.get("intent_ranking") or []
+    if turn.intent not in arbitration.OWN or len(ranking) < 2 or ranking[0]["name"] != turn.intent:
+        return False
+    first, second = ranking[:2]
+    return bool(second["name"] == "help_question" and first["confidence"] - second["confidence"] < TIE)
+
+
 def _leans(turn: Turn) -> bool:
     """Whether what seems to ask of the account is about the article of before: "how long is it valid?", 「それの有効期限は？」."""
     kept = turn.slots.get("subject") or {}
@@ -96,33 +108,42 @@ def _leans(turn: Turn) -> bool:
 
 
 async def _each(turn: Turn, parts: list[dict[str, Any]]) -> list[Body]:
-    """Each question of a message answered; nothing where none could be, so that the message is read as one."""
-    whole = (turn.text, turn.intent)
+    """Each question of a message answered, later ones as what follows on the earlier; nothing where none could be, or where nouns that
+    were asked about together have no answer each, so that the message is read as one."""
+    whole = (turn.text, turn.intent, turn.understood, turn.slots)
     said: list[Body] = []
     unknown: list[str] = []
-    articles: set[str] = set()
+    answered: list[str | None] = []
     before = ""
     for part in parts:
-        bodies, decision, article_id = await _part(turn, part)
-        if decision == "abstain" and before and dialogue.leans_on_words(turn.text):
+        bodies = await _part(turn, part)
+        if turn.decision == "abstain" and before and dialogue.leans_on_words(turn.text):
             bodies = await help.answer_beside(turn, before) or bodies
-            decision, article_id = turn.decision, turn.article_id
-        before = str(part["text"])
-        if decision == "abstain":
+        before = turn.text
+        answered.append(turn.decision)
+        if turn.decision == "abstain":
             unknown.append(turn.text)
-        elif article_id is None or article_id not in articles:
-            said += bodies
-            articles |= {article_id} if article_id else set()
-    turn.text, turn.intent = whole
+        else:
+            said += [body for body in bodies if not _is_there(body, said)]
+    turn.text, turn.intent, turn.understood, turn.slots = whole
     turn.decision = "answer" if said else None
-    if not said:
+    apart = not turn.understood.get("listed") or (len(said) >= len(parts) and {*answered} <= {None, "answer"})
+    if not said or not apart:
+        turn.decision, turn.subject = None, None
         return []
     return [*said, *(Text(text=TEXTS.say("part_unknown", turn.lang, question=one)) for one in unknown)]
 
 
-async def _part(turn: Turn, part: dict[str, Any]) -> tuple[list[Body], str | None, str | None]:
-    """One question of several: what is said, what the help content decided, and its article."""
+async def _part(turn: Turn, part: dict[str, Any]) -> list[Body]:
+    """What is said to one question of several, which is then what the next may lean on."""
     turn.text, turn.intent = str(part["text"]), str(part["intent"]["name"])
-    turn.decision, turn.article_id = None, None
-    bodies = await _one(turn, BY_INTENT.get(turn.intent, help.answer))
-    return bodies, turn.decision, turn.article_id
+    turn.understood = {**turn.understood, "intent": part["intent"], "intent_ranking": []}
+    turn.slots = {**turn.slots, "subject": turn.subject or turn.slots.get("subject")}
+    turn.decision, turn.article_id, turn.subject = None, None, None
+    return await _one(turn, BY_INTENT.get(turn.intent, help.answer))
+
+
+def _is_there(body: Body, said: list[Body]) -> bool:
+    """Whether this was said already: the same words, or the same passage, which may be the surer of one question than of another."""
+    quotes = {one.quote for one in said if isinstance(one, Answer)}
+    return body in said or (isinstance(body, Answer) and body.quote in quotes)

@@ -24,6 +24,17 @@ _HOW = re.compile(
     r"|\bwhat happens\b|方法|どうすれば|どうやって|手順|やり方|どこから|どこで",
     re.IGNORECASE,
 )
+_CHANGES = re.compile(
+    r"\b(?:want|need|like|have) to (?:change|update|correct|edit|add|remove|replace)\b"
+    r"|\b(?:can|could|may) (?:i|we) (?:change|update|correct|edit|get a)\b"
+    r"|(?:変え|直し)(?:たい|られ)|(?:変更|修正|訂正)(?:したい|でき|は可能|が可能)",
+    re.IGNORECASE,
+)
+_ABOUT = re.compile(
+    r"^\W*(?:(?:and|so|but|ok|okay|also)\W+)*(?:will|do|does|is|are|what|when|which|why|if)\b"
+    r"|(?<!もらえ)(?<!いただけ)(?<!くれ)(?<!でき)(?:ますか|でしょうか|(?<!てもいい)ですか)[?？。]*$",
+    re.IGNORECASE,
+)
 _LEAVING = re.compile(
     r"\b(?:cancel\w*|terminat\w*|unsubscrib\w*|quit)\b.*\b(?:subscription|plan|contract|account|membership|renewal)\b"
     r"|\b(?:close|delete|leave)\b.*\baccount\b|解約|退会|契約を(?:やめ|終)",
@@ -34,6 +45,14 @@ _LEAVING = re.compile(
 def asks_how(text: str) -> bool:
     """Whether the words ask how a thing is done, and not that it be done."""
     return _HOW.search(text) is not None
+
+
+def asks_about(intent: str, text: str) -> bool:
+    """Whether words that a fact of the account or a cancellation is read from ask something else beside it: that a thing of the account be
+    changed ("I want to change the address on our invoices"), or what leaving brings with it ("will I get a refund if I cancel?")."""
+    return (intent in OWN and _CHANGES.search(text) is not None) or (
+        intent == "cancel" and _ABOUT.search(text.strip()) is not None
+    )
 
 
 def leaving(intent: str, text: str) -> bool:
@@ -53,7 +72,7 @@ def decide(intent: str, confidence: float, how: bool, decision: str | None, chan
     Args:
         intent: best intent.
         confidence: of the intent, 0 to 1.
-        how: see `asks_how`.
+        how: see `asks_how` and `asks_about`.
         decision: what the knowledge base would do (answer, clarify, abstain); None where it was not asked or is away.
         chance: its chance that its quote answers, 0 to 1.
     Returns:

@@ -41,6 +41,8 @@ def remember(bodies: Sequence[Body]) -> list[dict[str, Any]]:
     return [SlotSet("choices", choices), SlotSet("offer", offer)]
 
 
+FRESH = 2
+"""Turns that a subject has left at least where "ok" still acknowledges what was answered."""
 SUBJECT_TURNS = 3
 """For how many turns a subject is kept that nobody comes back to."""
 _FOLLOWS = re.compile(
@@ -79,10 +81,23 @@ _OTHER = re.compile(
     r"|^(?:いや|いえ|いいえ|違います|違う)?[、。\s]*(?:もう(?:一つ|ひとつ|一方|片方)|別|他|ほか)(?:の(?:方|ほう|もの|やつ|記事))?(?:です|をお願いします|でお願いします|がいいです)?[。！!]*$",
     re.IGNORECASE,
 )
+_ELSE = re.compile(
+    r"^\W*(?:(?:and|ok|okay|so|hm+|no)\W+)*(?:(?:is there )?(?:anything|something) (?:else|more)|what else|(?:any )?(?:other|more) (?:ideas?|ways?|options?|suggestions?|tips?))"
+    r"(?: (?:can|could|should) (?:i|we) (?:try|do|check)| (?:to try|to check|i can (?:do|try|check)|there))*\W*$"
+    r"|^(?:では|じゃあ)?[、\s]*(?:ほか|他)(?:に(?:は)?|の(?:方法|やり方|手段|原因)(?:は|が)?)(?:何か|方法|やり方|原因|できること|確認すること)?(?:は|が)?(?:ありますか|ありませんか|ある|ないですか|ない)?[?？。]*$",
+    re.IGNORECASE,
+)
+_THERE_IS = re.compile(
+    r"^\W*(?:(?:hi|hello|and|so|ok|okay)\W+)*(?:(?:is|are) there|(?:do|does) (?:you|it|\w+) have|have you(?: got)?) (?:(?:an?|any|the|some) )?(?:[\w-]+ ){0,1}[\w-]+\W*$"
+    r"|^[^、。はがもをにで]{1,12}(?:は|って|とか)?(?:ありますか|あります|ある|ないのですか|ありませんか)[?？。]*$",
+    re.IGNORECASE,
+)
+_JAPANESE = re.compile(r"[ぁ-ん]")
+_NOUN_JA = re.compile(r"[一-龥]{2}|[ァ-ヶー]{2}|[A-Za-z0-9Ａ-Ｚａ-ｚ０-９]")
 _STILL = re.compile(
     r"\b(?:still (?:not|no|nothing|doesn['’]?t|isn['’]?t|won['’]?t|can['’]?t|the same|broken|failing)|(?:tried|did|done|checked) (?:that|it|this|all (?:of )?(?:that|this)|everything)"
     r"|(?:that|this|it) (?:did(?:n['’]?t| not)|does(?:n['’]?t| not)) (?:help|work|solve|fix|change)|no luck|(?:tried|checked|looked)\b.{0,40}\b(?:nothing|no luck|no change|not there)|not? (?:helpful|solved)|same (?:problem|error|thing)(?: again)?$|makes? no difference)\b"
-    r"|(?:まだ|やはり|やっぱり|それでも|相変わらず).{0,14}(?:ない|ません|駄目|だめ|ダメ)|(?:試し|やり|やって|確認し)(?:ました|みました|た)が|変わりません|変わらない|解決し(?:ません|ない)|(?:だめ|駄目|ダメ)でした",
+    r"|(?:まだ|やはり|やっぱり|それでも|相変わらず).{0,14}(?:ない|ません|駄目|だめ|ダメ)|(?:試し|試して|やり|やって|確認し|確認して)(?:ました|みました|みた|た)(?:が|けど|けれど|[。！!]*$)|変わりません|変わらない|解決し(?:ません|ない)|(?:だめ|駄目|ダメ)でした",
     re.IGNORECASE,
 )
 _NOBODY = re.compile(
@@ -154,6 +169,21 @@ def asks_next_alone(text: str) -> bool:
 def wants_other(text: str) -> bool:
     """Whether words turn down what was shown for another thing that they do not name: "no, the other one", 「もう一つの方です」."""
     return _OTHER.search(text.strip()) is not None
+
+
+def asks_what_else(text: str) -> bool:
+    """Whether words ask what more there is to what was shown, and name nothing themselves: "what else can I try?", 「ほかには？」."""
+    return _ELSE.search(text.strip()) is not None
+
+
+def names_nothing(text: str) -> bool:
+    """Whether Japanese words hold no noun of their own (「増やせますか」): what they are about was said before."""
+    return _JAPANESE.search(text) is not None and _NOUN_JA.search(text) is None
+
+
+def asks_whether_there_is(text: str) -> bool:
+    """Whether words ask nothing but whether there is a thing: "is there an app?", 「アプリはありますか」."""
+    return _THERE_IS.search(text.strip()) is not None
 
 
 def says_unsolved(text: str) -> bool:

@@ -23,6 +23,13 @@ QUICK_REPLIES = ("onboarding", "plan", "usage", "renewal", "invoice")
 """Ids of greetings' buttons that ask for a fact of the account: each is the function of `actions/account.py` that answers it."""
 BESIDE_UNSOLVED = 0.9
 """Chance of an answer from which it is shown to words that say that the last one did not help: they hold little else to be looked up."""
+BESIDE_LETTERS = 45
+"""Letters up to which words may lean on the subject without a word that says so; longer ones name what they are about."""
+OUTAGE = 0.5
+"""Score of the mood from which words are about a thing that stands still, and no list of articles is any help."""
+THERE_IS = 0.9
+"""Chance of an answer from which it is shown to words that ask whether there is a thing: an article may have its name and be about something else
+("are there apps?": "Connect an app")."""
 MOST_QUOTES = 3
 """Answers to one letter."""
 OFFERS_AFTER = 3
@@ -37,7 +44,8 @@ async def answer(turn: Turn) -> list[Body]:
     kept = turn.slots.get("subject")
     if kept and kept["intent"] == "ask_onboarding" and kept.get("article") and dialogue.asks_how_alone(turn.text):
         return await answer_text(turn, kept["question"], kept["article"])
-    if kept and kept.get("article") and dialogue.says_unsolved(turn.text):
+    tried = (kept and kept.get("article")) or turn.slots.get("choices") or turn.failures
+    if tried and dialogue.says_unsolved(turn.text):
         return await _unsolved(turn)
     if kept and dialogue.follows(turn.text):
         return await _follow_up(turn, kept)
@@ -115,7 +123,41 @@ async def answer_text(turn: Turn, text: str, article_id: str | None = None) -> l
     found = await look(turn, text, article_id)
     if found is not None and article_id is None and text == turn.text:
         found = await _looked_again(turn, found)
+        unknown = found.decision == "abstain" or (found.decision == "clarify" and turn.intent in arbitration.STRANGE)
+        beside = await _beside_subject(turn) if unknown else []
+        if beside:
+            return beside
+        if dialogue.asks_whether_there_is(text) and found.decision == "answer" and found.confidence < THERE_IS:
+            found = _asked_back(found)
     return [_cannot_look_up(turn)] if found is None else await show(turn, text, found)
+
+
+def _asked_back(found: AnswerReply) -> AnswerReply:
+    """The article that would have been quoted, to be asked whether it is meant."""
+    return found.model_copy(update={"decision": "clarify", "choices": [found.citation] if found.citation else []})
+
+
+async def _beside_subject(turn: Turn) -> list[Body]:
+    """A few words that name nothing ("can I add two more?", 「増やせますか」) and find nothing alone, asked beside what was talked about.
+
+    Returns:
+        nothing where there was nothing, or where they lead to no other passage than that finds by itself: then they are about something else.
+    """
+    kept = turn.slots.get("subject") or {}
+    if not kept.get("question") or len(turn.text) > BESIDE_LETTERS:
+        return []
+    if turn.intent in arbitration.STRANGE and (turn.intent == "out_of_scope" or not dialogue.names_nothing(turn.text)):
+        return []
+    together = f"{kept['question']} {turn.text}"
+    both, before = await asyncio.gather(look(turn, together), look(turn, kept["question"]))
+    if both is None or before is None or both.decision != "answer" or both.confidence < arbitration.SURE:
+        return []
+    shown = before.citation if kept.get("article") else None
+    if both.citation is None or (shown is not None and shown.url == both.citation.url):
+        return []
+    bodies = await answer_text(turn, dialogue.without_one(turn.text), both.citation.article_id)
+    turn.subject = {**turn.subject, "question": kept["question"]} if turn.subject else None
+    return bodies
 
 
 async def answer_beside(turn: Turn, before: str) -> list[Body]:
@@ -180,14 +222,22 @@ async def show(turn: Turn, text: str, found: AnswerReply) -> list[Body]:
         found: what the knowledge base made of it.
     """
     turn.decision, turn.confidence = found.decision, found.confidence
-    how = arbitration.asks_how(text)
+    how = arbitration.asks_how(text) or arbitration.asks_about(turn.intent, text)
     chosen = turn.intent == "choose"
     route = arbitration.decide(turn.intent, turn.confidence_of_intent, how, found.decision, found.confidence)
     if route == "unknown" and not chosen:
         turn.decision = "abstain"
-    of_plans = None if chosen else plans.told(turn, text)
-    if of_plans is not None and (turn.decision != "answer" or _leaves_price_open(text, found)):
+    of_plans = None if chosen else _of_plans(turn, text)
+    if of_plans is not None and (
+        turn.decision != "answer" or _leaves_price_open(text, found) or plans.compares(turn, text)
+    ):
         return _told(turn, text, of_plans)
+    if turn.decision != "answer" and not chosen:
+        limits = await _limits(turn, text)
+        if limits:
+            return limits
+        if float((turn.understood.get("mood") or {}).get("outage") or 0.0) >= OUTAGE:
+            return await _stands_still(turn, text)
     if turn.decision == "abstain":
         return [await _abstain(turn)]
     if turn.decision == "clarify":
@@ -198,11 +248,43 @@ async def show(turn: Turn, text: str, found: AnswerReply) -> list[Body]:
     return [*_quoted(turn, text, found), *([of_plans] if of_plans is not None and other else [])]
 
 
+def _of_plans(turn: Turn, text: str) -> Account | None:
+    """What the list of plans says to words, or to a price asked after a plan was named: "I want Pro" "how much more is that a month?"."""
+    told = plans.told(turn, text)
+    kept = (turn.slots.get("subject") or {}).get("question")
+    if told is not None or not kept or not dialogue.asks_price(text):
+        return told
+    return plans.told(turn, f"{kept} {text}")
+
+
 def _told(turn: Turn, text: str, card: Account) -> list[Body]:
     """The list of plans answers by itself."""
     turn.decision = "answer"
     turn.subject = {"question": text, "intent": "help_question"}
     return [card]
+
+
+async def _limits(turn: Turn, text: str) -> list[Body]:
+    """What no article answers and asks how much there is of something that plans limit: the account's own, or each plan's."""
+    card = plans.limits(turn, text)
+    if card is None:
+        return []
+    if turn.customer is None:
+        return _told(turn, text, card)
+    from actions import account  # which answers visitors from here
+
+    turn.decision, turn.subject = "answer", {"question": text, "intent": "ask_usage"}
+    return await account.usage(turn)
+
+
+async def _stands_still(turn: Turn, text: str) -> list[Body]:
+    """Everything fails, and no article surely says why: where incidents are announced, and a person."""
+    status = await look(turn, TEXTS.say("outage_question", turn.lang))
+    quoted = status is not None and status.decision == "answer"
+    said = [Text(text=TEXTS.say("outage", turn.lang)), *(_quoted(turn, text, status) if quoted and status else [])]
+    if not quoted:
+        turn.decision = "abstain"
+    return [*said, human.offer(turn, TEXTS.say("complaint_offer", turn.lang))]
 
 
 def _leaves_price_open(text: str, found: AnswerReply) -> bool:
@@ -256,6 +338,9 @@ def only_choice(turn: Turn) -> str | None:
 async def other(turn: Turn) -> list[Body]:
     """What was shown is not what was meant, and another is asked for without its name: what else there is on the same question."""
     kept = turn.slots.get("subject") or {}
+    if not kept.get("article") and dialogue.asks_what_else(turn.text):
+        turn.decision = "abstain"
+        return [shown_again(turn) or human.offer(turn, TEXTS.say("none_of_these", turn.lang))]
     if not kept.get("article"):
         return [shown_again(turn) or Text(text=TEXTS.say("which_other", turn.lang))]
     found = await look(turn, kept["question"])

@@ -37,8 +37,8 @@ async def decline(turn: Turn) -> list[Body]:
 
 
 async def go_on(turn: Turn) -> list[Body]:
-    """A "yes" where no person was offered: the one article that was asked about, or the list that stands there; else what is wanted is asked once, and a person
-    offered where that brings another "yes"."""
+    """A "yes" where no person was offered: the one article that was asked about, or the list that stands there; an "ok" to what was just
+    answered; else what is wanted is asked once, and a person offered where that brings another "yes"."""
     from actions import help
 
     only = help.only_choice(turn)
@@ -48,6 +48,9 @@ async def go_on(turn: Turn) -> list[Body]:
     if listed is not None:
         return [listed]
     turn.substantive = False
+    answered = (turn.slots.get("subject") or {}).get("left", 0) >= dialogue.FRESH
+    if answered and turn.slots.get("offer") is None:
+        return [Text(text=TEXTS.say("declined", turn.lang))]
     if turn.slots.get("offer") == ASKED:
         return [offer(turn, TEXTS.say("go_on_again", turn.lang))]
     turn.events.append(SlotSet("offer", ASKED))
@@ -55,13 +58,13 @@ async def go_on(turn: Turn) -> list[Body]:
 
 
 async def greet(turn: Turn) -> list[Body]:
-    """A greeting is returned; who waits for a person asks with it whether somebody is there, and hears until when."""
+    """A greeting is returned and an apology accepted; who waits for a person asks with either whether somebody is there, and hears until when."""
     from actions import escalating
 
     turn.substantive = False
     waits = await escalating.waiting(turn)
     if waits is None:
-        return [Text(text=TEXTS.say("greet", turn.lang))]
+        return [Text(text=TEXTS.say("apology" if turn.intent == "apology" else "greet", turn.lang))]
     return [Text(text=TEXTS.say("greet_waiting", turn.lang)), handover(waits, turn.rooms.company, turn.lang, turn.now)]
 
 

@@ -16,6 +16,17 @@ _MOVES = re.compile(
     re.IGNORECASE,
 )
 
+_COMPARES = re.compile(
+    r"\b(?:differ\w*|compar\w*|versus|vs|hasn['’]?t|lacks?|(?:does|do) ?n['’]?t (?:have|include)|more than)\b|違|比較|比べ|差は|差が",
+    re.IGNORECASE,
+)
+_WHICH = re.compile(
+    r"\b(?:which|what) (?:ones?|plans?|tiers?|packages?)\b|(?:どの|どれ|どちらの)(?:プラン|契約)?", re.IGNORECASE
+)
+_HOW_MUCH = re.compile(
+    r"\bhow (?:many|much|close|near|far)\b|\bnumber of\b|\blimits?\b|\bmax(?:imum)?\b|\bleft\b|いくつ|何(?:個|件|本|人|回|席|つ|シート)|上限|最大|制限|残り",
+    re.IGNORECASE,
+)
 _KATAKANA = re.compile(r"[ァ-ヶー]+")
 
 
@@ -31,7 +42,8 @@ def told(turn: Turn, question: str) -> Account | None:
     Args:
         question: the customer's words, with those they lean on.
     Returns:
-        None where no plan is named, or something else is asked of it.
+        None where no plan is named, or something else is asked of it. Plans that are compared are told by what differs, and where it is asked
+        which plan has a feature, those that have it.
     """
     sold = turn.rooms.catalog.plans
     about = named(sold, turn.text)
@@ -41,8 +53,30 @@ def told(turn: Turn, question: str) -> Account | None:
     about = about or named(sold, question)
     if not about and dialogue.asks_price_alone(turn.text):
         return _card(sold.plans, [_priced(plan, turn.lang) for plan in sold.plans], turn.lang)
+    if compares(turn, question):
+        return _compared(sold, about, turn.lang)
+    if not named(sold, turn.text) and (_WHICH.search(turn.text) or dialogue.asks_whether_there_is(turn.text)):
+        having = _having(sold, turn.text, turn.lang)
+        if having is not None or not about:
+            return having
     facts = [fact for plan in about for fact in _asked(sold, plan, asked, turn.lang)]
     return _card(about, facts, turn.lang) if facts else None
+
+
+def compares(turn: Turn, question: str) -> bool:
+    """Whether two plans or more are named and it is asked in what they differ."""
+    return len(named(turn.rooms.catalog.plans, question)) > 1 and _COMPARES.search(turn.text) is not None
+
+
+def limits(turn: Turn, question: str) -> Account | None:
+    """What each plan allows of a thing that the question names and asks the amount of: "how many flows can I build?"."""
+    sold = turn.rooms.catalog.plans
+    if not _HOW_MUCH.search(question):
+        return None
+    known = {limit for plan in sold.plans for limit in plan.limits}
+    asked = [limit for limit in sorted(known) if _holds(question, _short(sold, limit, turn.lang))]
+    facts = [_limit(sold, plan, limit, turn.lang) for limit in asked for plan in sold.plans if limit in plan.limits]
+    return _card(sold.plans, facts, turn.lang) if facts else None
 
 
 def priced(turn: Turn) -> Account | None:
@@ -79,6 +113,44 @@ def clearer(turn: Turn) -> str | None:
     return text if text != turn.text else None
 
 
+def _compared(sold: Plans, about: list[Plan], lang: Language) -> Account:
+    """Prices, what limits differ, and what each has that the one before it has not."""
+    facts = [
+        Fact(label=TEXTS.say("label_price", lang), value=_each(about, [_price(plan.price, lang) for plan in about]))
+    ]
+    for limit in about[0].limits:
+        amounts = [plan.limits[limit] for plan in about if limit in plan.limits]
+        if len(amounts) == len(about) and len({*amounts}) > 1:
+            value = _each(about, [_amount(one, lang) for one in amounts])
+            facts.append(Fact(label=sold.limit_name(limit, lang), value=value))
+    for plan, smaller in zip(about[1:], about, strict=False):
+        more = [sold.feature_name(one, lang) for one in plan.features if one not in smaller.features]
+        if more:
+            facts.append(Fact(label=TEXTS.say("more_in", lang, plan=plan.name), value=_listed(more, lang)))
+    return _card(about, facts, lang)
+
+
+def _having(sold: Plans, question: str, lang: Language) -> Account | None:
+    """The plans that have the features that a question names."""
+    features = {feature for plan in sold.plans for feature in plan.features}
+    asked = [
+        one for one in sorted(features) if any(_holds(question, word) for word in _words(sold.feature_name(one, lang)))
+    ]
+    facts = [
+        Fact(label=sold.feature_name(one, lang), value=_listed([plan.name for plan in sold.with_feature(one)], lang))
+        for one in asked
+    ]
+    return _card(sold.plans, facts, lang) if facts else None
+
+
+def _each(about: list[Plan], values: list[str]) -> str:
+    return " / ".join(f"{plan.name} {value}" for plan, value in zip(about, values, strict=True))
+
+
+def _listed(words: list[str], lang: Language) -> str:
+    return ("、" if lang == "ja" else ", ").join(words)
+
+
 def _asked(sold: Plans, plan: Plan, question: str, lang: Language) -> list[Fact]:
     facts = _contents(sold, plan, question, lang)
     if not facts and dialogue.asks_price(question):
@@ -87,8 +159,7 @@ def _asked(sold: Plans, plan: Plan, question: str, lang: Language) -> list[Fact]
 
 
 def _card(about: list[Plan], facts: list[Fact], lang: Language) -> Account:
-    listed = ("、" if lang == "ja" else ", ").join(plan.name for plan in about)
-    return Account(text=TEXTS.say("plans_told", lang, plans=listed), facts=facts)
+    return Account(text=TEXTS.say("plans_told", lang, plans=_listed([plan.name for plan in about], lang)), facts=facts)
 
 
 def _priced(plan: Plan, lang: Language) -> Fact:
@@ -108,17 +179,17 @@ def _contents(sold: Plans, plan: Plan, question: str, lang: Language) -> list[Fa
 
 
 def _limit(sold: Plans, plan: Plan, limit: str, lang: Language) -> Fact:
-    value = plan.limits[limit]
-    return Fact(
-        label=f"{plan.name}: {sold.limit_name(limit, lang)}",
-        value=TEXTS.say("unlimited", lang) if value is None else f"{value:,}",
-    )
+    return Fact(label=f"{plan.name}: {sold.limit_name(limit, lang)}", value=_amount(plan.limits[limit], lang))
+
+
+def _amount(limit: int | None, lang: Language) -> str:
+    return TEXTS.say("unlimited", lang) if limit is None else f"{limit:,}"
 
 
 def _included(sold: Plans, plan: Plan, feature: str, lang: Language) -> str:
     if feature in plan.features:
         return TEXTS.say("feature_included", lang)
-    others = ("、" if lang == "ja" else ", ").join(one.name for one in sold.with_feature(feature))
+    others = _listed([one.name for one in sold.with_feature(feature)], lang)
     return TEXTS.say("feature_elsewhere", lang, plans=others)
 
 

@@ -37,10 +37,12 @@ SWITCH_LANGUAGE = "switch_language"
 CAPABILITIES = "ask_capabilities"
 CHOOSE = "choose"
 ASK_HUMAN = "ask_human"
+HELP_QUESTION = "help_question"
+OF_ACCOUNT = frozenset({"ask_plan", "ask_usage", "ask_renewal", "ask_invoice", "ask_onboarding"})
 KEPT_BESIDE_A_WISH = frozenset({"cancel", "complain"})
 """Intents that a wish for a person in the same message does not replace: the escalation policy has rules of their own for them."""
 WISHED = 0.75
-"""Confidence of `ask_human` from which one sentence of several is a wish for a person."""
+"""Confidence from which one part of a message stands by itself: a sentence as a wish for a person, a noun of several as a question."""
 
 rasa_patches.apply()
 
@@ -313,9 +315,24 @@ async def _understand(app: Any, text: str, choice: Optional[str], metadata: Dict
         return {**found, "wish": True, INTENT: found[INTENT] if kept else wish}
     read = [await parse(one) for one in parts.questions(text)]
     if read and all(_asks(one) for one in read):
-        listed = [{TEXT: one[TEXT], INTENT: one[INTENT]} for one in read]
-        return {**found, INTENT: read[0][INTENT], "parts": listed}
+        return {**found, INTENT: read[0][INTENT], "parts": _parts(read)}
+    read = [] if read else [await parse(one) for one in parts.listed(text)]
+    if _each_for_itself(read):
+        return {**found, INTENT: read[0][INTENT], "parts": _parts(read), "listed": True}
     return found
+
+
+def _parts(read: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    return [{TEXT: one[TEXT], INTENT: one[INTENT]} for one in read]
+
+
+def _each_for_itself(read: List[Dict[str, Any]]) -> bool:
+    """Whether nouns that share a request ask of different facts of the account, or each surely of the product; else they are asked
+    about together ("seats and runs" is one question about usage)."""
+    names = [one[INTENT][INTENT_NAME_KEY] for one in read]
+    if set(names) <= {HELP_QUESTION}:
+        return bool(read) and all(one[INTENT][PREDICTED_CONFIDENCE_KEY] >= WISHED for one in read)
+    return len(set(names)) > 1 and set(names) <= OF_ACCOUNT
 
 
 async def _wish(parse: Callable[[str], Awaitable[Dict[str, Any]]], text: str) -> Optional[Dict[str, Any]]:
@@ -329,7 +346,7 @@ async def _wish(parse: Callable[[str], Awaitable[Dict[str, Any]]], text: str) ->
 
 def _asks(understood: Dict[str, Any]) -> bool:
     name = understood[INTENT][INTENT_NAME_KEY]
-    return bool(name == "help_question" or name.startswith("ask_")) and name not in ("ask_human", "ask_capabilities")
+    return bool(name == HELP_QUESTION or name.startswith("ask_")) and name not in ("ask_human", "ask_capabilities")
 
 
 def _language(text: str, understood: Dict[str, Any], kept: Optional[str]) -> str:

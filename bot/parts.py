@@ -28,6 +28,31 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _ASKS_JA = re.compile(r"(?:か|は|ですか|ますか|教えて(?:ください)?|ください|知りたい(?:です)?)[?？。]?$")
+_NOUN_END = r"(?<=[ァ-ヶー一-龥A-Za-z0-9])"
+"""A noun ends so, and 「もっと」「あと」, in which と joins nothing, do not."""
+_LISTED_JA = re.compile(
+    rf"^(?:.*?[、。]\s*)??(?P<first>[^、。\s]{{1,20}}?){_NOUN_END}(?:と|や|および|及び|、)(?:(?P<second>[^、。と\s]{{1,20}}?){_NOUN_END}(?:と|や|および|及び|、))?"
+    r"(?P<last>[^、。\s]{1,20}?)(?P<ask>(?:を|は|について|に関して|の(?=[^、。]*(?:方法|仕方|やり方|手順|場所|確認|設定|変更|追加)))[^、。]{0,24}[。？?！!]*)$"
+)
+"""Nouns that share what is asked of them: 「請求書とシート数を見せて」."""
+_NAMED = r"(?:(?:my|our|the|your|current|latest|next|last|recent) ){0,3}[\w-]+(?: [\w-]+)?"
+_LISTED = re.compile(
+    rf"^(?P<ask>.*?\b(?:show|tell|give|send|see|check|know|need|want|list|what(?:['’]?s| is| are| about)|about|have)\b(?: me| us)?(?: about| of)? )?"
+    rf"(?P<first>{_NAMED})(?:, (?P<second>{_NAMED}))?,? (?:and|&|plus)(?: also)? (?P<last>{_NAMED})(?P<tail>(?:,? (?:please|pls|plz|thanks))?\W*)$",
+    re.IGNORECASE,
+)
+"""The same in English, where the request comes first: "show me my invoice and my seats"."""
+_TOGETHER = re.compile(
+    r"違い|差|比較|関係|連携|接続|同期|組み合わせ|どちら|どっち|両方|間|する|した|して|でき|れる|ない"
+    r"|\b(?:between|differences?|versus|vs|both|compare|connect|sync|to|in|on|with|from|how|why|when|where|i|we|it|is|are|do|does|not)\b",
+    re.IGNORECASE,
+)
+"""Words with which nouns are asked about together, or are no nouns."""
+_SALUTATION = re.compile(
+    r"^dear\b.{0,60}$|^(?:hi|hello|hey|good (?:morning|afternoon|evening)|to|attn)\b[^.?!]{0,60}[,:]$|^.{0,24}(?:様|さま|殿|御中|各位)[、,：:]?$",
+    re.IGNORECASE,
+)
+"""The line of a letter that says whom it is for."""
 _ASIDE = re.compile(
     r"^(?:no|nope|sorry|not that|wait|actually)?[\s,.:!-]*"
     r"(?:I (?:actually )?(?:meant|mean|asked about|was asking about|am asking about)|what I meant (?:is|was))"
@@ -48,9 +73,25 @@ def questions(text: str) -> List[str]:
     return pieces
 
 
+def listed(text: str) -> List[str]:
+    """The requests of a message that asks the same of two or three nouns ("show me my invoice and my seats"), each by itself; else none."""
+    plain = text.strip()
+    found = _LISTED_JA.match(plain) or _LISTED.match(plain)
+    if found is None:
+        return []
+    japanese = found.re is _LISTED_JA
+    nouns = [found[name] for name in ("first", "second", "last") if found[name]]
+    asked = found["ask"] or ""
+    if any(_TOGETHER.search(one) for one in (*nouns, asked.replace("教えて", "") if japanese else "")):
+        return []
+    return [f"{noun}{asked}" if japanese else f"{asked}{noun}" for noun in nouns]
+
+
 def sentences(text: str) -> List[str]:
-    """The sentences of a message that has several, without what is no word; none of one that has one, or is a long letter."""
+    """The sentences of a message that has several, without what is no word and whom it is for; none of one that has one, or is a long
+    letter."""
     pieces = [piece.strip() for piece in _SENTENCE.split(text) if _WORD.search(piece)]
+    pieces = [piece for piece in pieces if not _SALUTATION.match(piece)]
     return pieces if 2 <= len(pieces) <= MOST_SENTENCES else []
 
 

@@ -20,7 +20,7 @@ from kit.errors import UserError
 from kit.settings import Settings
 
 MOODS = ("anger", "urgency", "worry", "blocked", "outage", "deadline")
-SMALL_TALK = ("greet", "thanks", "goodbye", "affirm", "deny", "ask_capabilities", "switch_language")
+SMALL_TALK = ("greet", "thanks", "goodbye", "apology", "affirm", "deny", "ask_capabilities", "switch_language")
 """Intents the bot answers by itself: about these the policy is not asked in a conversation."""
 
 

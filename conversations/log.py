@@ -26,7 +26,7 @@ MAX_TEXT = 4000
 MAX_CLIENT_ID = 64
 
 SMALL_TALK = (
-    *("greet", "thanks", "goodbye", "ask_capabilities", "switch_language", "need_help"),
+    *("greet", "thanks", "goodbye", "apology", "ask_capabilities", "switch_language", "need_help"),
     *("affirm", "deny", "choose", "ask_human", "callback", "complain"),
 )
 """Intents of messages that are about nothing one could come back to."""

@@ -60,6 +60,26 @@ def test_words_of_leaving_are_heard_as_wish_and_as_question(intent: str, text: s
     assert leaving(intent, text) == leaves
 
 
+@pytest.mark.parametrize(
+    ("intent", "text", "beside"),
+    [
+        ("ask_invoice", "I want to change the address on our invoices", True),
+        ("ask_invoice", "請求書の宛名を変えたいのですが", True),
+        ("ask_invoice", "show me my invoices", False),
+        ("ask_invoice", "請求書を見せて", False),
+        ("cancel", "will I get a refund if I cancel?", True),
+        ("cancel", "解約すると返金されますか", True),
+        ("cancel", "cancel my subscription", False),
+        ("cancel", "can you cancel our plan?", False),
+        ("cancel", "解約してもらえますか", False),
+        ("complain", "will this ever work?", False),
+    ],
+)
+def test_what_is_asked_beside_a_fact_or_a_cancellation(intent: str, text: str, beside: bool) -> None:
+    """That a thing be changed, or what leaving brings; the fact itself and the wish to leave are not."""
+    assert arbitration.asks_about(intent, text) is beside
+
+
 def test_a_sure_account_question_needs_no_lookup() -> None:
     """The help content is asked only where it has a say."""
     assert not arbitration.needs_lookup("ask_plan", SURE, how=False)

@@ -289,3 +289,50 @@ def test_what_did_not_help_is_heard(text: str, unsolved: bool) -> None:
 def test_that_nobody_is_wanted_is_no_wish_for_a_person(text: str, nobody: bool) -> None:
     """What is turned down must be the person."""
     assert dialogue.wants_nobody(text) is nobody
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("what else can I try?", True),
+        ("any other ideas", True),
+        ("ほかには？", True),
+        ("ほかに方法はありますか", True),
+        ("what else does Pro have", False),
+        ("ほかのプランは？", False),
+    ],
+)
+def test_what_else_there_is_is_asked_without_a_name(text: str, asked: bool) -> None:
+    """What names a thing is a question of its own."""
+    assert dialogue.asks_what_else(text) is asked
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("is there an app?", True),
+        ("do you have a mobile app", True),
+        ("アプリはありますか", True),
+        ("is there a way to copy a flow into another workspace?", False),
+        ("アプリを接続する方法はありますか", False),
+        ("do you have it", True),
+    ],
+)
+def test_whether_there_is_a_thing_at_all(text: str, asked: bool) -> None:
+    """Not whether there is a way to do something."""
+    assert dialogue.asks_whether_there_is(text) is asked
+
+
+@pytest.mark.parametrize(
+    ("text", "nothing"),
+    [
+        ("増やせますか", True),
+        ("超えたらどうなる", True),
+        ("Slackの方は？", False),
+        ("権限は後から変えられますか", False),
+        ("tell me more", False),
+    ],
+)
+def test_japanese_words_without_a_noun_name_nothing(text: str, nothing: bool) -> None:
+    """English ones cannot be told apart so."""
+    assert dialogue.names_nothing(text) is nothing

@@ -99,3 +99,51 @@ def test_japanese_has_its_own_words(sold: Plans) -> None:
     """Names stand without spaces between other words."""
     assert _facts(sold, "Proプランはいくらですか", lang="ja") == {"Pro: 料金": "1シートあたり月額 45.00 USD"}
     assert _facts(sold, "Businessのストレージは？", lang="ja") == {"Business: ストレージ（GB）": "200"}
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [("starter vs pro", "en"), ("what does pro have that starter hasn't", "en"), ("スターターとプロの違いは？", "ja")],
+)
+def test_plans_that_are_compared_are_told_by_what_differs(sold: Plans, text: str, lang: str) -> None:
+    """Price, limits, and what the larger has beside; nothing that is the same in both."""
+    found = _facts(sold, text, lang=lang)
+    assert any("Starter" in value and "19.00" in value and "45.00" in value for value in found.values())
+    assert "Starter 5 / Pro 25" in found.values()
+    beside = found["More in Pro" if lang == "en" else "Proで加わる機能"]
+    assert "API" in beside
+    assert "webhook" not in beside.casefold()
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "facts"),
+    [
+        ("which one has SSO?", "en", {"single sign-on (SSO)": "Business, Enterprise"}),
+        ("do you have an API?", "en", {"the API": "Pro, Business, Enterprise"}),
+        ("監査ログはどのプランで使えますか", "ja", {"監査ログ": "Business、Enterprise"}),
+        ("how do I set up SSO", "en", {}),
+        ("which flow failed", "en", {}),
+    ],
+)
+def test_the_plans_that_have_a_feature(sold: Plans, text: str, lang: str, facts: dict[str, str]) -> None:
+    """Where it is asked which plan, or whether there is such a thing; not how it is done."""
+    assert _facts(sold, text, lang=lang) == facts
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "told"),
+    [
+        ("how many flows can I build", "en", ["Starter: Flows", "Pro: Flows", "Business: Flows", "Enterprise: Flows"]),
+        (
+            "フローは何個まで作れますか",
+            "ja",
+            ["Starter: フロー", "Pro: フロー", "Business: フロー", "Enterprise: フロー"],
+        ),
+        ("my flows fail", "en", []),
+        ("how many colours are there", "en", []),
+    ],
+)
+def test_how_much_there_is_of_what_plans_limit(sold: Plans, text: str, lang: str, told: list[str]) -> None:
+    """Of each plan; nothing where no amount is asked, or of something that is no limit."""
+    card = plans.limits(_turn(sold, text, lang), text)
+    assert [fact.label for fact in card.facts] == told if card else told == []

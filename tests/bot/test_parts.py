@@ -57,6 +57,28 @@ def test_only_whole_questions_are_parted(parts: ModuleType, text: str, pieces: l
 
 
 @pytest.mark.parametrize(
+    ("text", "requests"),
+    [
+        ("show me my invoice and my seats", ["show me my invoice", "show me my seats"]),
+        ("plan, usage and renewal date pls", ["plan", "usage", "renewal date"]),
+        ("what is the difference between the starter and the team plan", []),
+        ("how do I rename and share a flow", []),
+        ("it is slow and unreliable", []),
+        ("すみません、請求書とシート数を見せてください", ["請求書を見せてください", "シート数を見せてください"]),
+        ("プラン、請求書と更新日を教えて", ["プランを教えて", "請求書を教えて", "更新日を教えて"]),
+        ("使用量や請求額を知りたい", ["使用量を知りたい", "請求額を知りたい"]),
+        ("トリガーとステップの違いは？", []),
+        ("SlackとGoogleを連携する方法を教えて", []),
+        ("もっと詳しく教えて", []),
+        ("エラーと表示されます", []),
+    ],
+)
+def test_nouns_that_share_a_request_are_parted(parts: ModuleType, text: str, requests: list[str]) -> None:
+    """Not those that are asked about together."""
+    assert parts.listed(text) == requests
+
+
+@pytest.mark.parametrize(
     ("text", "meant"),
     [
         ("no, I meant API keys", "API keys"),
@@ -81,8 +103,13 @@ def test_a_correction_is_read_as_what_was_meant(parts: ModuleType, text: str, me
         ("version 2.5 is broken", []),
         ("how many runs have I used? (#4711)", []),
         ("No. " * 9, []),
+        (
+            "ご担当者様\n接続が切れました。\n再接続の方法を教えてください。",
+            ["接続が切れました。", "再接続の方法を教えてください。"],
+        ),
+        ("Dear customer service agent,\nour sync is broken. What now?", ["our sync is broken.", "What now?"]),
     ],
 )
 def test_the_sentences_of_a_message_that_has_several(parts: ModuleType, text: str, found: list[str]) -> None:
-    """None of one that has one, or is a long letter."""
+    """None of one that has one, or is a long letter; whom a letter is for is none of them."""
     assert parts.sentences(text) == found
