@@ -143,6 +143,10 @@ async def _sign_in(turn: Turn) -> list[Body]:
     if turn.account_away:
         return [Text(text=TEXTS.say("account_away", turn.lang))]
     found = await help.answer_text(turn, turn.text)
+    listed = plans.offered(turn) if turn.decision != "answer" else None
+    if listed is not None:
+        turn.decision = "answer"
+        return [listed]
     if turn.decision == "clarify":
         return [Text(text=TEXTS.say("sign_in_only", turn.lang)), *found]
     if turn.decision != "answer":

@@ -68,6 +68,14 @@ def compares(turn: Turn, question: str) -> bool:
     return len(named(turn.rooms.catalog.plans, question)) > 1 and _COMPARES.search(turn.text) is not None
 
 
+def offered(turn: Turn) -> Account | None:
+    """The plans that have the feature that words name, or the one they lean on: "which tier do I need for that?"."""
+    sold = turn.rooms.catalog.plans
+    kept = turn.slots.get("subject") or {}
+    leans = _WHICH.search(turn.text) is not None and bool(kept.get("question"))
+    return _having(sold, turn.text, turn.lang) or (_having(sold, kept["question"], turn.lang) if leans else None)
+
+
 def limits(turn: Turn, question: str) -> Account | None:
     """What each plan allows of a thing that the question names and asks the amount of: "how many flows can I build?"."""
     sold = turn.rooms.catalog.plans

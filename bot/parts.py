@@ -43,18 +43,19 @@ _LISTED = re.compile(
 )
 """The same in English, where the request comes first: "show me my invoice and my seats"."""
 _TOGETHER = re.compile(
-    r"違い|差|比較|関係|連携|接続|同期|組み合わせ|どちら|どっち|両方|間|する|した|して|でき|れる|ない"
+    r"違い|差|比較|関係|連携|接続|同期|組み合わせ|どちら|どっち|両方|間"
     r"|\b(?:between|differences?|versus|vs|both|compare|connect|sync|to|in|on|with|from|how|why|when|where|i|we|it|is|are|do|does|not)\b",
     re.IGNORECASE,
 )
-"""Words with which nouns are asked about together, or are no nouns."""
+"""Words with which nouns are asked about together, or, in English, are no nouns."""
+_VERB_JA = re.compile(r"する|した|して|でき|れる|ない")
 _SALUTATION = re.compile(
     r"^dear\b.{0,60}$|^(?:hi|hello|hey|good (?:morning|afternoon|evening)|to|attn)\b[^.?!]{0,60}[,:]$|^.{0,24}(?:様|さま|殿|御中|各位)[、,：:]?$",
     re.IGNORECASE,
 )
 """The line of a letter that says whom it is for."""
 _ASIDE = re.compile(
-    r"^(?:no|nope|sorry|not that|wait|actually)?[\s,.:!-]*"
+    r"^(?:no|nope|sorry|apologies|oops|my (?:bad|mistake)|not that|wait|actually)?[\s,.:!-]*"
     r"(?:I (?:actually )?(?:meant|mean|asked about|was asking about|am asking about)|what I meant (?:is|was))"
     r"\s+(?P<meant>.+?)(?:,? (?:and )?not (?!working\b|able\b)[\w -]{1,40})?[.!]*$",
     re.IGNORECASE,
@@ -82,7 +83,7 @@ def listed(text: str) -> List[str]:
     japanese = found.re is _LISTED_JA
     nouns = [found[name] for name in ("first", "second", "last") if found[name]]
     asked = found["ask"] or ""
-    if any(_TOGETHER.search(one) for one in (*nouns, asked.replace("教えて", "") if japanese else "")):
+    if any(_TOGETHER.search(one) for one in (*nouns, asked if japanese else "")) or any(map(_VERB_JA.search, nouns)):
         return []
     return [f"{noun}{asked}" if japanese else f"{asked}{noun}" for noun in nouns]
 

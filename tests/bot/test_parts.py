@@ -69,6 +69,7 @@ def test_only_whole_questions_are_parted(parts: ModuleType, text: str, pieces: l
         ("使用量や請求額を知りたい", ["使用量を知りたい", "請求額を知りたい"]),
         ("トリガーとステップの違いは？", []),
         ("SlackとGoogleを連携する方法を教えて", []),
+        ("プランと使用量を確認したい", ["プランを確認したい", "使用量を確認したい"]),
         ("もっと詳しく教えて", []),
         ("エラーと表示されます", []),
     ],
@@ -83,6 +84,7 @@ def test_nouns_that_share_a_request_are_parted(parts: ModuleType, text: str, req
     [
         ("no, I meant API keys", "API keys"),
         ("I meant the invoice", "the invoice"),
+        ("apologies, I meant the one of October", "the one of October"),
         ("いや、Webhookのことです", "Webhook"),
         ("I asked about webhooks, not emails", "webhooks"),
         ("no thanks", None),

@@ -653,6 +653,14 @@ async def test_plans_are_compared_by_their_list(stack: Stack) -> None:
     assert having["facts"][0]["value"] == "Business, Enterprise"
 
 
+async def test_a_visitor_is_told_which_plan_has_a_thing(stack: Stack) -> None:
+    """Nobody need sign in for what the list of plans says."""
+    async with Customer(stack) as visitor:
+        await visitor.ask("what about an api")
+        (leaning,) = await visitor.ask("which tier do i need for that")
+    assert [fact["value"] for fact in leaning["facts"]] == ["Pro, Business, Enterprise"]
+
+
 async def test_an_article_that_merely_has_the_name_is_asked_about(stack: Stack) -> None:
     """Whether there is an app is not answered by how apps are connected."""
     async with Customer(stack, lang="ja") as visitor:
