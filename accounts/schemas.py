@@ -33,6 +33,8 @@ def _fit(value: str) -> str:
 # An id with a line break is a mistake.
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00-\x1f]+$")]
 Words = Annotated[str, Field(max_length=10_000), AfterValidator(_fit)]
+Name = Annotated[str, Field(max_length=MAX_ID), AfterValidator(_fit)]
+"""Words that something is found by."""
 Prose = Annotated[Words, AfterValidator(mask)]
 """What people have written in their own words: nobody checked what they put there."""
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
@@ -52,7 +54,7 @@ class PutAccount(_In):
 
     name: Words | None = None
     created_at: AwareDatetime | None = None
-    owner: Words | None = Field(None, max_length=MAX_ID, description="e-mail of the CSM who looks after it")
+    owner: Name | None = Field(None, description="e-mail of the CSM who looks after it")
     potential_seats: int | None = Field(None, ge=0, le=2_000_000_000)
     attributes: Json = Field(default_factory=dict)
 

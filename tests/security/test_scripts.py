@@ -105,7 +105,10 @@ async def planted(database: Database, door: Door) -> tuple[str, str, str]:
     async with database.begin() as session:
         csm = await csms.add(session, CsmEntry(email=email, name=EVIL, role="admin", skills=[EVIL]), PASSWORD, now())
         await put_account(
-            session, account, PutAccount(name=EVIL, plan=EVIL, seats=3, owner=EVIL, attributes={EVIL: EVIL}), now()
+            session,
+            account,
+            PutAccount(name=EVIL, plan=EVIL, seats=3, owner=EVIL[:255], attributes={EVIL: EVIL}),
+            now(),
         )
         person = PutPerson(account_id=account, name=EVIL, email=EVIL, role=EVIL, attributes={EVIL: EVIL})
         await put_person(session, f"{account}-p", person, now())
