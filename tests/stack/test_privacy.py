@@ -35,6 +35,15 @@ def dump(stack: Stack) -> str:
     return b"".join(parts).decode().lower()
 
 
+async def told(stack: Stack, conversation: str) -> None:
+    """Waits until every notification of the conversation has left: until then each look at what is kept sees another state."""
+    waiting = "SELECT count(*) FROM outbox WHERE payload ->> 'conversation' = %s AND state = 'waiting'"
+    with postgres.running(load_settings(home=stack.home)) as url, psycopg.connect(url, autocommit=True) as connection:
+        async with asyncio.timeout(20):
+            while connection.execute(waiting, [conversation]).fetchone() != (0,):  # noqa: ASYNC110  # another process sends them
+                await asyncio.sleep(0.1)
+
+
 def logged(home: Path) -> str:
     """What every process logged, PostgreSQL and `kotae up` too."""
     paths = [*(home / "logs").glob("*"), home / "postgres" / "log", home / "up.log"]
@@ -77,6 +86,7 @@ async def test_forgetting_over_http_leaves_nothing(stack: Stack, kind: str) -> N
         base_url=stack.url, headers={"Authorization": f"Bearer {both}"}, timeout=30
     ) as backend:
         conversation = await lived(stack, backend)
+        await told(stack, conversation)
         before = await asyncio.to_thread(dump, stack)
         assert [mark for mark in (*MARKS, conversation) if mark.lower() not in before] == []
         subject = ("--person", PERSON) if kind == "people" else ("--account", ACCOUNT)
