@@ -9,6 +9,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -22,6 +23,7 @@ from conversations import turns
 from kit import postgres
 from kit.clock import now
 from kit.settings import load_settings
+from tests.chaos.front import until
 from tests.support import Customer, Stack
 
 pytestmark = pytest.mark.stack
@@ -142,7 +144,7 @@ async def test_a_rasa_without_its_database_is_asked_again_and_forgets_nothing(
         said = log.stat().st_size
         without_new_connections()
         await customer.send(SECOND)
-        await until(lambda: b"the database is away" in log.read_bytes()[said:])
+        await until(partial(asyncio.to_thread, lambda: b"the database is away" in log.read_bytes()[said:]))
         without_new_connections()
         assert (await customer.message("bot", seconds=10))["body"]["type"] != "choices"
         assert remembered(url, customer.id) == [FIRST, SECOND]
@@ -152,13 +154,6 @@ def waiting(port: int) -> int:
     """Bytes that wait to be read by whoever serves that port of loopback, by Linux's own account of its sockets."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(int(fields[4].partition(":")[2], 16) for fields in lines if int(fields[1].partition(":")[2], 16) == port)
-
-
-async def until(true: Callable[[], bool], seconds: float = 15) -> None:
-    """Waits for something that another process brings about."""
-    async with asyncio.timeout(seconds):
-        while not await asyncio.to_thread(true):  # noqa: ASYNC110  # another process brings it about
-            await asyncio.sleep(0.01)
 
 
 async def test_a_turn_whose_answer_was_lost_is_run_again_from_where_it_began(stack: Stack) -> None:
@@ -172,10 +167,10 @@ async def test_a_turn_whose_answer_was_lost_is_run_again_from_where_it_began(sta
         rasa.suspend()
         await visitor.send(said[1])
         ack = (await visitor.frame(type="ack"))["seq"]
-        await until(lambda: waiting(stack.ports["rasa"]) > 0)
+        await until(partial(asyncio.to_thread, lambda: waiting(stack.ports["rasa"]) > 0))
         front_door.suspend()
         rasa.resume()
-        await until(lambda: remembered(url, visitor.id) == said)
+        await until(partial(asyncio.to_thread, lambda: remembered(url, visitor.id) == said))
         front_door.kill()
         await asyncio.to_thread(stack.until_ready)
         await visitor.disconnect()

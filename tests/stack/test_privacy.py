@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from psycopg import sql
 
 from kit import postgres
 from kit.settings import load_settings
+from tests.chaos.front import until
 from tests.support import Customer, Stack
 
 pytestmark = pytest.mark.stack
@@ -39,9 +41,7 @@ async def told(stack: Stack, conversation: str) -> None:
     """Waits until every notification of the conversation has left: until then each look at what is kept sees another state."""
     waiting = "SELECT count(*) FROM outbox WHERE payload ->> 'conversation' = %s AND state = 'waiting'"
     with postgres.running(load_settings(home=stack.home)) as url, psycopg.connect(url, autocommit=True) as connection:
-        async with asyncio.timeout(20):
-            while connection.execute(waiting, [conversation]).fetchone() != (0,):  # noqa: ASYNC110  # another process sends them
-                await asyncio.sleep(0.1)
+        await until(partial(asyncio.to_thread, lambda: connection.execute(waiting, [conversation]).fetchone() == (0,)))
 
 
 def logged(home: Path) -> str:
